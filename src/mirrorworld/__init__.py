@@ -1,0 +1,32 @@
+"""Mirrorworld: a living mirror of a plant, kept as one ordered log of changes.
+
+`mirrorworld.open(directory)` works on a world kept here, without a server;
+`mirrorworld.connect(url)` works on one that a server shares. Both answer to the
+same calls. Nothing else is imported until it is used, so that
+`import mirrorworld` costs no start-up time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirrorworld.client import connect, open
+
+__all__ = ["__version__", "connect", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("connect", "open"):
+        from importlib import import_module
+
+        return getattr(import_module("mirrorworld.client"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mirrorworld")
+    raise AttributeError(f"module 'mirrorworld' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
