@@ -89,7 +89,7 @@ def install_modules(folder: Path) -> bool:
     stamp = folder / "node_modules" / ".installed-from"
     if stamp.is_file() and stamp.read_text() == lock:
         return False
-    npm("ci", "--no-audit", "--no-fund", "--loglevel=error", cwd=folder)
+    npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=folder)
     stamp.write_text(lock)
     return True
 
