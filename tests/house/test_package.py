@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import entry_points
+from importlib.metadata import distributions, entry_points
 from pathlib import Path
 
 import pytest
@@ -128,3 +128,18 @@ def test_constraints_pin_every_dependency() -> None:
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     named = {re.split(r"[\[><=]", line)[0].lower() for group in groups for line in group}
     assert named - {"mirrorworld"} <= pinned
+
+
+def test_pins_suit_the_oldest_python_that_is_promised() -> None:
+    """A pin made on a newer patch release may refuse the Python that Debian ships."""
+    from packaging.specifiers import SpecifierSet
+
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    pinned = set((ROOT / "constraints.txt").read_text().splitlines())
+    refused = [
+        f"{dist.name} {dist.version} wants Python {dist.metadata['Requires-Python']}"
+        for dist in distributions()
+        if f"{dist.name}=={dist.version}" in pinned
+        and oldest not in SpecifierSet(dist.metadata["Requires-Python"] or "")
+    ]
+    assert refused == []
