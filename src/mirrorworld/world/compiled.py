@@ -1,0 +1,179 @@
+"""The kernel's inner loops, compiled by numba where it is installed.
+
+`state.py` holds the same rules in numpy, and the tests run
+both on the same input. Nothing here allocates or knows a Python object.
+"""
+
+# numba has no type stubs; the typed face of these loops is `state.py`.
+# pyright: basic
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+try:
+    from numba import njit
+except ImportError:  # the `compiled` extra is not installed
+    njit = None
+
+HAS_NUMBA = njit is not None
+
+# What became of a row.
+REFUSED, LATE, LATEST, DUPLICATE = 0, 1, 2, 3
+# Where each count stands in the array of counts.
+ACCEPTED, LATE_ROWS, DUPLICATES, UNKNOWN, NAN, RANGE, FUTURE = range(7)
+N_COUNTS = 7
+
+PAGE_BITS = 8
+PAGE = 1 << PAGE_BITS
+
+_GOOD_BITS = np.uint32(0xC000_0000)
+
+
+def _mix(point: Any, source_ns: Any, cell: Any, quality: Any) -> Any:
+    """64 bits that tell samples apart (the finaliser of splitmix64 over each field)."""
+    h = np.uint64(point) * np.uint64(0x9E3779B97F4A7C15)
+    for part in (np.uint64(source_ns), np.uint64(cell), np.uint64(quality)):
+        h ^= part
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        h ^= h >> np.uint64(31)
+    return h
+
+
+def _find(table: Any, h: Any) -> Any:
+    """The slot of a fingerprint in an open-addressed table, or of the free place for it."""
+    mask = np.uint64(len(table) - 1)
+    at = h & mask
+    while table[at] != 0 and table[at] != h:
+        at = (at + np.uint64(1)) & mask
+    return at
+
+
+def _apply_rows(
+    point: Any,
+    cell: Any,
+    value: Any,
+    quality: Any,
+    source_ns: Any,
+    received_ns: int,
+    sequence: int,
+    origin: int,
+    skew_ns: int,
+    kinds: Any,
+    low: Any,
+    high: Any,
+    pages: Any,
+    to_cell: Any,
+    to_quality: Any,
+    to_source_ns: Any,
+    to_received_ns: Any,
+    to_changed: Any,
+    to_origin: Any,
+    young: Any,
+    old: Any,
+    n_young: int,
+    fate: Any,
+    new_quality: Any,
+    counts: Any,
+) -> int:
+    """Applies samples to the columns; returns how many fingerprints the young table now has.
+
+    `value` is `cell` seen as float64. `young` and `old` are tables of fingerprints, of length 0
+    where the source numbers its frames. Stops early, returning -1 - row, when the young table is
+    full: the caller swaps the tables and goes on from that row.
+    """
+    n_points = len(kinds)
+    n_known = len(young)
+    for row in range(len(point)):
+        p = point[row]
+        if p >= n_points:
+            fate[row] = REFUSED
+            counts[UNKNOWN] += 1
+            continue
+        if n_known and 2 * (n_young + 1) > n_known:
+            return -1 - row
+        q = quality[row]
+        kind = kinds[p]
+        if kind <= 1:
+            v = value[row] if kind == 0 else float(cell[row])
+            if q & _GOOD_BITS == 0:
+                if v != v:
+                    q = np.uint32(0x809B_0000)
+                    counts[NAN] += 1
+                elif v < low[p] or v > high[p]:
+                    q = np.uint32(0x4094_0000)
+                    counts[RANGE] += 1
+        new_quality[row] = q
+        if n_known:
+            h = _mix(p, source_ns[row], cell[row], q)
+            if h == 0:
+                h = np.uint64(1)
+            at = _find(young, h)
+            if young[at] == h or old[_find(old, h)] == h:
+                fate[row] = DUPLICATE
+                counts[DUPLICATES] += 1
+                continue
+            young[at] = h
+            n_young += 1
+        counts[ACCEPTED] += 1
+        stamped = source_ns[row]
+        if stamped > received_ns:
+            if stamped - received_ns > skew_ns:
+                counts[FUTURE] += 1
+            stamped = received_ns
+        i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
+        if stamped < min(to_source_ns[i], to_received_ns[i]):
+            fate[row] = LATE
+            counts[LATE_ROWS] += 1
+            continue
+        fate[row] = LATEST
+        to_cell[i] = cell[row]
+        to_quality[i] = q
+        to_source_ns[i] = source_ns[row]
+        to_received_ns[i] = received_ns
+        to_changed[i] = sequence
+        to_origin[i] = origin
+    return n_young
+
+
+def _remember_rows(
+    point: Any, cell: Any, quality: Any, source_ns: Any, young: Any, n_young: int
+) -> int:
+    """Puts fingerprints of rows into a table; returns how many it has, -1 - row when full."""
+    for row in range(len(point)):
+        if 2 * (n_young + 1) > len(young):
+            return -1 - row
+        h = _mix(point[row], source_ns[row], cell[row], quality[row])
+        if h == 0:
+            h = np.uint64(1)
+        at = _find(young, h)
+        if young[at] != h:
+            young[at] = h
+            n_young += 1
+    return n_young
+
+
+def _changed_after(pages: Any, changed: Any, n_points: int, after: int, out: Any) -> int:
+    """Writes the handles whose latest value changed after a sequence; returns how many."""
+    n = 0
+    for page in range(len(pages)):
+        first = pages[page] << PAGE_BITS
+        for k in range(min(PAGE, n_points - (page << PAGE_BITS))):
+            if changed[first + k] > after:
+                out[n] = (page << PAGE_BITS) + k
+                n += 1
+    return n
+
+
+if njit is not None:
+    _compile = njit(cache=True, nogil=True)
+    _mix = njit(cache=True, nogil=True, inline="always")(_mix)
+    _find = njit(cache=True, nogil=True)(_find)
+    apply_rows = _compile(_apply_rows)
+    remember_rows = _compile(_remember_rows)
+    changed_after = _compile(_changed_after)
+else:
+    apply_rows, remember_rows, changed_after = _apply_rows, _remember_rows, _changed_after

@@ -1,0 +1,420 @@
+"""The state of all points of a world: the latest sample of each, in columns.
+
+Columns lie in pages of 256 points. A branch shares its parent's pages until either writes to
+one, so a fork costs a page table and a branch holds only what differs (`fork`).
+The rules of applying samples stand twice: in `compiled.py` for speed and here in numpy for
+machines without numba. The tests hold them to the same results.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.world import compiled
+from mirrorworld.world.changes import Tally
+from mirrorworld.world.compiled import (
+    ACCEPTED,
+    DUPLICATE,
+    DUPLICATES,
+    FUTURE,
+    LATE,
+    LATE_ROWS,
+    LATEST,
+    N_COUNTS,
+    NAN,
+    PAGE,
+    PAGE_BITS,
+    RANGE,
+    REFUSED,
+    UNKNOWN,
+)
+from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, Times
+from mirrorworld.world.model import Kind
+from mirrorworld.world.quality import BAD_NO_DATA, BAD_WAITING, UNCERTAIN_RANGE
+
+FINGERPRINTS_MAX: Final = 1 << 21
+"""Slots of one of the two tables; a repeated sample is recognised among at least the last half as
+many of unnumbered sources."""
+
+NEVER_NS: Final = -(1 << 62)
+"""Source and received time of a point that has no value yet."""
+
+
+class Columns(NamedTuple):
+    """Latest samples of some points, in the order asked for; copies."""
+
+    cell: Cells
+    quality: Qualities
+    source_ns: Times
+    received_ns: Times
+    changed: NDArray[np.int64]
+    origin: NDArray[np.uint16]
+
+
+_DTYPES: Final = (np.int64, np.uint32, np.int64, np.int64, np.int64, np.uint16)
+_FILLS: Final = (0, BAD_WAITING, NEVER_NS, NEVER_NS, -1, 0)
+
+
+class _Arena:
+    """The pages of a world and its branches, with a count of who uses each."""
+
+    def __init__(self, n_pages: int = 4) -> None:
+        self.columns = Columns(
+            *(np.full(n_pages * PAGE, f, d) for f, d in zip(_FILLS, _DTYPES, strict=True))
+        )
+        self.users = np.zeros(n_pages, np.int32)
+
+    def take(self, n: int) -> NDArray[np.int64]:
+        """`n` pages of fresh points."""
+        free = np.flatnonzero(self.users == 0)[:n]
+        if len(free) < n:
+            more = max(n - len(free), len(self.users))
+            self.columns = Columns(
+                *(
+                    np.concatenate([c, np.full(more * PAGE, f, c.dtype)])
+                    for c, f in zip(self.columns, _FILLS, strict=True)
+                )
+            )
+            self.users = np.concatenate([self.users, np.zeros(more, np.int32)])
+            free = np.flatnonzero(self.users == 0)[:n]
+        self.users[free] = 1
+        for column, fill in zip(self.columns, _FILLS, strict=True):
+            column.reshape(-1, PAGE)[free] = fill
+        return free
+
+
+class State:
+    """Latest samples by handle. All arrays that it hands out are copies, or views that the next
+    `apply` may change (the properties)."""
+
+    def __init__(self, *, use_compiled: bool) -> None:
+        self.use_compiled = use_compiled
+        self.n_points = 0
+        self._arena = _Arena()
+        self._pages = np.empty(0, np.int64)
+        self._shares = False
+        self._young = np.empty(0, np.uint64)
+        self._old = np.empty(0, np.uint64)
+        self._n_young = 0
+
+    # --- columns ---
+
+    @property
+    def cell(self) -> Cells:
+        """Values; for points of variable size a hash of the content."""
+        return self._column(0)
+
+    @property
+    def quality(self) -> Qualities:
+        """Status codes."""
+        return self._column(1)
+
+    @property
+    def source_ns(self) -> Times:
+        """When the source says the value was so; NEVER_NS before the first."""
+        return self._column(2)
+
+    @property
+    def received_ns(self) -> Times:
+        """When it came here; NEVER_NS before the first."""
+        return self._column(3)
+
+    @property
+    def changed(self) -> NDArray[np.int64]:
+        """Sequence of the change that brought the value; -1 before the first."""
+        return self._column(4)
+
+    @property
+    def origin(self) -> NDArray[np.uint16]:
+        """Index into the world's origins."""
+        return self._column(5)
+
+    def _column(self, which: int) -> NDArray[np.generic]:
+        column = self._arena.columns[which]
+        pages = self._pages
+        if np.array_equal(pages, np.arange(len(pages))):
+            return column[: self.n_points]
+        return column.reshape(-1, PAGE)[pages].reshape(-1)[: self.n_points]
+
+    def read(self, handles: Handles) -> Columns:
+        """The latest samples of some points."""
+        at = self._at(handles)
+        return Columns(*(column[at] for column in self._arena.columns))
+
+    def _at(self, handles: Handles) -> NDArray[np.int64]:
+        wide = handles.astype(np.int64)
+        return (self._pages[wide >> PAGE_BITS] << PAGE_BITS) | (wide & (PAGE - 1))
+
+    def changed_after(self, sequence: int) -> Handles:
+        """Handles of the points whose latest value came after a sequence, ascending."""
+        if self.use_compiled:
+            out = np.empty(self.n_points, np.uint32)
+            changed = self._arena.columns.changed
+            n = compiled.changed_after(self._pages, changed, self.n_points, sequence, out)
+            return out[:n]
+        return np.flatnonzero(self.changed > sequence).astype(np.uint32)
+
+    # --- changing ---
+
+    def grow(self, n_points: int) -> None:
+        """Makes room for handles below `n_points`."""
+        missing = -(-n_points // PAGE) - len(self._pages)
+        if missing > 0:
+            self._pages = np.concatenate([self._pages, self._arena.take(missing)])
+        self.n_points = n_points
+
+    def fork(self) -> State:
+        """A state that starts equal; pages are copied when one of the two first writes to them."""
+        other = State(use_compiled=self.use_compiled)
+        other.n_points = self.n_points
+        other._arena, other._pages = self._arena, self._pages.copy()
+        self._arena.users[self._pages] += 1
+        self._shares = other._shares = True
+        other._young, other._old = self._young.copy(), self._old.copy()
+        other._n_young = self._n_young
+        return other
+
+    def release(self) -> None:
+        """Gives the pages back: a branch that is no longer wanted."""
+        self._arena.users[self._pages] -= 1
+        self._pages = np.empty(0, np.int64)
+        self.n_points = 0
+
+    def restore(self, columns: Columns) -> None:
+        """Takes over the columns of a snapshot."""
+        self.grow(len(columns.cell))
+        at = self._at(np.arange(self.n_points, dtype=np.uint32))
+        for mine, given in zip(self._arena.columns, columns, strict=True):
+            mine[at] = given
+
+    def _own(self, handles: Handles) -> None:
+        """Copies the pages that others use too and that are about to be written."""
+        touched = np.unique(handles >> PAGE_BITS)
+        shared = touched[self._arena.users[self._pages[touched]] > 1]
+        if len(shared):
+            fresh = self._arena.take(len(shared))
+            old = self._pages[shared]
+            for column in self._arena.columns:
+                pages = column.reshape(-1, PAGE)
+                pages[fresh] = pages[old]
+            self._arena.users[old] -= 1
+            self._pages[shared] = fresh
+
+    def apply(
+        self,
+        frame: Frame,
+        *,
+        kinds: NDArray[np.uint8],
+        low: NDArray[np.float64],
+        high: NDArray[np.float64],
+        received_ns: int,
+        sequence: int,
+        origin: int,
+        skew_ns: int,
+        is_numbered: bool,
+    ) -> tuple[NDArray[np.uint8], Qualities, Tally]:
+        """Applies samples; returns the fate of each row, the qualities they now have, and counts.
+
+        Fates are those of `compiled`: REFUSED, LATE, LATEST, DUPLICATE. The rules:
+        a handle that does not exist is refused; NaN becomes BadNoData; outside the range of its
+        type a good value becomes uncertain; of unnumbered sources a repeated sample is dropped;
+        a sample is the latest unless the point has a younger one, where a time stamp later than
+        its arrival counts as its arrival, so that a clock that is ahead cannot lock a point.
+        """
+        n = len(frame)
+        fate = np.zeros(n, np.uint8)
+        quality = np.empty(n, np.uint32)
+        counts = np.zeros(N_COUNTS, np.int64)
+        if self._shares:
+            known = frame.point[frame.point < len(kinds)]
+            self._own(known)
+        if not is_numbered:
+            self._make_room(n)
+        if self.use_compiled:
+            self._apply_compiled(
+                frame, kinds, low, high, received_ns, sequence, origin, skew_ns, is_numbered,
+                fate, quality, counts,
+            )  # fmt: skip
+        else:
+            self._apply_plain(
+                frame, kinds, low, high, received_ns, sequence, origin, skew_ns, is_numbered,
+                fate, quality, counts,
+            )  # fmt: skip
+        tally = Tally(
+            accepted=int(counts[ACCEPTED]),
+            late=int(counts[LATE_ROWS]),
+            duplicate=int(counts[DUPLICATES]),
+            unknown=int(counts[UNKNOWN]),
+            not_a_number=int(counts[NAN]),
+            out_of_range=int(counts[RANGE]),
+            future=int(counts[FUTURE]),
+        )
+        return fate, quality, tally
+
+    def _apply_compiled(
+        self, frame: Frame, kinds: NDArray[np.uint8], low: NDArray[np.float64],
+        high: NDArray[np.float64], received_ns: int, sequence: int, origin: int, skew_ns: int,
+        is_numbered: bool, fate: NDArray[np.uint8], quality: Qualities, counts: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        none = np.empty(0, np.uint64)
+        done = 0
+        while True:
+            young, old = (none, none) if is_numbered else (self._young, self._old)
+            n_young = compiled.apply_rows(
+                frame.point[done:], frame.cell[done:], frame.cell.view(np.float64)[done:],
+                frame.quality[done:], frame.source_ns[done:], received_ns, sequence, origin,
+                skew_ns, kinds, low, high, self._pages, *self._arena.columns, young, old,
+                self._n_young, fate[done:], quality[done:], counts,
+            )  # fmt: skip
+            if n_young >= 0:
+                if not is_numbered:
+                    self._n_young = n_young
+                return
+            done += -1 - n_young
+            self._age()
+
+    def _apply_plain(
+        self, frame: Frame, kinds: NDArray[np.uint8], low: NDArray[np.float64],
+        high: NDArray[np.float64], received_ns: int, sequence: int, origin: int, skew_ns: int,
+        is_numbered: bool, fate: NDArray[np.uint8], quality: Qualities, counts: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        known = frame.point < len(kinds)
+        counts[UNKNOWN] = len(frame) - np.count_nonzero(known)
+        fate[~known] = REFUSED
+        rows = np.flatnonzero(known)
+        point, cell = frame.point[rows], frame.cell[rows]
+        kind, q = kinds[point], frame.quality[rows].copy()
+        value = np.where(kind == Kind.FLOAT, cell.view(np.float64), cell.astype(np.float64))
+        check = (kind <= Kind.INT) & (q & 0xC000_0000 == 0)
+        not_a_number = check & np.isnan(value)
+        with np.errstate(invalid="ignore"):
+            outside = check & ((value < low[point]) | (value > high[point]))
+        q[not_a_number] = BAD_NO_DATA
+        q[outside] = UNCERTAIN_RANGE
+        quality[rows] = q
+        counts[NAN] = np.count_nonzero(not_a_number)
+        counts[RANGE] = np.count_nonzero(outside)
+        if not is_numbered:
+            new = self._recognise(point, frame.source_ns[rows], cell, q)
+            fate[rows[~new]] = DUPLICATE
+            counts[DUPLICATES] = np.count_nonzero(~new)
+            rows = rows[new]
+        counts[ACCEPTED] = len(rows)
+        source_ns = frame.source_ns[rows]
+        counts[FUTURE] = np.count_nonzero(source_ns - np.minimum(source_ns, received_ns) > skew_ns)
+        stamped = np.minimum(source_ns, received_ns)
+        # numpy cannot order writes to one place, so rows of one point are taken in turns.
+        for turn in _turns(frame.point[rows]):
+            chosen, when = rows[turn], stamped[turn]
+            at = self._at(frame.point[chosen])
+            columns = self._arena.columns
+            is_late = when < np.minimum(columns.source_ns[at], columns.received_ns[at])
+            fate[chosen[is_late]] = LATE
+            counts[LATE_ROWS] += np.count_nonzero(is_late)
+            chosen, at = chosen[~is_late], at[~is_late]
+            fate[chosen] = LATEST
+            columns.cell[at] = frame.cell[chosen]
+            columns.quality[at] = quality[chosen]
+            columns.source_ns[at] = frame.source_ns[chosen]
+            columns.received_ns[at] = received_ns
+            columns.changed[at] = sequence
+            columns.origin[at] = origin
+
+    # --- recognising what came before ---
+
+    def remember(self, frame: Frame) -> None:
+        """Takes note of accepted samples of unnumbered sources, without applying them."""
+        self._make_room(len(frame))
+        done = 0
+        while True:
+            n_young = compiled.remember_rows(
+                frame.point[done:], frame.cell[done:], frame.quality[done:],
+                frame.source_ns[done:], self._young, self._n_young,
+            ) if self.use_compiled else self._remember_plain(frame)  # fmt: skip
+            if n_young >= 0:
+                self._n_young = n_young
+                return
+            done += -1 - n_young
+            self._age()
+
+    def _remember_plain(self, frame: Frame) -> int:
+        self._recognise(frame.point, frame.source_ns, frame.cell, frame.quality)
+        return self._n_young
+
+    def _recognise(
+        self, point: Handles, source_ns: Times, cell: Cells, quality: Qualities
+    ) -> NDArray[np.bool_]:
+        """Which rows are new; takes note of them. The tables are used as in `compiled`."""
+        h = _mix(point, source_ns, cell, quality)
+        new = np.zeros(len(h), np.bool_)
+        for row, value in enumerate(h.tolist()):
+            if 2 * (self._n_young + 1) > len(self._young):
+                self._age()
+            at = _find(self._young, value)
+            if self._young[at] == value or self._old[_find(self._old, value)] == value:
+                continue
+            self._young[at] = value
+            self._n_young += 1
+            new[row] = True
+        return new
+
+    def _make_room(self, n: int) -> None:
+        """Widens the tables of fingerprints while they are small and filling."""
+        wanted = len(self._young) or 1 << 12
+        while 2 * (self._n_young + n) > wanted and wanted < FINGERPRINTS_MAX:
+            wanted *= 2
+        if wanted > len(self._young):
+            kept = (self._young, self._old)
+            self._young, self._old = np.zeros(wanted, np.uint64), np.zeros(wanted, np.uint64)
+            for table, wide in zip(kept, (self._young, self._old), strict=True):
+                _rehash(table[table != 0], wide)
+
+    def _age(self) -> None:
+        self._old, self._young = self._young, np.zeros(len(self._young), np.uint64)
+        self._n_young = 0
+
+
+def _mix(point: Handles, source_ns: Times, cell: Cells, quality: Qualities) -> NDArray[np.uint64]:
+    """As `compiled._mix`, for columns."""
+    h = point.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for part in (source_ns.view(np.uint64), cell.view(np.uint64), quality.astype(np.uint64)):
+        h ^= part
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        h ^= h >> np.uint64(31)
+    h[h == 0] = 1
+    return h
+
+
+def _find(table: NDArray[np.uint64], h: int) -> int:
+    mask = len(table) - 1
+    at = h & mask
+    while table[at] != 0 and table[at] != h:
+        at = (at + 1) & mask
+    return at
+
+
+def _rehash(fingerprints: NDArray[np.uint64], table: NDArray[np.uint64]) -> None:
+    """Puts fingerprints into an empty, larger table: all at their place first, then those that
+    found it taken, one by one."""
+    mask = np.uint64(len(table) - 1)
+    at = (fingerprints & mask).astype(np.int64)
+    table[at] = fingerprints
+    for h in fingerprints[table[at] != fingerprints].tolist():
+        table[_find(table, h)] = h
+
+
+def _turns(point: Handles) -> list[NDArray[np.intp]]:
+    """Row numbers in groups: the first row of each point, then the second of each, and so on."""
+    order = np.argsort(point, kind="stable")
+    ordered = point[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(point) else order
+    if len(starts) == len(point):
+        return [np.arange(len(point))]
+    lengths = np.diff(np.r_[starts, len(point)])
+    turn = np.arange(len(point)) - np.repeat(starts, lengths)
+    by_turn = np.argsort(turn, kind="stable")
+    return np.split(order[by_turn], np.cumsum(np.bincount(turn))[:-1])

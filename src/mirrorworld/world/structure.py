@@ -1,0 +1,516 @@
+"""Structure: types, twins, points, relations and arms of one world, and how edits change them.
+
+Twins have ordinals and points have handles: small integers given in the order of declaration and
+never given again, so that the same log always leads to the same numbers. What a source declares
+and what people say on top of it are kept apart and composed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.world.changes import (
+    Arm,
+    Disarm,
+    DropProperty,
+    DropRelation,
+    DropTwin,
+    Edit,
+    Edits,
+    PutName,
+    PutPoints,
+    PutPose,
+    PutProperty,
+    PutRelation,
+    PutTwin,
+    PutType,
+)
+from mirrorworld.world.frames import Handles
+from mirrorworld.world.model import Kind, OperationType, PointType, Relation, Twin, TwinType
+
+RelationKey = tuple[str, str, str, str]
+Overlay = PutName | PutPose | PutProperty | DropProperty | PutPoints
+K = TypeVar("K")
+V = TypeVar("V")
+Undo = Callable[[], object]
+
+
+class PointOf(NamedTuple):
+    """A point of a twin: its name there, its handle and its type."""
+
+    name: str
+    handle: int
+    type: PointType
+
+
+class Structure:
+    """All that a world is made of, apart from the values of its points."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, TwinType] = {}
+        self.twins: dict[str, Twin] = {}
+        """Living twins by id, in order of declaration: as composed of all that was said."""
+        self.relations: dict[RelationKey, Relation] = {}
+        self.arms: dict[tuple[str, str], Arm] = {}
+        self.kinds: NDArray[np.uint8] = np.empty(0, np.uint8)
+        """By handle; a view that grows."""
+        self.low: NDArray[np.float64] = np.empty(0, np.float64)
+        self.high: NDArray[np.float64] = np.empty(0, np.float64)
+        """By handle; NaN where the range is open."""
+        self.version = 0
+        """Grows with every edit that took effect."""
+        self.touched: list[int] = []
+        """Ordinals of twins that edits have changed since the reader last emptied it."""
+        self._declared: list[Twin] = []
+        self._ordinals: dict[str, int] = {}
+        self._overlays: dict[int, dict[tuple[str, str], Overlay]] = {}
+        self._by_type: dict[str, dict[int, bool]] = {}
+        self._out: dict[str, dict[RelationKey, Relation]] = {}
+        self._in: dict[str, dict[RelationKey, Relation]] = {}
+        self._points: dict[int, dict[str, int]] = {}
+        self._point_twin: list[int] = []
+        self._point_type: list[PointType] = []
+        self._inherited: dict[str, tuple[PointType, ...]] = {}
+        self._undo: list[Undo] = []
+
+    # --- reading ---
+
+    @property
+    def n_points(self) -> int:
+        """How many handles have been given."""
+        return len(self._point_type)
+
+    @property
+    def n_ordinals(self) -> int:
+        """How many ordinals have been given, those of dropped twins included."""
+        return len(self._declared)
+
+    def ordinal(self, twin: str) -> int:
+        """The ordinal of a twin, dropped or not; KeyError if there never was one."""
+        return self._ordinals[twin]
+
+    def twin_at(self, ordinal: int) -> Twin | None:
+        """The living twin of an ordinal."""
+        return self.twins.get(self._declared[ordinal].id)
+
+    def declared_at(self, ordinal: int) -> Twin:
+        """What its source said of the twin of an ordinal, dropped or not."""
+        return self._declared[ordinal]
+
+    def point(self, handle: int) -> tuple[str, PointType]:
+        """(twin id, type) of a handle."""
+        return self._declared[self._point_twin[handle]].id, self._point_type[handle]
+
+    def points_of(self, twin: str) -> list[PointOf]:
+        """The points of a twin, in order of declaration."""
+        points = self._points.get(self._ordinals[twin], {})
+        return [PointOf(name, h, self._point_type[h]) for name, h in points.items()]
+
+    def handle(self, twin: str, point: str) -> int:
+        """The handle of a point; KeyError names what is unknown."""
+        ordinal = self._ordinals.get(twin)
+        if ordinal is None:
+            raise KeyError(f"{twin}: no such twin")
+        try:
+            return self._points[ordinal][point]
+        except KeyError:
+            have = ", ".join(list(self._points.get(ordinal, {}))[:8]) or "none"
+            raise KeyError(f"{twin}.{point}: no such point; the twin has {have}") from None
+
+    def handles(self, points: Iterable[tuple[str, str]]) -> Handles:
+        """Handles of (twin, point name)."""
+        return np.fromiter((self.handle(t, p) for t, p in points), np.uint32)
+
+    def relations_from(self, twin: str) -> Iterator[Relation]:
+        """Relations that start at a twin."""
+        yield from self._out.get(twin, {}).values()
+
+    def relations_to(self, twin: str) -> Iterator[Relation]:
+        """Relations that end at a twin."""
+        yield from self._in.get(twin, {}).values()
+
+    def subtypes(self, type_id: str) -> set[str]:
+        """The type and all that extend it, near or far."""
+        found = {type_id}
+        while True:
+            more = {t.id for t in self.types.values() if t.id not in found and found & {*t.extends}}
+            if not more:
+                return found
+            found |= more
+
+    def supertypes(self, type_id: str) -> list[str]:
+        """The type and those it extends, nearest first, each once."""
+        found: list[str] = []
+        queue = [type_id]
+        while queue:
+            name = queue.pop(0)
+            if name not in found:
+                found.append(name)
+                known = self.types.get(name)
+                queue.extend(known.extends if known else ())
+        return found
+
+    def of_type(self, type_id: str) -> list[int]:
+        """Ordinals of the living twins of exactly this type, ascending."""
+        return sorted(self._by_type.get(type_id, {}))
+
+    def overlays(self) -> Iterator[Edit]:
+        """What was said on top of the declarations, as edits that would say it again."""
+        for of_twin in self._overlays.values():
+            yield from of_twin.values()
+
+    def point_columns(self) -> tuple[NDArray[np.int32], list[PointType]]:
+        """(twin ordinal, point type) by handle."""
+        return np.array(self._point_twin, np.int32), self._point_type
+
+    # --- changing ---
+
+    def apply(self, edits: Edits) -> tuple[Edit, ...]:
+        """Makes the edits; returns those that changed anything.
+
+        Raises:
+            ValueError: one was refused, and then none has taken effect.
+        """
+        self._undo = []
+        effective: list[Edit] = []
+        mark = len(self.touched)
+        try:
+            for edit in edits.edits:
+                if self._apply(edit):
+                    effective.append(edit)
+        except Exception:
+            for undo in reversed(self._undo):
+                undo()
+            self._inherited.clear()
+            del self.touched[mark:]
+            raise
+        finally:
+            self._undo = []
+        if effective:
+            self.version += 1
+        return tuple(effective)
+
+    def restore(
+        self,
+        twins: Iterable[Twin],
+        dropped: Iterable[int],
+        point_twin: NDArray[np.int32],
+        point_type: list[PointType],
+    ) -> None:
+        """Takes over ordinals and handles as a snapshot has them, into an empty structure whose
+        types are known already. Overlays, relations and arms follow as edits."""
+        gone = set(dropped)
+        for ordinal, twin in enumerate(twins):
+            self._ordinals[twin.id] = ordinal
+            self._declared.append(twin)
+            if ordinal not in gone:
+                self.twins[twin.id] = twin
+                self._by_type.setdefault(twin.type, {})[ordinal] = True
+        self.touched.extend(range(len(self._declared)))
+        self._point_twin = point_twin.tolist()
+        self._point_type = point_type
+        points = self._points
+        for handle, (ordinal, kind) in enumerate(zip(self._point_twin, point_type, strict=True)):
+            points.setdefault(ordinal, {})[kind.name] = handle
+        n = len(point_type)
+        self.kinds = np.fromiter((t.kind for t in point_type), np.uint8, n)
+        nan = float("nan")
+        self.low = np.fromiter((nan if t.low is None else t.low for t in point_type), float, n)
+        self.high = np.fromiter((nan if t.high is None else t.high for t in point_type), float, n)
+        self.version += 1
+
+    def fork(self) -> Structure:
+        """A structure that starts equal and then goes its own way. Twins, types and relations
+        are shared, since they never change; only the tables that find them are copied."""
+        other = Structure()
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                value = value.copy()
+            elif isinstance(value, dict):
+                deep = name in ("_overlays", "_by_type", "_out", "_in", "_points")
+                value = {k: dict(v) for k, v in value.items()} if deep else dict(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            elif isinstance(value, list):
+                value = list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            setattr(other, name, value)
+        other.touched = list(range(self.n_ordinals))
+        return other
+
+    def _apply(self, edit: Edit) -> bool:
+        match edit:
+            case PutType(type=put):
+                return self._put_type(put)
+            case PutTwin(twin=twin):
+                return self._put_twin(twin)
+            case DropTwin(id=twin_id):
+                return self._drop_twin(twin_id)
+            case PutName() | PutPose() | PutProperty() | DropProperty() | PutPoints():
+                return self._say(edit)
+            case PutRelation(relation=relation):
+                return self._put_relation(relation)
+            case DropRelation(kind=kind, source=source, target=target, name=name):
+                return self._drop_relation((kind, source, target, name))
+            case Arm():
+                return self._arm(edit)
+            case Disarm(twin=twin_id, name=name):
+                return self._set(self.arms, (twin_id, name), None)
+
+    def _set(self, table: dict[K, V], key: K, value: V | None) -> bool:
+        """Puts or (None) removes an entry; whether that changed anything."""
+        old = table.get(key)
+        if old == value:
+            return False
+        if value is None:
+            del table[key]
+        else:
+            table[key] = value
+        if old is None:
+            self._undo.append(lambda: table.pop(key))
+        else:
+            self._undo.append(lambda: table.__setitem__(key, old))
+        return True
+
+    def _put_type(self, put: TwinType) -> bool:
+        if not put.id:
+            raise ValueError("a type needs an id")
+        if put.id in put.extends:
+            raise ValueError(f"{put.id}: a type cannot extend itself")
+        _check_points(put.id, put.points)
+        if not self._set(self.types, put.id, put):
+            return False
+        self._inherited.clear()
+        for type_id in self.subtypes(put.id):
+            for ordinal in self.of_type(type_id):
+                self._add_points(ordinal, self._points_of_type(type_id))
+                self.touched.append(ordinal)
+        return True
+
+    def _put_twin(self, twin: Twin) -> bool:
+        if not twin.id or any(c in twin.id for c in "\n\r\t\0"):
+            raise ValueError(
+                f"{twin.id!r} is not an id of a twin: an IRI without control characters"
+            )
+        _check_points(twin.id, twin.points)
+        ordinal = self._ordinals.get(twin.id)
+        if ordinal is None:
+            ordinal = len(self._declared)
+            self._set(self._ordinals, twin.id, ordinal)
+            self._declared.append(twin)
+            self._undo.append(self._declared.pop)
+        elif self._declared[ordinal] == twin and twin.id in self.twins:
+            return False
+        else:
+            old, at = self._declared[ordinal], ordinal
+            self._declared[ordinal] = twin
+            self._undo.append(lambda: self._declared.__setitem__(at, old))
+        self._compose(ordinal)
+        self._add_points(ordinal, (*self._points_of_type(twin.type), *twin.points))
+        return True
+
+    def _compose(self, ordinal: int) -> None:
+        """Puts together what is declared and said of a twin."""
+        twin = self._declared[ordinal]
+        for said in self._overlays.get(ordinal, {}).values():
+            twin = _over(twin, said)
+        old = self.twins.get(twin.id)
+        if old is not None and old.type != twin.type:
+            self._set(self._by_type[old.type], ordinal, None)
+        self._set(self._by_type.setdefault(twin.type, {}), ordinal, True)
+        self._set(self.twins, twin.id, twin)
+        self.touched.append(ordinal)
+
+    def _drop_twin(self, twin_id: str) -> bool:
+        twin = self.twins.get(twin_id)
+        if twin is None:
+            return False
+        for relation in (*self.relations_from(twin_id), *self.relations_to(twin_id)):
+            self._drop_relation(relation.key)
+        for key in [key for key in self.arms if key[0] == twin_id]:
+            self._set(self.arms, key, None)
+        ordinal = self._ordinals[twin_id]
+        self._set(self._by_type[twin.type], ordinal, None)
+        self._set(self.twins, twin_id, None)
+        self._set(self._overlays, ordinal, None)
+        self.touched.append(ordinal)
+        return True
+
+    def _say(self, said: Overlay) -> bool:
+        if said.twin not in self.twins:
+            raise ValueError(f"{said.twin}: no such twin")
+        ordinal = self._ordinals[said.twin]
+        new = self._overlays.setdefault(ordinal, {})
+        match said:
+            case PutProperty(property=prop):
+                if not prop.name:
+                    raise ValueError(f"{said.twin}: a property at the top needs a name")
+                changed = self._set(new, ("property", prop.name), said)
+            case DropProperty(name=name):
+                known = self.twins[said.twin].property(name) is not None
+                changed = known and self._set(new, ("property", name), said)
+            case PutPoints(points=points):
+                _check_points(said.twin, points)
+                changed = False
+                for point in points:
+                    one = PutPoints(said.twin, (point,))
+                    changed |= self._set(new, ("point", point.name), one)
+            case _:
+                changed = self._set(new, (type(said).__name__, ""), said)
+        if changed:
+            self._compose(ordinal)
+            if isinstance(said, PutPoints):
+                self._add_points(ordinal, said.points)
+        return changed
+
+    def _put_relation(self, relation: Relation) -> bool:
+        for end in (relation.source, relation.target):
+            if end not in self.twins:
+                raise ValueError(
+                    f"{relation.source} -{relation.kind}-> {relation.target}: no twin '{end}'"
+                )
+        if not relation.kind:
+            raise ValueError(f"{relation.source} -> {relation.target}: a relation needs a kind")
+        changed = self._set(self.relations, relation.key, relation)
+        if changed:
+            self._set(self._out.setdefault(relation.source, {}), relation.key, relation)
+            self._set(self._in.setdefault(relation.target, {}), relation.key, relation)
+        return changed
+
+    def _drop_relation(self, key: RelationKey) -> bool:
+        relation = self.relations.get(key)
+        if relation is None:
+            return False
+        self._set(self.relations, key, None)
+        self._set(self._out[relation.source], key, None)
+        self._set(self._in[relation.target], key, None)
+        return True
+
+    def _arm(self, arm: Arm) -> bool:
+        twin = self.twins.get(arm.twin)
+        if twin is None:
+            raise ValueError(f"{arm.twin}: no such twin")
+        is_point = arm.name in self._points.get(self._ordinals[arm.twin], {})
+        if not is_point and arm.name not in {o.name for o in self.operations_of(arm.twin)}:
+            raise ValueError(f"{arm.twin}: no point or operation '{arm.name}' to arm")
+        return self._set(self.arms, (arm.twin, arm.name), arm)
+
+    def operations_of(self, twin_id: str) -> list[OperationType]:
+        """The operations of a twin: its own, then those of its types."""
+        twin = self.twins[twin_id]
+        found = {operation.name: operation for operation in twin.operations}
+        for type_id in self.supertypes(twin.type):
+            known = self.types.get(type_id)
+            for operation in known.operations if known else ():
+                found.setdefault(operation.name, operation)
+        return list(found.values())
+
+    # --- points ---
+
+    def _points_of_type(self, type_id: str, path: tuple[str, ...] = ()) -> tuple[PointType, ...]:
+        """The points that a type gives to its twins: its own, inherited, and of components."""
+        known = self._inherited.get(type_id)
+        if known is None:
+            found: dict[str, PointType] = {}
+            for name in self.supertypes(type_id):
+                declared = self.types.get(name)
+                if declared is None:
+                    continue
+                for point in declared.points:
+                    found.setdefault(point.name, point)
+                for component, component_type in declared.components:
+                    if component_type in (*path, type_id):
+                        raise ValueError(f"{type_id}: component '{component}' contains itself")
+                    for point in self._points_of_type(component_type, (*path, type_id)):
+                        inner = f"{component}/{point.name}"
+                        found.setdefault(inner, dataclasses.replace(point, name=inner))
+            known = self._inherited[type_id] = tuple(found.values())
+        return known
+
+    def _add_points(self, ordinal: int, points: Iterable[PointType]) -> None:
+        have = self._points.setdefault(ordinal, {})
+        twin_id = self._declared[ordinal].id
+        first = len(self._point_type)
+        for point in points:
+            handle = have.get(point.name)
+            if handle is None:
+                name = sys.intern(point.name)
+                have[name] = len(self._point_type)
+                self._point_twin.append(ordinal)
+                self._point_type.append(point)
+                self._undo.append(lambda name=name: have.pop(name))
+            elif self._point_type[handle] != point:
+                old = self._point_type[handle]
+                if old.kind != point.kind:
+                    raise ValueError(
+                        f"{twin_id}.{point.name}: is {old.kind.name}, cannot become"
+                        f" {point.kind.name}; declare it under another name"
+                    )
+                self._describe(handle, point)
+                self._undo.append(lambda handle=handle, old=old: self._describe(handle, old))
+        if len(self._point_type) > first:
+            self._undo.append(lambda: self._forget_points(first))
+            self._grow(first)
+
+    def _describe(self, handle: int, point: PointType) -> None:
+        self._point_type[handle] = point
+        nan = float("nan")
+        self.low[handle] = nan if point.low is None else point.low
+        self.high[handle] = nan if point.high is None else point.high
+
+    def _grow(self, first: int) -> None:
+        """Extends the columns by handle; capacity doubles so that many small additions stay
+        linear."""
+        n = len(self._point_type)
+        for name, fill in (("kinds", 0), ("low", np.nan), ("high", np.nan)):
+            column = getattr(self, name)
+            room = column.base if column.base is not None else column
+            if len(room) < n:
+                room = np.full(max(n, 2 * len(room), 64), fill, column.dtype)
+                room[:first] = column[:first]
+            setattr(self, name, room[:n])
+        for handle in range(first, n):
+            self.kinds[handle] = self._point_type[handle].kind
+            self._describe(handle, self._point_type[handle])
+
+    def _forget_points(self, first: int) -> None:
+        del self._point_twin[first:], self._point_type[first:]
+        self.kinds, self.low, self.high = self.kinds[:first], self.low[:first], self.high[:first]
+
+
+def _check_points(where: str, points: tuple[PointType, ...]) -> None:
+    seen: set[str] = set()
+    for point in points:
+        if not point.name:
+            raise ValueError(f"{where}: a point needs a name")
+        if point.name in seen:
+            raise ValueError(f"{where}: two points are called '{point.name}'")
+        if point.low is not None and point.high is not None and point.low > point.high:
+            raise ValueError(
+                f"{where}.{point.name}: range from {point.low} to {point.high} is empty"
+            )
+        if point.kind not in Kind:
+            raise ValueError(f"{where}.{point.name}: unknown kind {point.kind}")
+        seen.add(point.name)
+
+
+def _over(twin: Twin, said: Overlay) -> Twin:
+    """The twin with one statement on top."""
+    match said:
+        case PutName(name=name):
+            return dataclasses.replace(twin, name=name)
+        case PutPose(pose=pose, geometry=geometry):
+            return dataclasses.replace(twin, pose=pose, geometry=geometry or twin.geometry)
+        case PutProperty(property=prop):
+            rest = tuple(p for p in twin.properties if p.name != prop.name)
+            return dataclasses.replace(twin, properties=(*rest, prop))
+        case DropProperty(name=name):
+            rest = tuple(p for p in twin.properties if p.name != name)
+            return dataclasses.replace(twin, properties=rest)
+        case PutPoints(points=points):
+            names = {p.name for p in points}
+            rest = tuple(p for p in twin.points if p.name not in names)
+            return dataclasses.replace(twin, points=(*rest, *points))

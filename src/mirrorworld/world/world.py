@@ -1,0 +1,515 @@
+"""A world: applies changes in order and answers for what they add up to.
+
+One writer. Nothing here waits, reads a clock or touches a file; the record makes a world last,
+`live` makes it move.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.world.changes import (
+    Applied,
+    Change,
+    Command,
+    Edit,
+    Edits,
+    Event,
+    Origin,
+    OriginKind,
+    Position,
+    PutRelation,
+    PutType,
+    Tally,
+)
+from mirrorworld.world.compiled import DUPLICATE, HAS_NUMBA, LATEST, REFUSED
+from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, SampleValue, Times, decode
+from mirrorworld.world.model import Kind, PointType, Relation, Twin, TwinType
+from mirrorworld.world.plain import to_plain
+from mirrorworld.world.quality import BAD_WAITING
+from mirrorworld.world.query import Index, Page, Query
+from mirrorworld.world.state import NEVER_NS, Columns, State
+from mirrorworld.world.structure import Structure
+
+SKEW_NS: Final = 60_000_000_000
+"""How far ahead of arrival a time stamp may be before it is counted as being in the future."""
+
+INCARNATIONS_KEPT: Final = 8
+STRUCTURE_CHANGES_KEPT: Final = 10_000
+COMMANDS_KEPT: Final = 1_000
+EVENTS_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All of a world at one position: what a record keeps now and then, and an as-of gives."""
+
+    world: str
+    position: Position
+    types: tuple[TwinType, ...]
+    twins: tuple[Twin, ...]
+    """By ordinal, as their sources declared them, dropped ones included."""
+    dropped: tuple[int, ...]
+    overlays: tuple[Edit, ...]
+    """What was said over the declarations."""
+    relations: tuple[Relation, ...]
+    arms: tuple[Edit, ...]
+    point_types: tuple[PointType, ...]
+    """Distinct ones."""
+    point_twin: NDArray[np.int32]
+    """By handle: ordinal of its twin."""
+    point_type: NDArray[np.int32]
+    """By handle: index into `point_types`."""
+    cell: Cells
+    quality: Qualities
+    source_ns: Times
+    received_ns: Times
+    changed: NDArray[np.int64]
+    origin: NDArray[np.uint16]
+    heap: dict[int, bytes]
+    """By handle: latest value of points of variable size."""
+    origins: tuple[Origin, ...]
+    sources: tuple[tuple[str, int, int], ...]
+    """(source, incarnation, highest source_seq), oldest first."""
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+
+    @property
+    def columns(self) -> Columns:
+        """The six columns of latest samples."""
+        return Columns(
+            self.cell, self.quality, self.source_ns, self.received_ns, self.changed, self.origin
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """What a subscription has not seen yet. Of each point only the latest value."""
+
+    position: Position
+    handles: Handles
+    columns: Columns
+    changes: tuple[Change, ...] | None
+    """Changes other than samples, in order; None: too long ago, take a fresh snapshot."""
+
+
+@dataclass(slots=True)
+class Subscription:
+    """A cursor over a world. It costs the writer nothing; reading costs one pass over the points.
+
+    The latest wins: who reads seldom gets fewer, newer values. Every change is in the record.
+    """
+
+    world: World
+    handles: Handles | None
+    cursor: Position | None
+
+    def read(self) -> Delta:
+        """What changed since the last read."""
+        delta = self.world.delta(self.cursor, self.handles)
+        self.cursor = delta.position
+        return delta
+
+
+class World:
+    """Twins, their structure and their latest values, at one position of one log."""
+
+    def __init__(self, id: str, *, epoch: int = 1, compiled: bool | None = None) -> None:
+        """An empty world.
+
+        Args:
+            compiled: whether the numba loops are used; None: if they are there.
+        """
+        self.id = id
+        self.position = Position(epoch, 0)
+        self.epoch_start = 0
+        """Sequence at which this epoch began: what an earlier epoch saw after it may never have
+        become durable."""
+        self.parent: tuple[str, Position] | None = None
+        self.structure = Structure()
+        self.state = State(use_compiled=HAS_NUMBA if compiled is None else compiled)
+        self.origins: list[Origin] = []
+        self.events: dict[str, Event] = {}
+        self.commands: dict[str, Command] = {}
+        self.tallies: dict[str, Tally] = {}
+        self._origin_index: dict[Origin, int] = {}
+        self._heap: dict[int, bytes] = {}
+        self._sources: dict[str, dict[int, int]] = {}
+        self._recent: deque[Change] = deque(maxlen=STRUCTURE_CHANGES_KEPT)
+        self._recent_from = 0
+        self._index = Index(self.structure)
+
+    # --- reading ---
+
+    @property
+    def epoch(self) -> int:
+        """Which opening of the record this is."""
+        return self.position.epoch
+
+    @property
+    def kinds(self) -> NDArray[np.uint8]:
+        """Kind of each point, by handle."""
+        return self.structure.kinds
+
+    @property
+    def n_points(self) -> int:
+        """How many points there are; handles are below it."""
+        return self.structure.n_points
+
+    def handles(self, points: Iterable[tuple[str, str]]) -> Handles:
+        """Handles of (twin id, point name); KeyError names an unknown one."""
+        return self.structure.handles(points)
+
+    def point(self, handle: int) -> tuple[str, PointType]:
+        """(twin id, point type) of a handle."""
+        return self.structure.point(handle)
+
+    def read(self, handles: Handles) -> Columns:
+        """Latest samples of some points."""
+        return self.state.read(handles)
+
+    def heap(self, handle: int) -> bytes:
+        """Latest bytes of a point of variable size; empty before the first."""
+        return self._heap.get(handle, b"")
+
+    def value(self, handle: int) -> SampleValue | None:
+        """Latest value of a point as a Python value; None before the first."""
+        one = self.state.read(np.array([handle], np.uint32))
+        if one.changed[0] < 0:
+            return None
+        kind = Kind(int(self.kinds[handle]))
+        return decode(kind, self.heap(handle) if kind.is_heap else int(one.cell[0]))
+
+    def query(self, query: Query, limit: int = 100, cursor: str | None = None) -> Page:
+        """A page of the twins that a query finds."""
+        return self._index.query(query, limit, cursor)
+
+    def subscribe(
+        self, handles: Handles | None = None, after: Position | None = None
+    ) -> Subscription:
+        """A cursor over some points (None: all), from a position on (None: everything is new)."""
+        return Subscription(self, handles, after)
+
+    def delta(self, after: Position | None, handles: Handles | None = None) -> Delta:
+        """What is new after a position; see Delta."""
+        known = after if after is not None and self._is_ours(after) else None
+        sequence = known.sequence if known else -1
+        changed = self.state.changed_after(sequence)
+        if handles is not None:
+            changed = np.intersect1d(changed, handles)
+        changes = None
+        if known is not None and sequence >= self._recent_from:
+            changes = tuple(c for c in self._recent if _sequence(c) > sequence)
+        return Delta(self.position, changed, self.state.read(changed), changes)
+
+    def _is_ours(self, position: Position) -> bool:
+        if position.epoch == self.epoch:
+            return position.sequence <= self.position.sequence
+        return position.epoch == self.epoch - 1 and position.sequence <= self.epoch_start
+
+    # --- changing ---
+
+    def apply(self, change: Change) -> Applied:
+        """Applies a change at the next position.
+
+        Returns what was new of it; repeated and refused samples are counted, not kept.
+
+        Raises:
+            ValueError: an edit, a command or an event was refused, and nothing has changed.
+        """
+        if change.source_seq >= 0 and self._is_repeated(change):
+            n = len(change.body) if isinstance(change.body, Frame) else 0
+            tally = Tally(duplicate=n)
+            self._tally(change.source).add(tally)
+            return Applied(None, tally)
+        position = Position(self.epoch, self.position.sequence + 1)
+        tally = Tally()
+        match change.body:
+            case Frame():
+                body, tally = self._apply_frame(change, change.body, position)
+            case Edits():
+                body = self._apply_edits(change.body)
+            case Command():
+                body = self._apply_command(change.body)
+            case Event():
+                body = self._apply_event(change.body)
+        if change.source_seq >= 0:
+            self._note_source(change)
+        if body is None:
+            return Applied(None, tally)
+        self.position = position
+        placed = dataclasses.replace(change, body=body, position=position)
+        if not isinstance(body, Frame):
+            self._note_recent(placed)
+        return Applied(placed, tally)
+
+    def replay(self, change: Change) -> None:
+        """Applies a change that a record gives back, at the position that it has.
+
+        It was accepted once and is not checked for repetition again, so that the same log always
+        leads to the same state.
+        """
+        position = change.position
+        if position is None or position.sequence <= self.position.sequence:
+            raise ValueError(f"cannot replay {position} after {self.position}")
+        match change.body:
+            case Frame():
+                self._apply_frame(change, change.body, position, is_replayed=True)
+            case Edits():
+                self._apply_edits(change.body)
+            case Command():
+                self._apply_command(change.body)
+            case Event():
+                self._apply_event(change.body)
+        if change.source_seq >= 0:
+            self._note_source(change)
+        self.position = Position(self.epoch, position.sequence)
+        if not isinstance(change.body, Frame):
+            self._note_recent(change)
+
+    def remember(self, frame: Frame) -> None:
+        """Takes note of accepted samples from before a snapshot, of sources that number nothing,
+        so that they are recognised if they are sent again."""
+        identity, _ = self._identity(frame)
+        self.state.remember(dataclasses.replace(frame, cell=identity))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Starts a new epoch: the record was opened for writing."""
+        if epoch <= self.epoch:
+            raise ValueError(f"epoch {epoch} does not follow {self.epoch}")
+        self.epoch_start = self.position.sequence
+        self.position = Position(epoch, self.position.sequence)
+
+    def branch(self, id: str) -> World:
+        """A world that starts as this one is now and goes its own way.
+
+        It holds only what differs: pages of values are shared until written, twins and types
+        always. It has no way to a plant.
+        """
+        other = World(id, compiled=self.state.use_compiled)
+        other.position, other.epoch_start = self.position, self.position.sequence
+        other.parent = (self.id, self.position)
+        other.structure = self.structure.fork()
+        other._index = Index(other.structure)
+        other.state = self.state.fork()
+        other.origins, other._origin_index = list(self.origins), dict(self._origin_index)
+        other.events, other._heap = dict(self.events), dict(self._heap)
+        other._sources = {name: dict(seen) for name, seen in self._sources.items()}
+        other._recent_from = self.position.sequence
+        return other
+
+    def _apply_frame(
+        self, change: Change, frame: Frame, position: Position, *, is_replayed: bool = False
+    ) -> tuple[Frame | None, Tally]:
+        identity, in_heap = self._identity(frame)
+        seen = frame if in_heap is None else dataclasses.replace(frame, cell=identity)
+        fate, quality, tally = self.state.apply(
+            seen,
+            kinds=self.structure.kinds,
+            low=self.structure.low,
+            high=self.structure.high,
+            received_ns=change.received_ns,
+            sequence=position.sequence,
+            origin=self._origin(change.origin),
+            skew_ns=SKEW_NS,
+            is_numbered=change.source_seq >= 0 or is_replayed,
+        )
+        if is_replayed and change.source_seq < 0:
+            self.state.remember(dataclasses.replace(seen, quality=quality))
+        if in_heap is not None:
+            for row in in_heap[fate[in_heap] == LATEST].tolist():
+                self._heap[int(frame.point[row])] = frame.heap_at(row)
+        self._tally(change.source).add(tally)
+        if not tally.accepted:
+            return None, tally
+        kept = dataclasses.replace(frame, quality=quality)
+        if tally.accepted < len(frame):
+            kept = kept.take((fate != REFUSED) & (fate != DUPLICATE))
+        return kept, tally
+
+    def _identity(self, frame: Frame) -> tuple[Cells, NDArray[np.intp] | None]:
+        """Cells by which samples are told apart, and the rows whose value is in the heap.
+
+        Where a payload lies in a heap says nothing of it, so there a hash stands for it.
+        """
+        if not len(self.structure.kinds):
+            return frame.cell, None
+        known = np.minimum(frame.point, len(self.structure.kinds) - 1)
+        in_heap = np.flatnonzero(self.structure.kinds[known] >= Kind.TEXT)
+        if not len(in_heap):
+            return frame.cell, None
+        end = (frame.cell[in_heap] >> 32) + (frame.cell[in_heap] & 0xFFFF_FFFF)
+        if np.any(frame.cell[in_heap] < 0) or np.any(end > len(frame.heap)):
+            raise ValueError("a sample points outside its frame's heap: the frame is damaged")
+        identity = frame.cell.copy()
+        for row in in_heap.tolist():
+            digest = hashlib.blake2b(frame.heap_at(row), digest_size=8).digest()
+            identity[row] = int.from_bytes(digest, "little", signed=True)
+        return identity, in_heap
+
+    def _apply_edits(self, edits: Edits) -> Edits | None:
+        effective = self.structure.apply(edits)
+        if not effective:
+            return None
+        self.state.grow(self.structure.n_points)
+        return dataclasses.replace(edits, edits=effective)
+
+    def _apply_command(self, command: Command) -> Command | None:
+        old = self.commands.get(command.id)
+        if old == command:
+            return None
+        if self.parent is not None:
+            raise ValueError(f"{self.id} is a branch: it has no way to a plant")
+        if command.twin not in self.structure.twins:
+            raise ValueError(f"{command.twin}: no such twin")
+        if old is not None and (old.state.is_final or command.state < old.state):
+            raise ValueError(
+                f"command {command.id} is {old.state.name.lower()}; it cannot become"
+                f" {command.state.name.lower()}"
+            )
+        self.commands[command.id] = command
+        if len(self.commands) > COMMANDS_KEPT:
+            ended = next((c.id for c in self.commands.values() if c.state.is_final), None)
+            if ended is not None:
+                del self.commands[ended]
+        return command
+
+    def _apply_event(self, event: Event) -> Event | None:
+        if not event.id:
+            raise ValueError(f"{event.twin}: an event needs an id")
+        if self.events.get(event.id) == event:
+            return None
+        self.events.pop(event.id, None)
+        self.events[event.id] = event
+        if len(self.events) > EVENTS_KEPT:
+            over = next((e.id for e in self.events.values() if not e.is_active), None)
+            del self.events[over if over is not None else next(iter(self.events))]
+        return event
+
+    def _is_repeated(self, change: Change) -> bool:
+        return change.source_seq <= self._sources.get(change.source, {}).get(change.incarnation, -1)
+
+    def _note_source(self, change: Change) -> None:
+        seen = self._sources.setdefault(change.source, {})
+        seen[change.incarnation] = change.source_seq
+        if len(seen) > INCARNATIONS_KEPT:
+            del seen[next(iter(seen))]
+
+    def _note_recent(self, change: Change) -> None:
+        if len(self._recent) == STRUCTURE_CHANGES_KEPT:
+            self._recent_from = _sequence(self._recent[0])
+        self._recent.append(change)
+
+    def _origin(self, origin: Origin) -> int:
+        index = self._origin_index.get(origin)
+        if index is None:
+            if len(self.origins) == 1 << 16:
+                raise ValueError(
+                    f"no more than {1 << 16} origins in a world; '{origin.by}' is one more"
+                )
+            index = self._origin_index[origin] = len(self.origins)
+            self.origins.append(origin)
+        return index
+
+    def _tally(self, source: str) -> Tally:
+        return self.tallies.setdefault(source, Tally())
+
+    # --- snapshots ---
+
+    def snapshot(self) -> Snapshot:
+        """All of the world as it is now."""
+        point_twin, types = self.structure.point_columns()
+        distinct: dict[PointType, int] = {}
+        codes = [distinct.setdefault(t, len(distinct)) for t in types]
+        ordinals = range(self.structure.n_ordinals)
+        columns = self.state.read(np.arange(self.n_points, dtype=np.uint32))
+        return Snapshot(
+            self.id,
+            self.position,
+            tuple(self.structure.types.values()),
+            tuple(self.structure.declared_at(o) for o in ordinals),
+            tuple(o for o in ordinals if self.structure.twin_at(o) is None),
+            tuple(self.structure.overlays()),
+            tuple(self.structure.relations.values()),
+            tuple(self.structure.arms.values()),
+            tuple(distinct),
+            point_twin,
+            np.array(codes, np.int32),
+            *columns,
+            heap=dict(self._heap),
+            origins=tuple(self.origins),
+            sources=tuple(
+                (source, incarnation, high)
+                for source, seen in self._sources.items()
+                for incarnation, high in seen.items()
+            ),
+            events=tuple(self.events.values()),
+            commands=tuple(self.commands.values()),
+        )
+
+    @staticmethod
+    def from_snapshot(snapshot: Snapshot, *, compiled: bool | None = None) -> World:
+        """The world that a snapshot was taken of."""
+        world = World(snapshot.world, epoch=snapshot.position.epoch, compiled=compiled)
+        world.position = snapshot.position
+        world.epoch_start = world._recent_from = snapshot.position.sequence
+        structure = world.structure
+        structure.apply(Edits(tuple(PutType(t) for t in snapshot.types)))
+        point_types = [snapshot.point_types[i] for i in snapshot.point_type.tolist()]
+        structure.restore(snapshot.twins, snapshot.dropped, snapshot.point_twin, point_types)
+        structure.apply(Edits(snapshot.overlays))
+        structure.apply(Edits(tuple(PutRelation(r) for r in snapshot.relations)))
+        structure.apply(Edits(snapshot.arms))
+        world.state.restore(snapshot.columns)
+        world._heap = dict(snapshot.heap)
+        for origin in snapshot.origins:
+            world._origin(origin)
+        for source, incarnation, high in snapshot.sources:
+            world._sources.setdefault(source, {})[incarnation] = high
+        world.events = {event.id: event for event in snapshot.events}
+        world.commands = {command.id: command for command in snapshot.commands}
+        return world
+
+    def state_hash(self) -> str:
+        """A hash of all that the log adds up to; equal logs give equal hashes."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in self._canonical():
+            digest.update(json.dumps(part, sort_keys=True, ensure_ascii=False).encode())
+        point_twin, _ = self.structure.point_columns()
+        columns = self.state.read(np.arange(self.n_points, dtype=np.uint32))
+        for column in (point_twin, self.kinds, *columns):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        for handle in sorted(self._heap):
+            digest.update(b"%d:%d:" % (handle, len(self._heap[handle])))
+            digest.update(self._heap[handle])
+        return digest.hexdigest()
+
+    def _canonical(self) -> Iterator[object]:
+        structure = self.structure
+        yield [to_plain(structure.types[key]) for key in sorted(structure.types)]
+        for ordinal in range(structure.n_ordinals):
+            yield to_plain(structure.twin_at(ordinal) or structure.declared_at(ordinal).id)
+        _, types = structure.point_columns()
+        yield [[t.name, t.unit, t.low, t.high] for t in types]
+        yield [to_plain(structure.relations[key]) for key in sorted(structure.relations)]
+        yield [to_plain(structure.arms[key]) for key in sorted(structure.arms)]
+        yield [to_plain(origin) for origin in self.origins]
+        yield sorted([s, i, h] for s, seen in self._sources.items() for i, h in seen.items())
+        yield [to_plain(self.events[key]) for key in sorted(self.events)]
+        yield [to_plain(self.commands[key]) for key in sorted(self.commands)]
+
+
+def _sequence(change: Change) -> int:
+    return change.position.sequence if change.position else -1
+
+
+__all__ = ["BAD_WAITING", "NEVER_NS", "Delta", "OriginKind", "Snapshot", "Subscription", "World"]
