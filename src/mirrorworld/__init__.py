@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mirrorworld.client import connect, open
 
+    __version__: str
+
 __all__ = ["__version__", "connect", "open"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grimp
 import pytest
+
 from tools.import_contracts import AllowedExternals
 
 
