@@ -95,15 +95,22 @@ def install_modules(folder: Path) -> bool:
 
 
 def build_page(force: bool = False) -> bool:
-    """Build web/ into the package, unless it is up to date. True if it was built."""
+    """Build web/ into the package, unless it is up to date. True if it was built.
+
+    The page is built aside and moved into place with its stamp, so a build that
+    fails or is cut short leaves the page that was there.
+    """
     sources = fingerprint(WEB)
     stamp = STATIC / STAMP
     if not force and stamp.is_file() and stamp.read_text() == sources:
         return False
     install_modules(WEB)
-    npm("run", "build", "--silent", cwd=WEB)
-    # The stamp is written last: a build that was cut short has none.
-    stamp.write_text(sources)
+    aside = WEB / "dist" / str(os.getpid())
+    npm("run", "build", "--silent", "--", "--outDir", str(aside), "--emptyOutDir", cwd=WEB)
+    (aside / STAMP).write_text(sources)
+    if STATIC.exists():
+        shutil.rmtree(STATIC)
+    aside.rename(STATIC)
     return True
 
 

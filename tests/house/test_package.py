@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import distributions, entry_points
@@ -44,6 +45,42 @@ def test_page_in_the_wheel_fetches_nothing_from_elsewhere(wheel: zipfile.ZipFile
     """Law 8: the page's own document names no other host."""
     page = wheel.read("mirrorworld/server/static/index.html").decode()
     assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+
+
+def test_sdist_needs_no_node_to_become_a_wheel(tmp_path: Path) -> None:
+    """It carries the built page, and the stamp that says so."""
+    hatchling = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)]
+    subprocess.run([*hatchling, "-t", "sdist"], cwd=ROOT, capture_output=True, check=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (unpacked,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    subprocess.run([*hatchling, "-t", "wheel"], cwd=unpacked, capture_output=True, check=True)
+    (path,) = tmp_path.glob("*.whl")
+    assert "mirrorworld/server/static/index.html" in zipfile.ZipFile(path).namelist()
+    assert not (unpacked / "web" / "node_modules").exists()
+
+
+def test_page_that_does_not_build_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hatch_build
+
+    web, static = tmp_path / "web", tmp_path / "static"
+    for folder, name in ((web, "main.ts"), (static, "index.html")):
+        folder.mkdir()
+        (folder / name).write_text("old")
+
+    def fail(*arguments: str, cwd: Path) -> None:
+        raise SystemExit("tsc: not today")
+
+    monkeypatch.setattr(hatch_build, "WEB", web)
+    monkeypatch.setattr(hatch_build, "STATIC", static)
+    monkeypatch.setattr(hatch_build, "install_modules", lambda folder: False)
+    monkeypatch.setattr(hatch_build, "npm", fail)
+    with pytest.raises(SystemExit, match="not today"):
+        hatch_build.build_page()
+    assert (static / "index.html").read_text() == "old"
 
 
 def test_wheel_asks_for_few_things(wheel: zipfile.ZipFile) -> None:
