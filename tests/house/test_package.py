@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import distributions, entry_points
@@ -52,8 +51,7 @@ def test_sdist_needs_no_node_to_become_a_wheel(tmp_path: Path) -> None:
     hatchling = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)]
     subprocess.run([*hatchling, "-t", "sdist"], cwd=ROOT, capture_output=True, check=True)
     (archive,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(archive, tmp_path)
     (unpacked,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     subprocess.run([*hatchling, "-t", "wheel"], cwd=unpacked, capture_output=True, check=True)
     (path,) = tmp_path.glob("*.whl")
