@@ -6,15 +6,25 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from mirrorworld.live.commands import CommandRoad
 from mirrorworld.live.guard import MODEL, RoleGuard
 from mirrorworld.live.pipeline import Pipeline
-from mirrorworld.live.sources import ConnectorClass, Sources
+from mirrorworld.live.sources import ConnectorClass, Source, Sources, name_of
 from mirrorworld.world.changes import Command, Edits, Event, Position
-from mirrorworld.world.ports import Action, Guard, Model, Principal, Record
+from mirrorworld.world.model import Property
+from mirrorworld.world.ports import (
+    Action,
+    Finding,
+    Guard,
+    Model,
+    Principal,
+    Record,
+    SourceConfig,
+)
 from mirrorworld.world.world import Snapshot, World
 
 log = logging.getLogger(__name__)
@@ -41,8 +51,9 @@ class Mirror:
     Attributes:
         world, record, guard: the world, its record and who may do what.
         pipeline: the one road in.
-        sources: the running connectors.
-        commands: the command road.
+        feeds: the running connectors.
+        road: the command road.
+        on_sources: called after a source was added or removed, to remember it.
     """
 
     def __init__(
@@ -57,8 +68,10 @@ class Mirror:
     ) -> None:
         self.guard = guard if guard is not None else RoleGuard()
         self.pipeline = Pipeline(world, record, self.guard, now_ns=now_ns)
-        self.sources = Sources(self.pipeline, schemes)
-        self.commands = CommandRoad(self.pipeline, self.sources)
+        self.feeds = Sources(self.pipeline, schemes)
+        self.road = CommandRoad(self.pipeline, self.feeds)
+        self.on_sources: Callable[[], None] = lambda: None
+        self.state_dir: Path | None = None
         self.models = list(models)
         self._thinker: asyncio.Task[None] | None = None
 
@@ -84,14 +97,14 @@ class Mirror:
     async def start(self) -> None:
         """Starts committing, ends interrupted commands, starts the models."""
         self.pipeline.start()
-        await self.commands.start()
+        await self.road.start()
         if self.models:
             self._thinker = asyncio.create_task(self._think_for_ever(), name="models")
 
     async def stop(self) -> None:
         """Stops sources and models, commits, and lets go of the record."""
-        await self.sources.stop()
-        await self.commands.stop()
+        await self.feeds.stop()
+        await self.road.stop()
         if self._thinker is not None:
             self._thinker.cancel()
             await asyncio.gather(self._thinker, return_exceptions=True)
@@ -120,18 +133,66 @@ class Mirror:
         wait: bool = False,
     ) -> Command:
         """Asks for a command; see `CommandRoad.request`."""
-        return await self.commands.request(
+        return await self.road.request(
             who, command, unit=unit, is_confirmed=is_confirmed, wait=wait
         )
 
-    async def acknowledge(self, who: Principal, event_id: str) -> Event:
+    async def acknowledge(self, who: Principal, event_id: str, comment: str = "") -> Event:
         """Notes that a person has seen an event; KeyError if there is none of that id."""
         event = self.world.events.get(event_id)
         if event is None:
             raise KeyError(f"no event '{event_id}'")
-        seen = dataclasses.replace(event, is_acknowledged=True)
+        said = (Property("comment", comment), Property("acknowledged_by", who.id))
+        kept = tuple(p for p in event.properties if p.name not in ("comment", "acknowledged_by"))
+        seen = dataclasses.replace(
+            event, is_acknowledged=True, properties=(*kept, *(p for p in said if p.value))
+        )
         await self.pipeline.submit(who, Action.ACKNOWLEDGE, seen)
         return seen
+
+    # --- sources ---
+
+    def sources(self) -> list[Source]:
+        """All sources of the world and how they stand."""
+        return list(self.feeds)
+
+    async def add_source(self, who: Principal, config: SourceConfig) -> Source:
+        """Mirrors a source from now on. An empty name is made from the URL."""
+        self.pipeline.ask(who, Action.ADMINISTER, config.name or config.url)
+        source = self.feeds.add(self._named(config))
+        self.on_sources()
+        return source
+
+    async def discover(self, who: Principal, config: SourceConfig) -> Sequence[Finding]:
+        """Looks at a source and declares nothing."""
+        self.pipeline.ask(who, Action.ADMINISTER, config.name or config.url)
+        return await self.feeds.discover(self._named(config))
+
+    async def trust(self, who: Principal, source: str, fingerprint: str) -> Source:
+        """Trusts a certificate that the source asks about, and tries it again."""
+        self.pipeline.ask(who, Action.ADMINISTER, source)
+        return await self.feeds.trust(source, fingerprint)
+
+    async def remove_source(self, who: Principal, source: str) -> None:
+        """Mirrors it no longer. Its twins and their past stay."""
+        self.pipeline.ask(who, Action.ADMINISTER, source)
+        await self.feeds.remove(source)
+        self.on_sources()
+
+    def _named(self, config: SourceConfig) -> SourceConfig:
+        taken = frozenset(source.name for source in self.feeds)
+        name = config.name or name_of(config.url, taken)
+        directory = config.state_dir
+        if directory is None and self.state_dir is not None:
+            directory = self.state_dir / name
+        return dataclasses.replace(config, name=name, state_dir=directory)
+
+    # --- what others show of it ---
+
+    @property
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """Of each bounded queue: how full it is, and its limit."""
+        return {"rows_not_durable": (self.pipeline.pending_rows, self.pipeline.pending_rows_max)}
 
     async def _think_for_ever(self) -> None:
         """Lets each model add its changes. A model that fails is reported and left out."""

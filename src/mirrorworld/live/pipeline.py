@@ -29,6 +29,7 @@ from mirrorworld.world.changes import (
     PutTwin,
     PutType,
     Severity,
+    Tally,
 )
 from mirrorworld.world.frames import Frame, Handles
 from mirrorworld.world.model import Text
@@ -75,7 +76,7 @@ class Pipeline:
         self.rows = 0
         """Samples accepted since the start."""
         self.commits = 0
-        self._pending_rows_max = pending_rows_max
+        self.pending_rows_max = pending_rows_max
         self._rows_durable = 0
         self._rows_since_keyframe = 0
         self._edits_since_keyframe = 0
@@ -132,7 +133,7 @@ class Pipeline:
             rows = len(placed.body)
             self.rows += rows
             self._rows_since_keyframe += rows
-            if self.pending_rows > self._pending_rows_max:
+            if self.pending_rows > self.pending_rows_max:
                 self._room.clear()
         elif isinstance(placed.body, Edits):
             self._edits_since_keyframe += len(placed.body.edits)
@@ -229,7 +230,7 @@ class Pipeline:
             self.commits += 1
             self.durable = position
             self._rows_durable = rows
-            if self.pending_rows <= self._pending_rows_max // 2:
+            if self.pending_rows <= self.pending_rows_max // 2:
                 self._room.set()
             while self._waiters and self._waiters[0][0] <= position.sequence:
                 _, _, done = heapq.heappop(self._waiters)
@@ -281,6 +282,11 @@ class SourceSink:
         self._has_live_clock = has_live_clock
         self._skew_ns: int | None = None
         self._n_skewed = 0
+
+    @property
+    def tally(self) -> Tally:
+        """What became of the source's samples."""
+        return self._pipeline.world.tallies.setdefault(self.source, Tally())
 
     def now_ns(self) -> int:
         """See Sink."""

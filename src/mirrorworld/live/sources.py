@@ -9,10 +9,11 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from mirrorworld.live.pipeline import Pipeline, Refused, SourceSink
+from mirrorworld.world.changes import Tally
 from mirrorworld.world.ports import (
     Connector,
     Finding,
@@ -26,6 +27,17 @@ log = logging.getLogger(__name__)
 
 ConnectorClass = Callable[[SourceConfig], Connector]
 RESTART_S_MAX: Final = 60.0
+
+
+class PendingTrust(Protocol):
+    """A certificate that a connector's `pending_certificate()` offers for trust."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -50,10 +62,34 @@ class Source:
         return self.failure if self.failure is not None else self.connector.link
 
     @property
-    def pending_certificate(self) -> Mapping[str, str] | None:
-        """A certificate that a person has to trust before the source can be used, if any."""
+    def url(self) -> str:
+        """Where it is, without user or password."""
+        parts = urlsplit(self.config.url)
+        if "@" not in parts.netloc:
+            return self.config.url
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def tally(self) -> Tally:
+        """What became of its samples."""
+        return self.sink.tally
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What its connector dropped or refused, by name."""
+        return self.sink.counts
+
+    @property
+    def kind(self) -> str:
+        """Name of the connector's class, in small letters."""
+        return type(self.connector).__name__.lower()
+
+    @property
+    def pending(self) -> Sequence[PendingTrust]:
+        """Certificates that a person has to compare and trust before the source can be used."""
         ask = getattr(self.connector, "pending_certificate", None)
-        return ask() if ask is not None else None
+        found = ask() if ask is not None else None
+        return () if found is None else (found,)
 
 
 class Sources:
@@ -120,6 +156,15 @@ class Sources:
         source = self.get(name)
         del self._sources[name]
         await _end(source)
+
+    async def trust(self, name: str, fingerprint: str) -> Source:
+        """Remembers that a source's certificate is trusted, and tries the source again."""
+        source = self.get(name)
+        if fingerprint not in {pending.fingerprint for pending in source.pending}:
+            raise ValueError(f"{name} does not offer a certificate {fingerprint}; look again")
+        trust: Callable[[str], None] = getattr(source.connector, "trust")  # noqa: B009
+        trust(fingerprint)
+        return await self.restart(name)
 
     async def restart(self, name: str) -> Source:
         """Starts a source anew, as after its certificate was trusted."""
