@@ -81,6 +81,12 @@ def test_page_that_does_not_build_leaves_the_old_one(
     assert (static / "index.html").read_text() == "old"
 
 
+def test_worlds_are_read_from_the_checkout_in_an_editable_install() -> None:
+    import mirrorworld_worlds
+
+    assert [Path(path) for path in mirrorworld_worlds.__path__] == [ROOT / "worlds"]
+
+
 def test_wheel_asks_for_few_things(wheel: zipfile.ZipFile) -> None:
     (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
     required = email.message_from_bytes(wheel.read(metadata)).get_all("Requires-Dist") or []
