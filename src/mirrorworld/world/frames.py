@@ -228,6 +228,8 @@ def decode_array(payload: bytes) -> NDArray[np.generic]:
 
 def concatenate(frames: Sequence[Frame], kinds: NDArray[np.uint8]) -> Frame:
     """One frame of many, in order. `kinds[handle]` is each point's kind: heap cells are moved."""
+    if not frames:
+        return frame([], np.empty(0, np.int64), 0)
     if len(frames) == 1:
         return frames[0]
     parts: list[Cells] = []
@@ -239,11 +241,9 @@ def concatenate(frames: Sequence[Frame], kinds: NDArray[np.uint8]) -> Frame:
             moved = np.where(in_heap, moved + (len(heap) << 32), moved)
             heap += part.heap
         parts.append(moved)
-    empty = Frame(*(np.empty(0, dtype) for _, dtype in _COLUMNS))
-    frames = frames or [empty]
     return Frame(
         np.concatenate([f.point for f in frames]),
-        np.concatenate(parts or [empty.cell]),
+        np.concatenate(parts),
         np.concatenate([f.quality for f in frames]),
         np.concatenate([f.source_ns for f in frames]),
         bytes(heap),

@@ -135,7 +135,7 @@ def _reader(hint: Any) -> Reader:
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
         return functools.partial(_read_enum, hint)
     if hint is float:
-        return functools.partial(_read_scalar, (float, int))
+        return _read_float
     return functools.partial(_read_scalar, (hint,))
 
 
@@ -145,8 +145,12 @@ def _wrong(path: str, expected: str, plain: Any) -> ValueError:
 
 def _read_scalar(allowed: tuple[type, ...], plain: Any, path: str) -> Any:
     if type(plain) in allowed or (plain is None and type(None) in allowed):
-        return float(plain) if allowed == (float, int) else plain
+        return plain
     raise _wrong(path, " or ".join(a.__name__ for a in allowed), plain)
+
+
+def _read_float(plain: Any, path: str) -> float:
+    return float(_read_scalar((float, int), plain, path))
 
 
 def _read_enum(cls: type[enum.IntEnum], plain: Any, path: str) -> Any:

@@ -25,7 +25,7 @@ from mirrorworld.world.changes import (
     Position,
 )
 from mirrorworld.world.frames import Frame, Handles
-from mirrorworld.world.model import Scalar, TwinType, Twin
+from mirrorworld.world.model import Scalar, Twin, TwinType
 
 if TYPE_CHECKING:
     from mirrorworld.world.world import Snapshot, World

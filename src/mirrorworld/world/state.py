@@ -8,7 +8,8 @@ machines without numba. The tests hold them to the same results.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, Times
 from mirrorworld.world.model import Kind
 from mirrorworld.world.quality import BAD_NO_DATA, BAD_WAITING, UNCERTAIN_RANGE
 
+S = TypeVar("S", bound=np.generic)
+
 FINGERPRINTS_MAX: Final = 1 << 21
 """Slots of one of the two tables; a repeated sample is recognised among at least the last half as
 many of unnumbered sources."""
@@ -53,18 +56,16 @@ class Columns(NamedTuple):
     changed: NDArray[np.int64]
     origin: NDArray[np.uint16]
 
-
-_DTYPES: Final = (np.int64, np.uint32, np.int64, np.int64, np.int64, np.uint16)
-_FILLS: Final = (0, BAD_WAITING, NEVER_NS, NEVER_NS, -1, 0)
+    def each(self, make: Callable[[NDArray[Any]], NDArray[Any]]) -> Columns:
+        """The columns that a function makes of these."""
+        return Columns(*(make(column) for column in self))
 
 
 class _Arena:
     """The pages of a world and its branches, with a count of who uses each."""
 
     def __init__(self, n_pages: int = 4) -> None:
-        self.columns = Columns(
-            *(np.full(n_pages * PAGE, f, d) for f, d in zip(_FILLS, _DTYPES, strict=True))
-        )
+        self.columns = _fresh(n_pages)
         self.users = np.zeros(n_pages, np.int32)
 
     def take(self, n: int) -> NDArray[np.int64]:
@@ -72,18 +73,27 @@ class _Arena:
         free = np.flatnonzero(self.users == 0)[:n]
         if len(free) < n:
             more = max(n - len(free), len(self.users))
-            self.columns = Columns(
-                *(
-                    np.concatenate([c, np.full(more * PAGE, f, c.dtype)])
-                    for c, f in zip(self.columns, _FILLS, strict=True)
-                )
-            )
+            room = iter(_fresh(more))
+            self.columns = self.columns.each(lambda column: np.concatenate([column, next(room)]))
             self.users = np.concatenate([self.users, np.zeros(more, np.int32)])
             free = np.flatnonzero(self.users == 0)[:n]
         self.users[free] = 1
-        for column, fill in zip(self.columns, _FILLS, strict=True):
-            column.reshape(-1, PAGE)[free] = fill
+        for column, fresh in zip(self.columns, _fresh(1), strict=True):
+            column.reshape(-1, PAGE)[free] = fresh
         return free
+
+
+def _fresh(n_pages: int) -> Columns:
+    """Columns of points that have no value yet."""
+    n = n_pages * PAGE
+    return Columns(
+        np.zeros(n, np.int64),
+        np.full(n, BAD_WAITING, np.uint32),
+        np.full(n, NEVER_NS, np.int64),
+        np.full(n, NEVER_NS, np.int64),
+        np.full(n, -1, np.int64),
+        np.zeros(n, np.uint16),
+    )
 
 
 class State:
@@ -105,35 +115,34 @@ class State:
     @property
     def cell(self) -> Cells:
         """Values; for points of variable size a hash of the content."""
-        return self._column(0)
+        return self._gather(self._arena.columns.cell)
 
     @property
     def quality(self) -> Qualities:
         """Status codes."""
-        return self._column(1)
+        return self._gather(self._arena.columns.quality)
 
     @property
     def source_ns(self) -> Times:
         """When the source says the value was so; NEVER_NS before the first."""
-        return self._column(2)
+        return self._gather(self._arena.columns.source_ns)
 
     @property
     def received_ns(self) -> Times:
         """When it came here; NEVER_NS before the first."""
-        return self._column(3)
+        return self._gather(self._arena.columns.received_ns)
 
     @property
     def changed(self) -> NDArray[np.int64]:
         """Sequence of the change that brought the value; -1 before the first."""
-        return self._column(4)
+        return self._gather(self._arena.columns.changed)
 
     @property
     def origin(self) -> NDArray[np.uint16]:
         """Index into the world's origins."""
-        return self._column(5)
+        return self._gather(self._arena.columns.origin)
 
-    def _column(self, which: int) -> NDArray[np.generic]:
-        column = self._arena.columns[which]
+    def _gather(self, column: NDArray[S]) -> NDArray[S]:
         pages = self._pages
         if np.array_equal(pages, np.arange(len(pages))):
             return column[: self.n_points]
@@ -142,7 +151,7 @@ class State:
     def read(self, handles: Handles) -> Columns:
         """The latest samples of some points."""
         at = self._at(handles)
-        return Columns(*(column[at] for column in self._arena.columns))
+        return self._arena.columns.each(lambda column: column[at])
 
     def _at(self, handles: Handles) -> NDArray[np.int64]:
         wide = handles.astype(np.int64)

@@ -63,6 +63,8 @@ class Structure:
         self.low: NDArray[np.float64] = np.empty(0, np.float64)
         self.high: NDArray[np.float64] = np.empty(0, np.float64)
         """By handle; NaN where the range is open."""
+        self.has_heap = False
+        """Whether any point is of variable size."""
         self.version = 0
         """Grows with every edit that took effect."""
         self.touched: list[int] = []
@@ -220,6 +222,7 @@ class Structure:
             points.setdefault(ordinal, {})[kind.name] = handle
         n = len(point_type)
         self.kinds = np.fromiter((t.kind for t in point_type), np.uint8, n)
+        self.has_heap = any(t.kind.is_heap for t in set(point_type))
         nan = float("nan")
         self.low = np.fromiter((nan if t.low is None else t.low for t in point_type), float, n)
         self.high = np.fromiter((nan if t.high is None else t.high for t in point_type), float, n)
@@ -229,15 +232,17 @@ class Structure:
         """A structure that starts equal and then goes its own way. Twins, types and relations
         are shared, since they never change; only the tables that find them are copied."""
         other = Structure()
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                value = value.copy()
-            elif isinstance(value, dict):
-                deep = name in ("_overlays", "_by_type", "_out", "_in", "_points")
-                value = {k: dict(v) for k, v in value.items()} if deep else dict(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            elif isinstance(value, list):
-                value = list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            setattr(other, name, value)
+        other.types, other.twins = dict(self.types), dict(self.twins)
+        other.relations, other.arms = dict(self.relations), dict(self.arms)
+        other.kinds, other.low, other.high = self.kinds.copy(), self.low.copy(), self.high.copy()
+        other.has_heap, other.version = self.has_heap, self.version
+        other._declared, other._ordinals = list(self._declared), dict(self._ordinals)
+        other._overlays = {key: dict(said) for key, said in self._overlays.items()}
+        other._by_type = {key: dict(twins) for key, twins in self._by_type.items()}
+        other._out = {key: dict(edges) for key, edges in self._out.items()}
+        other._in = {key: dict(edges) for key, edges in self._in.items()}
+        other._points = {key: dict(points) for key, points in self._points.items()}
+        other._point_twin, other._point_type = list(self._point_twin), list(self._point_type)
         other.touched = list(range(self.n_ordinals))
         return other
 
@@ -473,7 +478,9 @@ class Structure:
                 room[:first] = column[:first]
             setattr(self, name, room[:n])
         for handle in range(first, n):
-            self.kinds[handle] = self._point_type[handle].kind
+            kind = self._point_type[handle].kind
+            self.kinds[handle] = kind
+            self.has_heap = self.has_heap or kind.is_heap
             self._describe(handle, self._point_type[handle])
 
     def _forget_points(self, first: int) -> None:

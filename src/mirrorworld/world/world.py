@@ -247,7 +247,10 @@ class World:
         if body is None:
             return Applied(None, tally)
         self.position = position
-        placed = dataclasses.replace(change, body=body, position=position)
+        placed = Change(
+            body, change.origin, change.received_ns, change.source, change.incarnation,
+            change.source_seq, position,
+        )  # fmt: skip
         if not isinstance(body, Frame):
             self._note_recent(placed)
         return Applied(placed, tally)
@@ -331,7 +334,7 @@ class World:
         self._tally(change.source).add(tally)
         if not tally.accepted:
             return None, tally
-        kept = dataclasses.replace(frame, quality=quality)
+        kept = Frame(frame.point, frame.cell, quality, frame.source_ns, frame.heap)
         if tally.accepted < len(frame):
             kept = kept.take((fate != REFUSED) & (fate != DUPLICATE))
         return kept, tally
@@ -341,10 +344,11 @@ class World:
 
         Where a payload lies in a heap says nothing of it, so there a hash stands for it.
         """
-        if not len(self.structure.kinds):
+        if not self.structure.has_heap:
             return frame.cell, None
-        known = np.minimum(frame.point, len(self.structure.kinds) - 1)
-        in_heap = np.flatnonzero(self.structure.kinds[known] >= Kind.TEXT)
+        kinds = self.structure.kinds
+        known = np.minimum(frame.point, len(kinds) - 1)
+        in_heap = np.flatnonzero((kinds[known] >= Kind.TEXT) & (frame.point < len(kinds)))
         if not len(in_heap):
             return frame.cell, None
         end = (frame.cell[in_heap] >> 32) + (frame.cell[in_heap] & 0xFFFF_FFFF)
@@ -464,7 +468,8 @@ class World:
         world.epoch_start = world._recent_from = snapshot.position.sequence
         structure = world.structure
         structure.apply(Edits(tuple(PutType(t) for t in snapshot.types)))
-        point_types = [snapshot.point_types[i] for i in snapshot.point_type.tolist()]
+        indexes: list[int] = snapshot.point_type.tolist()
+        point_types = [snapshot.point_types[i] for i in indexes]
         structure.restore(snapshot.twins, snapshot.dropped, snapshot.point_twin, point_types)
         structure.apply(Edits(snapshot.overlays))
         structure.apply(Edits(tuple(PutRelation(r) for r in snapshot.relations)))
@@ -487,7 +492,7 @@ class World:
         point_twin, _ = self.structure.point_columns()
         columns = self.state.read(np.arange(self.n_points, dtype=np.uint32))
         for column in (point_twin, self.kinds, *columns):
-            digest.update(np.ascontiguousarray(column).tobytes())
+            digest.update(column.tobytes())
         for handle in sorted(self._heap):
             digest.update(b"%d:%d:" % (handle, len(self._heap[handle])))
             digest.update(self._heap[handle])
