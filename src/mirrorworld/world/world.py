@@ -12,6 +12,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -201,15 +202,21 @@ class World:
 
     def delta(self, after: Position | None, handles: Handles | None = None) -> Delta:
         """What is new after a position; see Delta."""
-        known = after if after is not None and self._is_ours(after) else None
-        sequence = known.sequence if known else -1
+        sequence = after.sequence if after is not None and self._is_ours(after) else -1
         changed = self.state.changed_after(sequence)
         if handles is not None:
             changed = np.intersect1d(changed, handles)
-        changes = None
-        if known is not None and sequence >= self._recent_from:
-            changes = tuple(c for c in self._recent if _sequence(c) > sequence)
-        return Delta(self.position, changed, self.state.read(changed), changes)
+        columns = self.state.read(changed)
+        return Delta(self.position, changed, columns, self.changes_after(after))
+
+    def changes_after(self, after: Position | None) -> tuple[Change, ...] | None:
+        """Changes other than samples after a position, in order; None: it is too long ago, or no
+        position of this world, so that only a fresh snapshot tells everything."""
+        if after is None or not self._is_ours(after) or after.sequence < self._recent_from:
+            return None
+        # From the end, since readers come often and are seldom far behind.
+        later = takewhile(lambda c: _sequence(c) > after.sequence, reversed(self._recent))
+        return tuple(later)[::-1]
 
     def _is_ours(self, position: Position) -> bool:
         if position.epoch == self.epoch:
