@@ -58,7 +58,7 @@ class WatchingSink:
     """A sink in front of another that notes what is asked of it, in order."""
 
     def __init__(self, inner: MemorySink | None = None) -> None:
-        self.inner = inner or MemorySink()
+        self.inner = inner or MemorySink("source")
         self.log: list[str] = []
         """`declare`, `push`, `durable`, `event` in the order of the calls."""
         self.edits: list[Edits] = []
@@ -281,7 +281,7 @@ class ConnectorContract:
 
     async def test_declares_the_same_twice_over(self, rig: ConnectorRig) -> None:
         """A second start over the same world changes no structure and forgets none."""
-        inner = MemorySink()
+        inner = MemorySink("source")
         shapes: list[int] = []
         for value in (1.5, 2.5):
             connector, sink = rig.connector(), WatchingSink(inner)
@@ -427,7 +427,10 @@ class ConnectorContract:
             answer = await asyncio.wait_for(connector.write(command), DEADLINE_S)
             assert answer.id == command.id
             assert answer.state in (CommandState.SENT, CommandState.CONFIRMED), answer.detail
-            assert len(await rig.received_writes()) == 1
+            deadline = time.monotonic() + DEADLINE_S
+            while not (written := await rig.received_writes()) and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+            assert len(written) == 1, f"the source got {written}"
 
     async def test_write_to_nothing_is_refused(self, rig: ConnectorRig) -> None:
         connector, sink = rig.connector(), WatchingSink()

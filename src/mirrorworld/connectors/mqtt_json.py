@@ -1,0 +1,616 @@
+"""Payloads that say little of themselves: JSON of any nesting, plain numbers, texts.
+
+The first message of a topic is looked at in full. What it looked like (names, order, types) is
+compiled into a *shape*: a typed decoder and a getter, shared by all topics that look the same.
+Later messages cost two calls into C each. A message that does not fit its topic's shape is
+looked at in full again, so nothing is ever read by a shape that it does not have.
+
+Knows topics and payloads; refuses to know connections.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld import units
+from mirrorworld.connectors import guesses
+from mirrorworld.connectors.topics import TopicTwins
+from mirrorworld.world import quality
+from mirrorworld.world.changes import Severity
+from mirrorworld.world.frames import Frame, encode_array
+from mirrorworld.world.model import Kind, PointType
+from mirrorworld.world.ports import Sink
+
+DEPTH_LIMIT: Final = 16
+FIELDS_LIMIT: Final = 4_096
+"""Of one message."""
+LIST_LIMIT: Final = 64
+"""Objects in one list that become points of their own."""
+SHAPES_OF_TOPIC: Final = 64
+SHAPES_LIMIT: Final = 5_000
+TEXT_LIMIT_BYTES: Final = 1 << 16
+EXACT_INTEGERS: Final = 1 << 53
+"""Up to here a float64 holds every integer."""
+
+Signature = Any
+"""What a payload looks like: nested tuples of one-letter types, hashable."""
+
+
+class TooComplex(ValueError):
+    """A payload deeper or wider than the limits."""
+
+
+class BrokenJson(ValueError):
+    """A payload that begins like JSON and is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value in a row of a shape."""
+
+    point: str
+    kind: Kind
+    time: int
+    """Which column of times holds its time; -1: none."""
+    unit: str = ""
+    is_whole: bool = False
+
+
+@dataclass(slots=True)
+class Shape:
+    """How payloads of one look are read, and the rows of it in the batch at hand."""
+
+    read: Callable[[bytes], Any]
+    """A payload to its values, then its times; one value alone is not in a tuple."""
+    columns: tuple[Column, ...]
+    times: int
+    handles: list[NDArray[np.uint32]] = field(default_factory=list)
+    """By topic of the shape; `REFUSED_HANDLE` for what stays out."""
+    scales: list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = field(
+        default_factory=list
+    )
+    rows: list[Any] = field(default_factory=list)
+    topics: list[int] = field(default_factory=list)
+    messages: list[int] = field(default_factory=list)
+    table: NDArray[np.uint32] | None = None
+
+
+REFUSED_HANDLE: Final = 0xFFFF_FFFF
+
+
+@dataclass(slots=True)
+class Plan:
+    """A topic's way through a shape."""
+
+    shape: Shape
+    index: int
+    twin: str
+    signature: Signature
+
+
+# --- what a payload looks like --------------------------------------------------------------
+
+
+class Describer:
+    """Turns decoded payloads into signatures."""
+
+    def __init__(self, zone: ZoneInfo | None, *, keeps_integers: bool) -> None:
+        self._zone = zone
+        self._keeps_integers = keeps_integers
+        self._fields = 0
+
+    def describe(self, value: Any) -> Signature:
+        """The signature of a decoded payload.
+
+        Raises:
+            TooComplex: it is beyond the limits.
+        """
+        self._fields = 0
+        return self._describe(value, 0)
+
+    def _describe(self, value: Any, depth: int) -> Signature:
+        self._fields += 1
+        if depth > DEPTH_LIMIT or self._fields > FIELDS_LIMIT:
+            raise TooComplex
+        if isinstance(value, bool):
+            return "b"
+        if isinstance(value, int):
+            if abs(value) > EXACT_INTEGERS:
+                return "i" if -(1 << 63) <= value < 1 << 63 else "n"
+            return "i" if self._keeps_integers else "n"
+        if isinstance(value, float):
+            return "n"
+        if isinstance(value, str):
+            return "s"
+        if value is None:
+            return "0"
+        if isinstance(value, dict):
+            return self._describe_object(value, depth)
+        if value and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+            return "[n"
+        if value and len(value) <= LIST_LIMIT and all(isinstance(v, dict) for v in value):
+            return ("[", tuple(self._describe(v, depth + 1) for v in value))
+        return "[]" if not value else "[*"
+
+    def _describe_object(self, value: dict[str, Any], depth: int) -> Signature:
+        time = unit = ""
+        for key, item in value.items():
+            if not time and guesses.is_time_name(key) and guesses.is_time(item, self._zone):
+                time = key
+            elif not unit and guesses.bare(key) in guesses.UNIT_NAMES and isinstance(item, str):
+                unit = key
+        parts: list[tuple[str, Signature]] = []
+        for key, item in value.items():
+            if key == time:
+                parts.append((key, "ts" if isinstance(item, str) else "tn"))
+            elif key == unit and len(item) <= units.LENGTH_LIMIT:
+                parts.append((key, ("u", item)))
+            else:
+                parts.append((key, self._describe(item, depth + 1)))
+        return ("{", tuple(parts))
+
+
+_TYPES: Final[dict[str, Any]] = {
+    "n": float | None,
+    "i": int | None,
+    "b": bool | None,
+    "s": str | None,
+    "0": None,
+    "[n": list[float] | None,
+    "[]": list[float],
+    "[*": msgspec.Raw,
+    "tn": int | float | None,
+    "ts": str | None,
+}
+_KINDS: Final = {
+    "n": Kind.FLOAT,
+    "i": Kind.INT,
+    "b": Kind.BOOL,
+    "s": Kind.TEXT,
+    "[n": Kind.ARRAY,
+    "[*": Kind.TEXT,
+}
+
+
+def _walk(
+    signature: Signature, path: tuple[str, ...], time: int, times: list[str], unit: str = ""
+) -> Iterator[tuple[str, Column]]:
+    """(attribute path in the struct, column) of every value below a signature."""
+    if isinstance(signature, str):
+        kind = _KINDS.get(signature)
+        if kind is not None:
+            name = ".".join(path) or "value"
+            yield "", Column(name, kind, time, unit, signature == "i")
+        return
+    tag, parts = signature
+    if tag == "[":
+        for i, part in enumerate(parts):
+            before = len(times)
+            for place, column in _walk(part, (*path, str(i)), time, times):
+                yield f"[{i}].{place}", column
+            times[before:] = [f"[{i}].{place}" for place in times[before:]]
+        return
+    if tag != "{":
+        return
+    for i, (_, part) in enumerate(parts):
+        if part in ("tn", "ts"):
+            time = len(times)
+            times.append(f"f{i}")
+    given = next((part[1] for _, part in parts if part[0] == "u"), "")
+    numbers = [key for key, part in parts if part in ("n", "i")]
+    named = [key for key in numbers if guesses.bare(key) in guesses.VALUE_NAMES]
+    carrier = (named or (numbers if len(numbers) == 1 else [""]))[0] if given else ""
+    for i, (key, part) in enumerate(parts):
+        own = given if key == carrier else ""
+        before = len(times)
+        for place, column in _walk(part, (*path, key), time, times, own):
+            yield (f"f{i}.{place}" if place else f"f{i}"), column
+        times[before:] = [f"f{i}.{place}" for place in times[before:]]
+
+
+def _type_of(signature: Signature) -> Any:
+    """The msgspec type that decodes exactly the payloads of a signature."""
+    if isinstance(signature, str):
+        return _TYPES[signature]
+    tag, parts = signature
+    if tag == "u":
+        return Literal[parts]
+    if tag == "[":
+        return tuple[tuple(_type_of(part) for part in parts)]
+    fields = [(f"f{i}", _type_of(part)) for i, (_, part) in enumerate(parts)]
+    return msgspec.defstruct(
+        "Payload",
+        fields,
+        rename={f"f{i}": key for i, (key, _) in enumerate(parts)},
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def _getter(places: Sequence[str]) -> Callable[[Any], Any]:
+    """Reads values at attribute paths; paths through lists (`f0.[1].f2`) step by step."""
+    if not any("[" in place for place in places):
+        return operator.attrgetter(*places)
+    steps = [
+        [int(s[1:-1]) if s.startswith("[") else s for s in place.split(".") if s]
+        for place in places
+    ]
+
+    def get(value: Any) -> Any:
+        row: list[Any] = []
+        for path in steps:
+            at = value
+            for step in path:
+                at = at[step] if isinstance(step, int) else getattr(at, step)
+            row.append(at)
+        return tuple(row) if len(row) > 1 else row[0]
+
+    return get
+
+
+def _read_text(payload: bytes) -> str:
+    """A payload that is no JSON. What may be more than a text is looked at in full."""
+    if payload[:1] in (b"{", b"[", b"") or len(payload) > TEXT_LIMIT_BYTES:
+        raise msgspec.DecodeError("not a plain text")
+    text = payload.decode()
+    if not text.isprintable() and any(c < " " and c not in "\t\r\n" for c in text):
+        raise msgspec.DecodeError("not a plain text")
+    return text
+
+
+def compile_shape(
+    signature: Signature, columns: Sequence[tuple[str, Column]], times: Sequence[str]
+) -> Shape:
+    """The shape that reads payloads of a signature."""
+    kept = tuple(column for _, column in columns)
+    if isinstance(signature, str):
+        if signature == "text":
+            return Shape(_read_text, kept, 0)
+        return Shape(msgspec.json.Decoder(_type_of(signature)).decode, kept, 0)
+    if not kept:
+        return Shape(msgspec.json.Decoder(_type_of(signature)).decode, (), 0)
+    decode = msgspec.json.Decoder(_type_of(signature)).decode
+    get = _getter([*(place for place, _ in columns), *times])
+    return Shape(lambda payload: get(decode(payload)), kept, len(times))
+
+
+# --- topics ---------------------------------------------------------------------------------
+
+
+class JsonTopics:
+    """Reads messages of topics into frames; declares what it meets for the first time."""
+
+    def __init__(
+        self,
+        twins: TopicTwins,
+        *,
+        zone: ZoneInfo | None = None,
+        keeps_integers: bool = False,
+    ) -> None:
+        self._twins = twins
+        self._describer = Describer(zone, keeps_integers=keeps_integers)
+        self._zone = zone
+        self._plans: dict[bytes, Plan] = {}
+        self._others: dict[bytes, dict[Signature, Plan]] = {}
+        self._shapes: dict[Any, Shape] = {}
+        self._used: dict[int, Shape] = {}
+        self._new: list[tuple[Shape, int, str]] = []
+        self._last_ns = 0
+        self._sink: Sink
+
+    async def frame(
+        self,
+        topics: Sequence[bytes],
+        payloads: Sequence[bytes],
+        retained: set[int],
+        received_ns: int,
+        sink: Sink,
+    ) -> Frame | None:
+        """The samples of a batch of messages, in order of arrival for each point.
+
+        A message without a time of its own gets the time of its arrival; those of one batch
+        follow each other by a nanosecond, so that two equal ones stay two.
+        """
+        self._sink = sink
+        start_ns = max(received_ns, self._last_ns + 1)
+        self._last_ns = start_ns + len(topics)
+        plans = self._plans
+        for i, topic in enumerate(topics):
+            plan = plans.get(topic)
+            if plan is not None:
+                shape = plan.shape
+                try:
+                    shape.rows.append(shape.read(payloads[i]))
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    pass
+                else:
+                    shape.topics.append(plan.index)
+                    shape.messages.append(i)
+                    continue
+            self._look(topic, payloads[i], i)
+        if self._new:
+            await self._resolve()
+        heap = bytearray()
+        parts = [
+            part
+            for shape in self._used.values()
+            if shape.rows and (part := self._flush(shape, retained, start_ns, heap)) is not None
+        ]
+        if len(self._used) > len(self._shapes):
+            self._used = {id(shape): shape for shape in self._shapes.values()}
+        if not parts:
+            return None
+        point, cell, codes, source_ns = (
+            np.ascontiguousarray(np.concatenate(columns)) for columns in zip(*parts, strict=True)
+        )
+        return Frame(point, cell, codes, source_ns, bytes(heap))
+
+    # --- looking at a message in full
+
+    def _look(self, topic: bytes, payload: bytes, message: int) -> None:
+        """Finds or makes the plan of a message, and reads it."""
+        if not payload:
+            self._sink.count("mqtt_empty_payload")
+            return
+        try:
+            signature, payload, value = self._understand(payload)
+        except BrokenJson:
+            self._sink.count("mqtt_broken_json")
+            return
+        except UnicodeDecodeError:
+            self._sink.count("mqtt_binary_payload")
+            return
+        except TooComplex:
+            self._sink.count("mqtt_too_complex")
+            return
+        if signature[0] == "rows":
+            for item in value:
+                self._look(topic, bytes(item), message)
+            return
+        known = self._others.setdefault(topic, {})
+        plan = known.get(signature)
+        if plan is None:
+            plan = self._plan(topic, signature)
+            if plan is None:
+                return
+            if len(known) < SHAPES_OF_TOPIC:
+                known[signature] = plan
+            else:
+                self._sink.count("mqtt_shape_not_kept")
+        self._plans[topic] = plan
+        shape = plan.shape
+        shape.rows.append(shape.read(payload))
+        shape.topics.append(plan.index)
+        shape.messages.append(message)
+
+    def _understand(self, payload: bytes) -> tuple[Signature, bytes, Any]:
+        """(signature, the payload as strict JSON, value).
+
+        Raises:
+            BrokenJson, UnicodeDecodeError, TooComplex: it is none that can be mirrored.
+        """
+        try:
+            value = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, RecursionError):
+            text = payload.decode()
+            if text.lstrip()[:1] in ("{", "["):
+                return self._lenient(text)
+            try:
+                number = float(text)
+            except ValueError:
+                number = None
+            if number is not None and "_" not in text:
+                # `nan` and `inf`, or a number with blanks or a sign that JSON does not have.
+                clean = msgspec.json.encode(number)
+                return ("n" if number == number else "nan"), clean, number
+            if len(payload) > TEXT_LIMIT_BYTES:
+                raise TooComplex from None
+            if any(c < " " and c not in "\t\r\n" for c in text):
+                raise UnicodeDecodeError("utf-8", payload, 0, 1, "control characters") from None
+            return "text", payload, text
+        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            described = [self._describer.describe(v) for v in value[:LIST_LIMIT]]
+            if all(any(p in ("tn", "ts") for _, p in s[1]) for s in described):
+                return ("rows",), payload, msgspec.json.decode(payload, type=list[msgspec.Raw])
+        return self._describer.describe(value), payload, value
+
+    def _lenient(self, text: str) -> tuple[Signature, bytes, Any]:
+        """JSON with NaN and Infinity, as Python and others write it: they become null."""
+        try:
+            value = json.loads(text, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            raise BrokenJson from None
+        self._sink.count("mqtt_json_with_nan")
+        return self._describer.describe(value), msgspec.json.encode(value), value
+
+    def _plan(self, topic: bytes, signature: Signature) -> Plan | None:
+        """A plan for a topic's messages of a look; declares their points."""
+        try:
+            name = topic.decode()
+        except UnicodeDecodeError:
+            self._sink.count("mqtt_bad_topic")
+            return None
+        is_scalar = isinstance(signature, str)
+        if is_scalar:
+            twin, leaf = self._twins.of_scalar(name)
+            kind = {"text": Kind.TEXT, "nan": Kind.FLOAT}.get(signature) or _KINDS.get(signature)
+            if kind is None:
+                kind = self._twins.kind(twin, leaf) if signature == "0" else None
+                if kind is None:
+                    return None
+            found = [("", Column(leaf, kind, -1, "", signature == "i"))]
+            times: list[str] = []
+        else:
+            twin = self._twins.of_object(name)
+            times = []
+            found = list(_walk(signature, (), -1, times))
+        scales: list[tuple[float, float]] = []
+        accepted: list[bool] = []
+        for _, column in found:
+            scale = self._accept(twin, column, signature)
+            accepted.append(scale is not None)
+            scales.append(scale or (1.0, 0.0))
+        read_as = "n" if signature == "nan" else signature
+        key = (read_as, tuple(column for _, column in found))
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = compile_shape(read_as, found, times)
+            if len(self._shapes) < SHAPES_LIMIT:
+                self._shapes[key] = shape
+        self._used[id(shape)] = shape
+        index = len(shape.handles)
+        columns = np.array([0 if ok else REFUSED_HANDLE for ok in accepted], np.uint32)
+        shape.handles.append(columns)
+        shape.table = None
+        factors = None
+        if any(s != (1.0, 0.0) for s in scales):
+            factors = (np.array([s for s, _ in scales]), np.array([o for _, o in scales]))
+        shape.scales.append(factors)
+        self._new.append((shape, index, twin))
+        return Plan(shape, index, twin, signature)
+
+    def _accept(
+        self, twin: str, column: Column, signature: Signature
+    ) -> tuple[float, float] | None:
+        """Takes a column as a point: (scale, offset) to the point's unit, or None if it stays
+        out because the point is known as something else."""
+        unit = units.guess(column.unit) if column.unit else guesses.unit_of_name(column.point)[1]
+        if column.unit and not unit:
+            self._sink.count("unit_unknown")
+        known = self._twins.point(twin, column.point)
+        if known is None:
+            point = PointType(column.point, column.kind, unit if column.kind <= Kind.INT else "")
+            return (1.0, 0.0) if self._twins.add(twin, point, self._sink) else None
+        if known.kind is not column.kind:
+            is_number = {known.kind, column.kind} == {Kind.FLOAT, Kind.INT}
+            if not (is_number and known.kind is Kind.FLOAT and not column.is_whole):
+                self._twins.report(
+                    twin,
+                    column.point,
+                    "type_changed",
+                    f"came as {column.kind.name}, is {known.kind.name}; such samples are left out",
+                    Severity.MEDIUM,
+                )
+                return None
+        if not column.unit or unit == known.unit:
+            return (1.0, 0.0)
+        try:
+            return units.linear(unit or column.unit, known.unit, f"{twin}.{column.point}")
+        except units.UnitError as error:
+            self._twins.report(twin, column.point, "unit_does_not_fit", str(error), Severity.MEDIUM)
+            return None
+
+    async def _resolve(self) -> None:
+        """Declares what is new and looks up the handles."""
+        await self._twins.declare(self._sink)
+        for shape, index, twin in self._new:
+            columns = shape.handles[index]
+            for j, column in enumerate(shape.columns):
+                if columns[j] != REFUSED_HANDLE:
+                    columns[j] = self._twins.handle(twin, column.point)
+        self._new.clear()
+
+    # --- rows to columns
+
+    def _flush(
+        self, shape: Shape, retained: set[int], start_ns: int, heap: bytearray
+    ) -> tuple[NDArray[Any], ...] | None:
+        """The four columns of a shape's rows; the shape is empty afterwards."""
+        n, k = len(shape.rows), len(shape.columns)
+        topics = np.fromiter(shape.topics, np.intp, n)
+        messages = np.fromiter(shape.messages, np.int64, n)
+        rows = shape.rows
+        shape.rows, shape.topics, shape.messages = [], [], []
+        if not k:
+            return None
+        if shape.table is None:
+            shape.table = np.array(shape.handles, np.uint32).reshape(len(shape.handles), k)
+        point = shape.table[topics]
+        values: list[Any] = list(zip(*rows, strict=True)) if k + shape.times > 1 else [rows]
+        cell = np.empty((n, k), np.int64)
+        codes = np.zeros((n, k), np.uint32)
+        source_ns = np.empty((n, k), np.int64)
+        times = [self._times(column) for column in values[k:]]
+        arrival_ns = start_ns + messages
+        for j, column in enumerate(shape.columns):
+            _fill(column.kind, values[j], cell[:, j], codes[:, j], heap)
+            if column.time < 0:
+                source_ns[:, j] = arrival_ns
+            else:
+                source_ns[:, j] = times[column.time]
+        missing = source_ns == guesses.NO_TIME
+        if missing.any():
+            self._sink.count("bad_time", int(missing.any(axis=1).sum()))
+            source_ns = np.where(missing, arrival_ns[:, None], source_ns)
+        if retained:
+            kept = np.isin(messages, np.fromiter(retained, np.int64, len(retained)))
+            untimed = np.array([c.time < 0 for c in shape.columns])
+            codes[kept[:, None] & untimed[None, :]] = quality.UNCERTAIN_LAST_USABLE
+        self._convert(shape, topics, cell)
+        point, cell, codes, source_ns = (a.reshape(-1) for a in (point, cell, codes, source_ns))
+        takes = point != REFUSED_HANDLE
+        if not takes.all():
+            self._sink.count("samples_left_out", int((~takes).sum()))
+            point, cell, codes, source_ns = (a[takes] for a in (point, cell, codes, source_ns))
+        return point, cell, codes, source_ns
+
+    def _convert(self, shape: Shape, topics: NDArray[np.intp], cell: NDArray[np.int64]) -> None:
+        """Converts numbers of topics that send another unit than their points have."""
+        for index, factors in enumerate(shape.scales):
+            if factors is None:
+                continue
+            here = np.flatnonzero(topics == index)
+            for j, column in enumerate(shape.columns):
+                scale, offset = factors[0][j], factors[1][j]
+                if column.kind is Kind.FLOAT and (scale, offset) != (1.0, 0.0):
+                    numbers = cell[here, j].view(np.float64) * scale + offset
+                    cell[here, j] = numbers.view(np.int64)
+
+    def _times(self, values: Sequence[Any]) -> NDArray[np.int64]:
+        if any(type(v) is str for v in values):
+            parsed = (guesses.iso_ns(v, self._zone) if type(v) is str else None for v in values)
+            return np.array([guesses.NO_TIME if ns is None else ns for ns in parsed], np.int64)
+        if any(v is None for v in values):
+            values = [0 if v is None else v for v in values]
+        try:
+            return guesses.epoch_ns(np.array(values))
+        except OverflowError:
+            return np.full(len(values), guesses.NO_TIME, np.int64)
+
+
+def _fill(
+    kind: Kind,
+    values: Sequence[Any],
+    cell: NDArray[np.int64],
+    codes: NDArray[np.uint32],
+    heap: bytearray,
+) -> None:
+    """Writes one column of values as cells."""
+    if kind is Kind.FLOAT:
+        numbers = np.array(values, np.float64)
+        cell[:] = numbers.view(np.int64)
+        codes[np.isnan(numbers)] = quality.BAD_NO_DATA
+        return
+    empty = [i for i, value in enumerate(values) if value is None]
+    codes[empty] = quality.BAD_NO_DATA
+    if kind in (Kind.INT, Kind.BOOL):
+        cell[:] = np.array([0 if v is None else v for v in values] if empty else values, np.int64)
+        return
+    for i, value in enumerate(values):
+        if kind is Kind.ARRAY:
+            raw = encode_array(np.array([] if value is None else value, np.float64))
+        elif isinstance(value, str):
+            raw = value.encode()
+        else:
+            raw = b"" if value is None else bytes(value)
+        cell[i] = len(heap) << 32 | len(raw)
+        heap += raw
