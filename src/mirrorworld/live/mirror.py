@@ -159,14 +159,14 @@ class Mirror:
     async def add_source(self, who: Principal, config: SourceConfig) -> Source:
         """Mirrors a source from now on. An empty name is made from the URL."""
         self.pipeline.ask(who, Action.ADMINISTER, config.name or config.url)
-        source = self.feeds.add(self._named(config))
+        source = self.feeds.add(self.named(config))
         self.on_sources()
         return source
 
     async def discover(self, who: Principal, config: SourceConfig) -> Sequence[Finding]:
         """Looks at a source and declares nothing."""
         self.pipeline.ask(who, Action.ADMINISTER, config.name or config.url)
-        return await self.feeds.discover(self._named(config))
+        return await self.feeds.discover(self.named(config))
 
     async def trust(self, who: Principal, source: str, fingerprint: str) -> Source:
         """Trusts a certificate that the source asks about, and tries it again."""
@@ -179,7 +179,8 @@ class Mirror:
         await self.feeds.remove(source)
         self.on_sources()
 
-    def _named(self, config: SourceConfig) -> SourceConfig:
+    def named(self, config: SourceConfig) -> SourceConfig:
+        """The configuration with a name, and with a place to remember things in."""
         taken = frozenset(source.name for source in self.feeds)
         name = config.name or name_of(config.url, taken)
         directory = config.state_dir

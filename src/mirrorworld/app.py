@@ -1,0 +1,325 @@
+"""Puts the rooms together: a world's directory, its record, its sources, its page.
+
+The only file besides the CLI that knows every room; each is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mirrorworld.live.guard import OWNER, principal
+from mirrorworld.live.mirror import Mirror, load
+from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
+from mirrorworld.world.changes import Change, Edits
+from mirrorworld.world.model import Scalar
+from mirrorworld.world.ports import Model, SourceConfig, SourceError
+from mirrorworld.world.world import World
+
+if TYPE_CHECKING:
+    from mirrorworld.record import LogRecord
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT: Final = 7700
+DEFAULT_WORLD: Final = "bottling_line"
+RESTART_HINT: Final = "the log says why"
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message names the place and the mend."""
+
+
+class DemoWorld(Protocol):
+    """A world that comes as a package behind the entry-point group `mirrorworld.worlds`.
+
+    It brings its own plant as processes, and what people would have authored about it.
+    """
+
+    name: str
+    models: Sequence[Model]
+
+    async def start(self, directory: Path) -> Sequence[SourceConfig]:
+        """Starts the plant; returns how to reach it. Every file goes below the directory."""
+        ...
+
+    def edits(self, world: World) -> Edits | None:
+        """What is authored over what the sources declared; None while they have not yet."""
+        ...
+
+    def assets(self, directory: Path) -> Mapping[str, Path]:
+        """Geometry by name, made below the directory where it is not there yet."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends the plant's processes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `mirrorworld up` was told."""
+
+    urls: tuple[str, ...] = ()
+    world: str = ""
+    directory: Path | None = None
+    port: int = DEFAULT_PORT
+    opens_browser: bool = True
+    name: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+
+
+def home() -> Path:
+    """Where worlds live: `$MIRRORWORLD_HOME`, else `.mirrorworld` in the home directory."""
+    return Path(os.environ.get("MIRRORWORLD_HOME") or Path.home() / ".mirrorworld")
+
+
+def directory_of(world: str) -> Path:
+    """The directory of a world by name."""
+    return home() / "worlds" / world
+
+
+# --- what is behind the doors ----------------------------------------------------------------
+
+
+def connectors() -> dict[str, ConnectorClass]:
+    """URL scheme -> connector class, of all that are installed.
+
+    One that cannot be imported is left out and said in the log: it must not keep others away.
+    """
+    found: dict[str, ConnectorClass] = {}
+    for entry in importlib.metadata.entry_points(group="mirrorworld.connectors"):
+        try:
+            connector: Any = entry.load()
+        except ImportError as error:
+            log.warning("connector %s is left out: %s", entry.name, error)
+            continue
+        found.update(dict.fromkeys(connector.schemes, connector))
+    return found
+
+
+def demo_worlds() -> dict[str, importlib.metadata.EntryPoint]:
+    """The worlds that are installed, by name."""
+    entries = importlib.metadata.entry_points(group="mirrorworld.worlds")
+    return {entry.name: entry for entry in entries}
+
+
+def demo_world(name: str) -> DemoWorld:
+    """The installed world of that name, ready to start."""
+    entries = demo_worlds()
+    if name not in entries:
+        raise UsageError(f"no world '{name}' is installed; there are {', '.join(sorted(entries))}")
+    try:
+        module: Any = entries[name].load()
+    except ImportError as error:
+        raise UsageError(
+            f"world {name} needs more than is installed ({error});"
+            " pip install 'mirrorworld[demo]' brings it"
+        ) from error
+    return module.make()
+
+
+# --- one world, open -------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(directory: Path, world_id: str) -> Iterator[tuple[World, LogRecord]]:
+    """A world and its record, open for writing; closed again if what follows fails."""
+    from mirrorworld.record import open_record
+
+    record = open_record(directory / "record", world_id)
+    try:
+        yield load(record, world_id, record.epoch), record
+    except BaseException:
+        record.close()
+        raise
+
+
+def remembered(directory: Path) -> list[SourceConfig]:
+    """The sources that were added to a world before."""
+    path = directory / "sources.json"
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text())
+        return [SourceConfig(**row) for row in rows]
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{path}: {error}; mend it or move it away") from error
+
+
+def remember(directory: Path, configs: Sequence[SourceConfig]) -> None:
+    """Keeps the sources of a world. The file is its owner's alone: passwords stand in it."""
+    rows = [{k: v for k, v in asdict(c).items() if k != "state_dir" and v} for c in configs]
+    path = directory / "sources.json"
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(rows, file, indent=1)
+    new.replace(path)
+
+
+def sources_from(options: UpOptions) -> list[SourceConfig]:
+    """The sources that the command line names."""
+    taken: set[str] = set()
+    configs: list[SourceConfig] = []
+    for url in options.urls:
+        if options.name and len(options.urls) > 1:
+            raise UsageError("--name names one source; there are several URLs")
+        name = options.name or name_of(url, frozenset(taken))
+        taken.add(name)
+        if scheme_of(url) == "file" and "://" not in url:
+            url = str(Path(url).expanduser().resolve())
+        configs.append(
+            SourceConfig(url, name, dict(options.options), options.username, options.password)
+        )
+    return configs
+
+
+async def up(options: UpOptions, say: Callable[[str], None]) -> None:
+    """Opens a world, mirrors its sources and serves its page until it is told to stop.
+
+    Raises:
+        UsageError: it cannot start; the message says what to do.
+    """
+    from mirrorworld.server import serving
+
+    given = sources_from(options)
+    demo = (
+        None
+        if given or options.world not in ("", *demo_worlds())
+        else demo_world(options.world or DEFAULT_WORLD)
+    )
+    world_id = options.world or (demo.name if demo else given[0].name)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world_id):
+        raise UsageError(f"'{world_id}' cannot name a world: letters, digits, '-', '_', '.' can")
+    directory = options.directory or directory_of(world_id)
+    if not given and demo is None and not (directory / "record").exists():
+        known = ", ".join(sorted(demo_worlds()))
+        raise UsageError(
+            f"{directory}: no such world; give the URL of a source to make it, or start one of"
+            f" {known}"
+        )
+    listener = _listen(options.port)
+    with listener, _readable(directory), opened(directory, world_id) as (world, record):
+        mirror = Mirror(world, record, connectors(), models=demo.models if demo else ())
+        mirror.state_dir = directory / "sources"
+        assets = demo.assets(directory / "assets") if demo else {}
+        server = serving(mirror, directory=directory, listener=listener, assets=assets)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await mirror.start()
+        async with contextlib.AsyncExitStack() as ending:
+            ending.push_async_callback(mirror.stop)
+            compacting = asyncio.create_task(record.compact_for_ever(), name="compaction")
+            ending.push_async_callback(_cancel, compacting)
+            page = asyncio.create_task(server.run(), name="page")
+            ending.push_async_callback(server.stop)
+            await server.started()
+            say(f"mirroring {world_id} in {directory}")
+            say(f"page: {server.url}")
+            if options.opens_browser:
+                webbrowser.open(server.url)
+            if demo is not None:
+                ending.push_async_callback(demo.stop)
+                plant = list(await demo.start(directory / "plant"))
+                authoring = asyncio.create_task(_author(mirror, demo), name="authoring")
+                ending.push_async_callback(_cancel, authoring)
+            else:
+                plant = []
+            _add_sources(mirror, directory, plant, [*remembered(directory), *given], say)
+            ended = asyncio.create_task(stop.wait())
+            await asyncio.wait({page, ended}, return_when=asyncio.FIRST_COMPLETED)
+            say("stopping")
+            ended.cancel()
+
+
+def _add_sources(
+    mirror: Mirror,
+    directory: Path,
+    plant: Sequence[SourceConfig],
+    configs: Sequence[SourceConfig],
+    say: Callable[[str], None],
+) -> None:
+    """Starts the sources, and remembers those that people added (not a demo's own plant, whose
+    ports change)."""
+    own = {config.name for config in plant}
+    latest = {config.name: config for config in (*configs, *plant)}
+    for config in latest.values():
+        try:
+            mirror.feeds.add(mirror.named(config))
+        except SourceError as error:
+            say(f"source {config.name}: {error}")
+
+    def keep() -> None:
+        remember(directory, [s.config for s in mirror.feeds if s.name not in own])
+
+    keep()
+    mirror.on_sources = keep
+
+
+async def _author(mirror: Mirror, demo: DemoWorld) -> None:
+    """Makes a demo world's authored edits once its sources have declared what they are about."""
+    grown = asyncio.Event()
+    grown.set()
+
+    def listen(change: Change) -> None:
+        if isinstance(change.body, Edits):
+            grown.set()
+
+    mirror.pipeline.listeners.append(listen)
+    try:
+        while True:
+            await grown.wait()
+            grown.clear()
+            edits = demo.edits(mirror.world)
+            if edits is not None:
+                await mirror.edit(principal(f"world {demo.name}", OWNER), edits)
+                return
+    finally:
+        mirror.pipeline.listeners.remove(listen)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _readable(directory: Path) -> Iterator[None]:
+    """Makes the directory, its owner's alone; an unusable one is said by name."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / "sources").mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}; choose another with --dir") from error
+    yield
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket on loopback; UsageError where the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(256)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"port {port} on 127.0.0.1: {error.strerror}; stop what uses it,"
+            " or choose another with --port (0 takes a free one)"
+        ) from error
+    return listener

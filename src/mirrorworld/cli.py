@@ -1,0 +1,257 @@
+"""The command line: `mirrorworld COMMAND --help` says what each does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mirrorworld import __version__
+from mirrorworld.app import (
+    DEFAULT_PORT,
+    DEFAULT_WORLD,
+    UpOptions,
+    UsageError,
+    connectors,
+    demo_worlds,
+    directory_of,
+    home,
+    sources_from,
+)
+from mirrorworld.app import (
+    up as run_up,
+)
+from mirrorworld.world.model import Scalar
+from mirrorworld.world.plain import to_plain
+from mirrorworld.world.ports import Connector, Finding, SourceError
+
+app = typer.Typer(
+    name="mirrorworld",
+    help="A living 3D mirror of a plant, from the protocols that it already speaks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Urls = Annotated[
+    list[str] | None,
+    typer.Argument(help="Sources: opc.tcp://, mqtt://, sparkplug://, or a CSV or Parquet file."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", help="An option of the connector, as KEY=VALUE; repeatable."),
+]
+Username = Annotated[str, typer.Option("--user", help="User name for the source.")]
+Password = Annotated[
+    str,
+    typer.Option("--password", envvar="MIRRORWORLD_PASSWORD", help="Better given by environment."),
+]
+Name = Annotated[str, typer.Option("--name", help="Name of the source; else from its URL.")]
+
+
+@app.command()
+def up(
+    urls: Urls = None,
+    world: Annotated[
+        str, typer.Option("--world", help=f"Name of the world; without URLs: {DEFAULT_WORLD}.")
+    ] = "",
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Where the world is kept; else by its name.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")
+    ] = DEFAULT_PORT,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    name: Name = "",
+    user: Username = "",
+    password: Password = "",
+    option: Options = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+) -> None:
+    """Mirror sources and serve their page; without any, the bundled bottling line."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    options = UpOptions(
+        tuple(urls or ()), world, directory, port, browser, name, user, password, _options(option)
+    )
+    try:
+        asyncio.run(run_up(options, lambda text: print(text, flush=True)))
+    except (UsageError, SourceError, OSError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def discover(
+    url: Annotated[str, typer.Argument(help="What to look at.")],
+    user: Username = "",
+    password: Password = "",
+    option: Options = None,
+    limit: Annotated[int, typer.Option(help="Look at no more than this many things.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what a source would be mirrored as, and how that was guessed. Changes nothing."""
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    options = UpOptions(
+        (url,), username=user, password=password, options=_options(option), name="source"
+    )
+    (config,) = sources_from(options)
+    known = connectors()
+    from mirrorworld.live.sources import scheme_of
+
+    scheme = scheme_of(config.url)
+    if scheme not in known:
+        _fail(f"{url}: nothing here speaks '{scheme}'; known are {', '.join(sorted(known))}")
+    connector: Connector = known[scheme](config)
+    try:
+        with err.status(f"looking at {escape(url)}"):
+            findings = asyncio.run(connector.discover(limit))
+    except (SourceError, OSError) as error:
+        _fail(str(error))
+    if as_json:
+        rows = [
+            {
+                "twin": to_plain(f.twin),
+                "type": to_plain(f.type),
+                "guessed": f.guessed,
+                "sample_values": dict(f.sample_values),
+            }
+            for f in findings
+        ]
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        out.print(_findings(findings))
+
+
+@app.command()
+def worlds() -> None:
+    """List the worlds that are kept here, and those that can be started by name."""
+    table = Table("world", "where", box=None)
+    kept = home() / "worlds"
+    names = sorted(p.name for p in kept.iterdir() if p.is_dir()) if kept.is_dir() else []
+    for each in names:
+        table.add_row(each, str(kept / each))
+    for each in sorted(demo_worlds()):
+        if each not in names:
+            table.add_row(each, "installed, not started yet")
+    out.print(table)
+
+
+@app.command()
+def trust(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    fingerprint: Annotated[
+        str, typer.Argument(help="The fingerprint that you compared; without it: show it.")
+    ] = "",
+    world: Annotated[str, typer.Option("--world", help="Name of the running world.")] = "",
+    url: Annotated[str, typer.Option("--url", help="Page of the running world.")] = (
+        f"http://127.0.0.1:{DEFAULT_PORT}"
+    ),
+) -> None:
+    """Trust the certificate of a source of a running world, and remember it."""
+    import mirrorworld
+
+    try:
+        with mirrorworld.connect(url, directory=directory_of(world) if world else None) as there:
+            pending = {s["name"]: s.get("pending", []) for s in there.sources()}
+            if source not in pending:
+                _fail(f"no source '{source}'; there are {', '.join(pending) or 'none'}")
+            if not pending[source]:
+                _fail(f"source {source} does not ask for trust")
+            for each in pending[source]:
+                out.print(f"{each['fingerprint']}  {escape(each['subject'])}", highlight=False)
+            if fingerprint:
+                there.trust(source, fingerprint)
+                out.print("trusted")
+    except OSError as error:
+        _fail(f"{url}: {error}; is the world running?")
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="state, record, query, opcua, mqtt, or all.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, on one line.")] = False,
+    option: Options = None,
+) -> None:
+    """Measure, and print the figures."""
+    from mirrorworld.bench import BENCHES, run
+
+    figures: dict[str, Any] = {}
+    for each in BENCHES if name == "all" else (name,):
+        try:
+            with err.status(f"measuring {each}"):
+                figures[each] = run(each, _options(option))
+        except (ValueError, OSError) as error:
+            _fail(str(error))
+    result = figures if name == "all" else figures[name]
+    print(json.dumps(result) if as_json else json.dumps(result, indent=2))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """What all commands share."""
+
+
+def _options(pairs: list[str] | None) -> dict[str, Scalar]:
+    """KEY=VALUE pairs, values read as numbers and booleans where they are such."""
+    options: dict[str, Scalar] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            _fail(f"--option {pair}: expected KEY=VALUE")
+        try:
+            read: Any = json.loads(value)
+        except ValueError:
+            read = value
+        options[key] = read if isinstance(read, bool | int | float | str) else value
+    return options
+
+
+def _findings(findings: Any) -> Table:
+    table = Table("twin", "type", "points", "how it was guessed", box=None, pad_edge=False)
+    finding: Finding
+    for finding in findings:
+        points = (*(finding.type.points if finding.type else ()), *finding.twin.points)
+        samples = dict(finding.sample_values)
+        shown = [
+            f"{p.name}{f' [{p.unit}]' if p.unit else ''}"
+            f"{f' = {samples[p.name]}' if p.name in samples else ''}"
+            for p in points[:6]
+        ]
+        if len(points) > 6:
+            shown.append(f"and {len(points) - 6} more")
+        cells = (finding.twin.id, finding.twin.type, "\n".join(shown), finding.guessed)
+        table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+def _fail(message: str) -> Any:
+    err.print(f"mirrorworld: {message}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
