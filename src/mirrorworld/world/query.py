@@ -89,7 +89,7 @@ class Index:
         self._refresh()
         mask = self._mask(query)
         if query.text:
-            return self._text_page(query.text.casefold(), mask, limit, after)
+            return self._text_page(query.text.casefold().replace("\n", " "), mask, limit, after)
         found = np.flatnonzero(mask)
         start = int(np.searchsorted(found, after, side="right"))
         return self._page(found[start : start + limit + 1].tolist(), limit, len(found))
