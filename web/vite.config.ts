@@ -12,7 +12,17 @@ export default defineConfig({
     chunkSizeWarningLimit: 1500,
   },
   server: {
-    // `npm run dev` beside a running `mirrorworld up`.
-    proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true } },
+    // `npm run dev` beside a running `mirrorworld up`. Open the address with the token there
+    // first: its cookie belongs to 127.0.0.1, whatever the port. The server answers only to its
+    // own Origin, so the proxy speaks as that.
+    host: "127.0.0.1",
+    proxy: {
+      "/api": {
+        target: "http://127.0.0.1:7700",
+        changeOrigin: true,
+        ws: true,
+        headers: { origin: "http://127.0.0.1:7700" },
+      },
+    },
   },
 });
