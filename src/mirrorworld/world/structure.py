@@ -462,6 +462,8 @@ class Structure:
 
     def _describe(self, handle: int, point: PointType) -> None:
         self._point_type[handle] = point
+        if handle >= len(self.low):
+            return  # added by the same edit; the columns follow when they grow
         nan = float("nan")
         self.low[handle] = nan if point.low is None else point.low
         self.high[handle] = nan if point.high is None else point.high
