@@ -13,15 +13,14 @@ import logging
 import os
 import re
 import signal
-import socket
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mirrorworld.live.guard import OWNER, principal
-from mirrorworld.live.mirror import Mirror, load
+from mirrorworld.live.mirror import Mirror
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
 from mirrorworld.world.changes import Change, Edits
 from mirrorworld.world.model import Scalar
@@ -29,13 +28,12 @@ from mirrorworld.world.ports import Model, SourceConfig, SourceError
 from mirrorworld.world.world import World
 
 if TYPE_CHECKING:
-    from mirrorworld.record import LogRecord
+    from mirrorworld.record import Store
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 7700
 DEFAULT_WORLD: Final = "bottling_line"
-RESTART_HINT: Final = "the log says why"
 
 
 class UsageError(Exception):
@@ -137,13 +135,16 @@ def demo_world(name: str) -> DemoWorld:
 
 
 @contextlib.contextmanager
-def opened(directory: Path, world_id: str) -> Iterator[tuple[World, LogRecord]]:
+def opened(directory: Path, world_id: str) -> Iterator[tuple[World, Store]]:
     """A world and its record, open for writing; closed again if what follows fails."""
     from mirrorworld.record import open_record
+    from mirrorworld.record.store import restore
 
     record = open_record(directory / "record", world_id)
     try:
-        yield load(record, world_id, record.epoch), record
+        for report in record.reports:
+            log.warning("%s", report)
+        yield restore(record), record
     except BaseException:
         record.close()
         raise
@@ -194,14 +195,12 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     Raises:
         UsageError: it cannot start; the message says what to do.
     """
-    from mirrorworld.server import serving
+    from mirrorworld.server import serve, token_of
 
     given = sources_from(options)
-    demo = (
-        None
-        if given or options.world not in ("", *demo_worlds())
-        else demo_world(options.world or DEFAULT_WORLD)
-    )
+    demo = None
+    if not given and options.world in ("", *demo_worlds()):
+        demo = demo_world(options.world or DEFAULT_WORLD)
     world_id = options.world or (demo.name if demo else given[0].name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world_id):
         raise UsageError(f"'{world_id}' cannot name a world: letters, digits, '-', '_', '.' can")
@@ -212,39 +211,60 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
             f"{directory}: no such world; give the URL of a source to make it, or start one of"
             f" {known}"
         )
-    listener = _listen(options.port)
-    with listener, _readable(directory), opened(directory, world_id) as (world, record):
+    _make(directory)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    assets = directory / "assets"
+    token = token_of(directory)
+
+    def on_ready(address: str) -> None:
+        say(f"{world_id}: {address}/?token={token}")
+        if options.opens_browser:
+            webbrowser.open(f"{address}/?token={token}")
+        ready.set()
+
+    async with contextlib.AsyncExitStack() as ending:
+        world, record = ending.enter_context(opened(directory, world_id))
         mirror = Mirror(world, record, connectors(), models=demo.models if demo else ())
         mirror.state_dir = directory / "sources"
-        assets = demo.assets(directory / "assets") if demo else {}
-        server = serving(mirror, directory=directory, listener=listener, assets=assets)
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await mirror.start()
-        async with contextlib.AsyncExitStack() as ending:
-            ending.push_async_callback(mirror.stop)
-            compacting = asyncio.create_task(record.compact_for_ever(), name="compaction")
-            ending.push_async_callback(_cancel, compacting)
-            page = asyncio.create_task(server.run(), name="page")
-            ending.push_async_callback(server.stop)
-            await server.started()
-            say(f"mirroring {world_id} in {directory}")
-            say(f"page: {server.url}")
-            if options.opens_browser:
-                webbrowser.open(server.url)
-            if demo is not None:
-                ending.push_async_callback(demo.stop)
-                plant = list(await demo.start(directory / "plant"))
-                authoring = asyncio.create_task(_author(mirror, demo), name="authoring")
-                ending.push_async_callback(_cancel, authoring)
-            else:
-                plant = []
-            _add_sources(mirror, directory, plant, [*remembered(directory), *given], say)
-            ended = asyncio.create_task(stop.wait())
-            await asyncio.wait({page, ended}, return_when=asyncio.FIRST_COMPLETED)
-            say("stopping")
-            ended.cancel()
+        ending.push_async_callback(mirror.stop)
+        _in_background(ending, record.compact_for_ever())
+        if demo is not None:
+            await asyncio.to_thread(demo.assets, assets)
+        page = asyncio.create_task(
+            serve(
+                mirror, token=token, port=options.port, assets=assets, on_ready=on_ready, stop=stop
+            )
+        )
+        ending.push_async_callback(_cancel, page)
+        is_ready = asyncio.create_task(ready.wait())
+        await asyncio.wait({page, is_ready}, return_when=asyncio.FIRST_COMPLETED)
+        if page.done():
+            is_ready.cancel()
+            page.result()  # raises why it could not serve
+        plant: Sequence[SourceConfig] = ()
+        if demo is not None:
+            ending.push_async_callback(demo.stop)
+            plant = await demo.start(directory / "plant")
+            _in_background(ending, _author(mirror, demo))
+        _add_sources(mirror, directory, plant, [*remembered(directory), *given], say)
+        await page
+        say("stopping")
+
+
+def _in_background(ending: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Runs something beside the rest; how it fails is in the log, and it ends with the rest."""
+    task = asyncio.create_task(work)
+
+    def ended(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            log.error("%s failed", work.__qualname__, exc_info=error)
+
+    task.add_done_callback(ended)
+    ending.push_async_callback(_cancel, task)
 
 
 def _add_sources(
@@ -298,28 +318,11 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-@contextlib.contextmanager
-def _readable(directory: Path) -> Iterator[None]:
-    """Makes the directory, its owner's alone; an unusable one is said by name."""
+def _make(directory: Path) -> None:
+    """Makes the directory, its owner's alone; one that cannot be used is said by name."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (directory / "sources").mkdir(exist_ok=True)
+        for name in ("sources", "assets"):
+            (directory / name).mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}; choose another with --dir") from error
-    yield
-
-
-def _listen(port: int) -> socket.socket:
-    """A listening socket on loopback; UsageError where the port is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen(256)
-    except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"port {port} on 127.0.0.1: {error.strerror}; stop what uses it,"
-            " or choose another with --port (0 takes a free one)"
-        ) from error
-    return listener

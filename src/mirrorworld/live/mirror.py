@@ -25,24 +25,11 @@ from mirrorworld.world.ports import (
     Record,
     SourceConfig,
 )
-from mirrorworld.world.world import Snapshot, World
+from mirrorworld.world.world import World
 
 log = logging.getLogger(__name__)
 
 MODEL_STEP_S: Final = 0.5
-
-
-def load(record: Record, world_id: str, epoch: int) -> World:
-    """The world that a record adds up to, at the start of a new epoch."""
-    world = World(world_id)
-    for entry in record.replay():
-        if isinstance(entry, Snapshot):
-            world = World.from_snapshot(entry)
-        else:
-            world.replay(entry)
-    if epoch > world.epoch:
-        world.begin_epoch(epoch)
-    return world
 
 
 class Mirror:

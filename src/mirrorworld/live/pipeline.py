@@ -34,15 +34,13 @@ from mirrorworld.world.changes import (
 from mirrorworld.world.frames import Frame, Handles
 from mirrorworld.world.model import Text
 from mirrorworld.world.ports import Action, Guard, Principal, Record
-from mirrorworld.world.world import World
+from mirrorworld.world.world import Snapshot, World
 
 log = logging.getLogger(__name__)
 
 LINGER_S: Final = 0.1
 """How long a group gathers while nobody waits for it: larger groups compress better."""
 PENDING_ROWS_MAX: Final = 4_000_000
-KEYFRAME_ROWS: Final = 20_000_000
-KEYFRAME_EDITS: Final = 20_000
 CLOCK_JUMP_NS: Final = 30_000_000_000
 
 
@@ -78,8 +76,6 @@ class Pipeline:
         self.commits = 0
         self.pending_rows_max = pending_rows_max
         self._rows_durable = 0
-        self._rows_since_keyframe = 0
-        self._edits_since_keyframe = 0
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._n_waiters = 0
         self._dirty = asyncio.Event()
@@ -103,7 +99,8 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         try:
             if self.failure is None:
-                self.keyframe()
+                snapshot = self.world.snapshot()
+                await loop.run_in_executor(self._thread, self.record.keyframe, snapshot)
             await loop.run_in_executor(self._thread, self.record.close)
         finally:
             self._thread.shutdown()
@@ -132,11 +129,8 @@ class Pipeline:
         if isinstance(placed.body, Frame):
             rows = len(placed.body)
             self.rows += rows
-            self._rows_since_keyframe += rows
             if self.pending_rows > self.pending_rows_max:
                 self._room.clear()
-        elif isinstance(placed.body, Edits):
-            self._edits_since_keyframe += len(placed.body.edits)
         self._dirty.set()
         for listener in self.listeners:
             listener(placed)
@@ -196,12 +190,6 @@ class Pipeline:
 
     # --- out ---
 
-    def keyframe(self) -> None:
-        """Appends a snapshot of the world to the record."""
-        self.record.keyframe(self.world.snapshot())
-        self._rows_since_keyframe = self._edits_since_keyframe = 0
-        self._dirty.set()
-
     async def _commit_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         while self.failure is None:
@@ -214,14 +202,9 @@ class Pipeline:
                 except TimeoutError:
                     pass
             self._dirty.clear()
-            if (
-                self._rows_since_keyframe >= KEYFRAME_ROWS
-                or self._edits_since_keyframe >= KEYFRAME_EDITS
-            ):
-                self.keyframe()
-                self._dirty.clear()
             rows = self.rows
-            commit = loop.run_in_executor(self._thread, self.record.commit)
+            snapshot = self.world.snapshot() if self.record.wants_keyframe else None
+            commit = loop.run_in_executor(self._thread, self._write, snapshot)
             try:
                 position = await asyncio.shield(commit)
             except OSError as error:
@@ -236,6 +219,13 @@ class Pipeline:
                 _, _, done = heapq.heappop(self._waiters)
                 if not done.done():
                     done.set_result(None)
+
+    def _write(self, snapshot: Snapshot | None) -> Position:
+        """Commits, in the worker thread; the snapshot is of what is then durable."""
+        position = self.record.commit()
+        if snapshot is not None:
+            self.record.keyframe(snapshot)
+        return position
 
     def _fail(self, error: OSError) -> None:
         log.critical("the record cannot be written, nothing more is taken: %s", error)

@@ -253,6 +253,16 @@ class Record(Protocol):
         """On opening: at most one snapshot first, then every later change in order."""
         ...
 
+    @property
+    def epoch(self) -> int:
+        """Which opening for writing this is."""
+        ...
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """Whether so much has come since the last keyframe that it is time for another."""
+        ...
+
     def keyframe(self, snapshot: Snapshot) -> None:
         """Keeps a snapshot in the log, so that opening and as-of need not read from the start."""
         ...

@@ -1,0 +1,1 @@
+"""Formats: world <-> file of a standard, each with a report of what could not be carried."""
