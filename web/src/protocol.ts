@@ -210,7 +210,7 @@ export interface Twin {
   geometry?: string;
 }
 
-/** A twin and its ordinal, a small integer that stays its own; `twin` null: it has ended. */
+/** A twin and its ordinal, a small integer that stays its own. `twin` null: it has ended, and its relations and arms with it. */
 export interface TwinAt {
   ordinal: number;
   twin: Twin | null;
@@ -531,6 +531,12 @@ export interface TwinDetail {
   /** Name of the source that declares it; empty: authored. */
   source: string;
   position: string;
+}
+
+/** Some of the relations, in the order in which they were added. */
+export interface RelationsPage {
+  relations: Relation[];
+  cursor: string | null;
 }
 
 /** History of one point in columns, ordered by source time. */

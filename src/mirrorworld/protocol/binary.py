@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from mirrorworld.world import quality as codes
 from mirrorworld.world.model import Kind
+from mirrorworld.world.state import NEVER_NS
 
 HEADER: Final = struct.Struct("<BBHIQdII")
 HEADER_BYTES: Final = HEADER.size
@@ -102,7 +103,7 @@ def ages(source_ns: NDArray[np.int64], base_ms: float) -> NDArray[np.int32]:
     """Source times relative to `base_ms`, in whole milliseconds."""
     age = (source_ns // 1_000_000) - int(base_ms)
     age = np.clip(age, -AGE_LIMIT_MS, AGE_LIMIT_MS).astype(np.int32)
-    age[source_ns == 0] = NO_TIME
+    age[(source_ns == 0) | (source_ns == NEVER_NS)] = NO_TIME
     return age
 
 

@@ -117,7 +117,9 @@ class PointTable:
 
 @dataclass(frozen=True, slots=True)
 class TwinAt:
-    """A twin and its ordinal, a small integer that stays its own; `twin` null: it has ended."""
+    """A twin and its ordinal, a small integer that stays its own.
+
+    `twin` null: it has ended, and its relations and arms with it."""
 
     ordinal: int
     twin: Twin | None

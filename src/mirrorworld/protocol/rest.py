@@ -188,6 +188,14 @@ class TwinDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationsPage:
+    """Some of the relations, in the order in which they were added."""
+
+    relations: list[Relation]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PointSeries:
     """History of one point in columns, ordered by source time."""
 

@@ -13,7 +13,7 @@ import inspect
 import itertools
 import textwrap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,24 @@ class Plain:
     """Marks a field whose value is the plain form of `of` (a class or a union of classes)."""
 
     of: Any
+
+    @property
+    def name(self) -> str:
+        """The class's name, or those of the union."""
+        return " | ".join(one.__name__ for one in get_args(self.of) or (self.of,))
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Leaves the name in a schema, for `server/openapi.py` to put the shape in its place."""
+        _by_name[self.name] = self
+        return {**handler(core_schema), "x-plain": self.name}
+
+    @staticmethod
+    def named(name: str) -> Plain:
+        """The mark that left its name in a schema."""
+        return _by_name[name]
+
+
+_by_name: dict[str, Plain] = {}
 
 
 @functools.cache

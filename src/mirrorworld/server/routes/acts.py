@@ -1,0 +1,250 @@
+"""Acting: edits, commands, arms, and seeing events."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Body, Depends, Query, Response
+
+from mirrorworld import units
+from mirrorworld.protocol import rest
+from mirrorworld.server import answers as build
+from mirrorworld.server import asking
+from mirrorworld.server.asking import json_answer
+from mirrorworld.server.context import Context
+from mirrorworld.server.problems import Refused, unknown
+from mirrorworld.server.routes import answers
+from mirrorworld.server.sight import Sight
+from mirrorworld.world.changes import Arm, Command, Disarm, Edit, Edits
+from mirrorworld.world.model import Kind, Scalar
+from mirrorworld.world.plain import from_plain, from_tagged, to_plain
+
+EDITS_MAX = 10_000
+TIMEOUT_MS_MAX = 3_600_000
+
+router = APIRouter(tags=["acts"])
+Here = Annotated[Context, Depends(asking.context)]
+Seen = Annotated[Sight, Depends(asking.sight)]
+
+_EDIT_EXAMPLE = {
+    "edits": [
+        {
+            "@": "PutProperty",
+            "twin": "line1/filler",
+            "property": {"name": "serial_number", "value": "F-2203"},
+        }
+    ],
+    "reason": "read from the plate",
+}
+_COMMAND_EXAMPLE = {
+    "twin": "line1/filler",
+    "point": "speed_setpoint",
+    "value": 18000,
+    "unit": "/h",
+    "reason": "shift start",
+}
+
+
+@router.post(
+    "/api/edits",
+    summary="Edit the world",
+    responses=answers(rest.Edited, "The edits are durable"),
+)
+async def edit(
+    here: Here, view: Seen, request: Annotated[rest.EditRequest, Body(examples=[_EDIT_EXAMPLE])]
+) -> Response:
+    """Edits take effect together or, if one is refused, not at all; the answer comes when they
+    are durable."""
+    if not 1 <= len(request.edits) <= EDITS_MAX:
+        mend = f"send 1 to {EDITS_MAX}"
+        raise Refused(422, f"{len(request.edits)} edits at once", "edits", mend)
+    kinds = get_args(Edit)
+    edits: list[Any] = []
+    for i, plain in enumerate(request.edits):
+        one = from_tagged(plain, f"edits[{i}]")
+        if not isinstance(one, kinds):
+            names = ", ".join(kind.__name__ for kind in kinds)
+            raise Refused(422, "this is no edit", f"edits[{i}]", f"'@' may be {names}")
+        edits.append(one)
+    position = await here.mirror.edit(view.who, Edits(tuple(edits), request.reason))
+    return json_answer(rest.Edited(str(position)))
+
+
+@router.post(
+    "/api/arms",
+    summary="Make a point or operation writable within interlocks",
+    responses=answers(rest.Edited, "It is armed, and that is durable"),
+)
+async def arm(here: Here, view: Seen, request: rest.ArmRequest) -> Response:
+    """Nothing of a source is ever written unless it was armed by name."""
+    one = from_plain(Arm, request.arm, "arm")
+    _check_target(here, view, one.twin, one.name)
+    edits = Edits((one,), request.reason)
+    return json_answer(rest.Edited(str(await here.mirror.edit(view.who, edits))))
+
+
+@router.delete(
+    "/api/arms",
+    summary="Make a point or operation read-only again",
+    responses=answers(rest.Edited, "It is read-only, and that is durable"),
+)
+async def disarm(here: Here, view: Seen, twin: str, name: str, reason: str = "") -> Response:
+    """Commands that are on their way are not called back."""
+    _check_target(here, view, twin, name)
+    edits = Edits((Disarm(twin, name),), reason)
+    return json_answer(rest.Edited(str(await here.mirror.edit(view.who, edits))))
+
+
+def _check_target(here: Context, view: Sight, twin: str, name: str) -> None:
+    structure = here.mirror.world.structure
+    known = asking.twin(here.mirror.world, view, twin)
+    points = [point.name for point in structure.points_of(known)]
+    operations = [operation.name for operation in structure.operations_of(known)]
+    if name not in points and name not in operations:
+        mend = "it has " + ", ".join([*points, *operations][:12])
+        raise unknown(f"point or operation of {twin}", name, [*points, *operations], mend)
+
+
+@router.post(
+    "/api/commands",
+    status_code=202,
+    summary="Ask the real thing for a value or an operation",
+    responses=answers(rest.Command, "The command, requested or refused; see its state", 202),
+)
+async def command(
+    here: Here,
+    view: Seen,
+    request: Annotated[rest.CommandRequest, Body(examples=[_COMMAND_EXAMPLE])],
+) -> Response:
+    """The answer comes when the request is durable. It is done when the source's own report
+    confirms it: ask `/api/commands/{id}?wait_s=10`, or watch the stream."""
+    if bool(request.point) == bool(request.operation):
+        raise Refused(422, "give a point or an operation", "point", "exactly one of the two")
+    if not 1 <= request.timeout_ms <= TIMEOUT_MS_MAX:
+        mend = f"give 1 to {TIMEOUT_MS_MAX}"
+        raise Refused(422, f"a time-out of {request.timeout_ms} ms", "timeout_ms", mend)
+    _check_target(here, view, request.twin, request.point or request.operation)
+    asked = Command(
+        id=secrets.token_hex(8),
+        twin=request.twin,
+        point=request.point,
+        operation=request.operation,
+        value=_value(here, request),
+        arguments=tuple(request.arguments.items()),
+        by=view.who.id,
+        reason=request.reason,
+        requested_ns=here.mirror.now_ns(),
+        timeout_ms=request.timeout_ms,
+    )
+    placed = await here.mirror.command(view.who, asked, is_confirmed=request.is_confirmed)
+    return json_answer(to_plain(placed), 202)
+
+
+def _value(here: Context, request: rest.CommandRequest) -> Scalar:
+    """The value in the point's own unit and kind."""
+    if not request.point:
+        return request.value
+    structure = here.mirror.world.structure
+    kind = structure.point(structure.handle(request.twin, request.point))[1]
+    place = f"{request.twin}.{request.point}"
+    value = request.value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value is None:
+        if request.unit:
+            raise Refused(422, f"{place}: {value!r:.40} is no number with a unit", "unit", "")
+        return value
+    if request.unit and request.unit != kind.unit:
+        units.check(request.unit, "unit")
+        value = units.convert(float(value), request.unit, kind.unit)
+    if kind.kind is Kind.FLOAT:
+        return float(value)
+    if kind.kind is Kind.INT and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+@router.get(
+    "/api/commands",
+    summary="Open and recent commands",
+    responses=answers(rest.CommandsPage, "Latest first"),
+)
+async def commands(
+    here: Here,
+    view: Seen,
+    twin: Annotated[str | None, Query(description="To this twin")] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """With who asked, why, and how far each has come."""
+    known = None if twin is None else asking.twin(here.mirror.world, view, twin)
+    found = [
+        c
+        for c in here.mirror.world.commands.values()
+        if (known is None or c.twin == known) and view.sees(c.twin)
+    ]
+    return json_answer(rest.CommandsPage(build.commands_latest(found)[:limit]))
+
+
+@router.get(
+    "/api/commands/{id}",
+    summary="One command",
+    responses=answers(rest.Command, "The command as it stands"),
+)
+async def command_of(
+    here: Here,
+    view: Seen,
+    id: str,
+    wait_s: Annotated[
+        float, Query(ge=0, le=30, description="How long to wait for it to be decided")
+    ] = 0,
+) -> Response:
+    """Its state is 0 requested, 1 sent, 2 confirmed, 3 refused, 4 expired or 5 failed."""
+    until = time.monotonic() + wait_s
+    while True:
+        found = here.mirror.world.commands.get(id)
+        if found is None or not view.sees(found.twin):
+            raise unknown("command", id, (), "only open and recent commands are kept at hand")
+        if found.state.is_final or time.monotonic() >= until:
+            return json_answer(to_plain(found))
+        await here.views.pause()
+
+
+@router.get(
+    "/api/events",
+    summary="Alarms and other conditions",
+    responses=answers(rest.EventsPage, "Latest first"),
+)
+async def events(
+    here: Here,
+    view: Seen,
+    twin: Annotated[str | None, Query(description="Of this twin")] = None,
+    active: Annotated[bool | None, Query(description="Only active ones, or only others")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
+) -> Response:
+    """Each condition once, as it was last reported."""
+    known = None if twin is None else asking.twin(here.mirror.world, view, twin)
+    found = [
+        e
+        for e in here.mirror.world.events.values()
+        if (known is None or e.twin == known)
+        and (active is None or e.is_active == active)
+        and view.sees(e.twin)
+    ]
+    return json_answer(rest.EventsPage(build.events_latest(found)[:limit], len(found)))
+
+
+@router.post(
+    "/api/events/{id:path}/acknowledge",
+    summary="Say that an event was seen",
+    responses=answers(rest.Event, "The event, acknowledged"),
+)
+async def acknowledge(
+    here: Here, view: Seen, id: str, request: rest.AcknowledgeRequest
+) -> Response:
+    """Who saw it and when stands in the log."""
+    found = here.mirror.world.events.get(id)
+    if found is None or not view.sees(found.twin):
+        mend = "GET /api/events lists those that there are"
+        raise unknown("event", id, here.mirror.world.events if view.is_whole else (), mend)
+    return json_answer(to_plain(await here.mirror.acknowledge(view.who, id, request.comment)))
