@@ -1,0 +1,427 @@
+"""Blocks of samples: many frames as compressed columns, and back, bit for bit.
+
+A block's numbers are differences from what its points had before, so a writer and a reader
+each carry a `PointState` along a chain of blocks. A chain begins with an **anchor**, a block
+before which the state is forgotten. Knows no file; docs/record-format.md has the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from mirrorworld.record.compiled import CODEC
+from mirrorworld.record.vectorised import MODE_UNSET, UNITS_NS
+from mirrorworld.world.changes import Change, Origin, OriginKind, Position
+from mirrorworld.world.frames import Frame
+
+SEPARATE_BYTES: Final = 2048
+"""Streams from this size on are compressed each for itself; the others together."""
+
+COMPRESSION_LEVEL: Final = 1
+
+_ROW_COLUMNS: Final = 4
+_CHANGE_COLUMNS: Final = 8
+
+
+class PointState:
+    """What the points of a chain had last: needed to write or read its next block."""
+
+    def __init__(self) -> None:
+        self.base_ns = 0
+        self.rows = 0
+        """Rows since the anchor."""
+        self.last = np.zeros(0, np.int64)
+        self.mode = np.zeros(0, np.uint8)
+        self.quality = np.zeros(0, np.uint32)
+        self.time = np.zeros(0, np.int64)
+
+    def reset(self, base_ns: int) -> None:
+        """Forgets everything, as an anchor says."""
+        self.base_ns = base_ns
+        self.rows = 0
+        self.last[:] = 0
+        self.mode[:] = MODE_UNSET
+        self.quality[:] = 0
+        self.time[:] = base_ns
+
+    def hold(self, n: int) -> None:
+        """Makes room for handles below `n`."""
+        have = len(self.last)
+        if n <= have:
+            return
+        more = max(n, have + have // 2, 1024) - have
+        self.last = np.concatenate((self.last, np.zeros(more, np.int64)))
+        self.mode = np.concatenate((self.mode, np.full(more, MODE_UNSET, np.uint8)))
+        self.quality = np.concatenate((self.quality, np.zeros(more, np.uint32)))
+        self.time = np.concatenate((self.time, np.full(more, self.base_ns, np.int64)))
+
+    @property
+    def points(self) -> int:
+        """How many points the chain has seen."""
+        return int(np.count_nonzero(self.mode != MODE_UNSET))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The rows of a block, and the table of the changes that they came in."""
+
+    point: NDArray[np.uint32]
+    cell: NDArray[np.int64]
+    """Heap cells count from the start of their own change's heap."""
+    quality: NDArray[np.uint32]
+    source_ns: NDArray[np.int64]
+    heap: bytes
+    epoch: int
+    sequence: NDArray[np.int64]
+    """From here on one entry for each change."""
+    origin: NDArray[np.int64]
+    source: NDArray[np.int64]
+    incarnation: NDArray[np.int64]
+    source_seq: NDArray[np.int64]
+    received_ns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    heap_bytes: NDArray[np.int64]
+    origins: tuple[Origin, ...]
+    sources: tuple[str, ...]
+
+    def changes(self) -> Iterator[Change]:
+        """The changes, one by one; their frames share the block's memory."""
+        row_ends = np.cumsum(self.rows)
+        heap_ends = np.cumsum(self.heap_bytes)
+        for i in range(len(self.rows)):
+            end, heap_end = int(row_ends[i]), int(heap_ends[i])
+            start, heap_start = end - int(self.rows[i]), heap_end - int(self.heap_bytes[i])
+            yield Change(
+                Frame(
+                    self.point[start:end],
+                    self.cell[start:end],
+                    self.quality[start:end],
+                    self.source_ns[start:end],
+                    self.heap[heap_start:heap_end],
+                ),
+                self.origins[int(self.origin[i])],
+                int(self.received_ns[i]),
+                self.sources[int(self.source[i])],
+                int(self.incarnation[i]),
+                int(self.source_seq[i]),
+                Position(self.epoch, int(self.sequence[i])),
+            )
+
+
+def encode(
+    changes: Sequence[Change],
+    state: PointState,
+    *,
+    is_anchor: bool,
+    codec: Any = CODEC,
+    compressor: zstandard.ZstdCompressor | None = None,
+) -> bytes:
+    """The payload of a block of changes whose bodies are frames; moves the state on."""
+    compressor = compressor or zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
+    frames: list[Frame] = [_frame(change) for change in changes]
+    if len(frames) == 1:
+        (only,) = frames
+        point, cell, quality, time = only.point, only.cell, only.quality, only.source_ns
+    else:
+        point = np.concatenate([f.point for f in frames])
+        cell = np.concatenate([f.cell for f in frames])
+        quality = np.concatenate([f.quality for f in frames])
+        time = np.concatenate([f.source_ns for f in frames])
+    n = len(point)
+    base_ns = int(time[0]) if n else 0
+    if is_anchor:
+        state.reset(base_ns)
+    state.hold(int(point.max()) + 1 if n else 0)
+    point, cell = np.ascontiguousarray(point), np.ascontiguousarray(cell)
+
+    moded, modes, exceptions = codec.settle(point, cell, state.last, state.mode)
+    by_handle, by_value, by_quality, by_row, by_point = codec.residuals(
+        point,
+        cell,
+        quality,
+        time,
+        exceptions,
+        base_ns,
+        state.last,
+        state.mode,
+        state.quality,
+        state.time,
+    )
+    state.rows += n
+    is_time_by_row = bool(codec.cost(by_row) <= codec.cost(by_point))
+    unit, by_time = codec.scale(by_row if is_time_by_row else by_point)
+
+    origins: dict[Origin, int] = {}
+    sources: dict[str, int] = {}
+    table = np.array(
+        [
+            (
+                change.position.sequence if change.position else 0,
+                origins.setdefault(change.origin, len(origins)),
+                sources.setdefault(change.source, len(sources)),
+                change.incarnation,
+                change.source_seq,
+                change.received_ns,
+                len(frame),
+                len(frame.heap),
+            )
+            for change, frame in zip(changes, frames, strict=True)
+        ],
+        np.int64,
+    ).T
+    first = [int(value) for value in table[:, 0]]
+    columns = [by_handle, by_value, by_quality, by_time]
+    columns += [_steps(column, first[i], i == 0) for i, column in enumerate(table)]
+    columns += [_steps(moded.astype(np.int64), 0), modes.astype(np.uint64)]
+    columns += [_steps(exceptions, 0), cell[exceptions].view(np.uint64)]
+
+    counts: list[list[int]] = []
+    streams: list[Any] = []
+    for i, column in enumerate(columns):
+        symbols, classes, planes = codec.split(np.ascontiguousarray(column))
+        streams.append(symbols)
+        if len(planes):
+            counts.append([i, *(int(c) for c in classes)])
+            streams.append(planes)
+    heap = b"".join(frame.heap for frame in frames)
+    if heap:
+        streams.append(np.frombuffer(heap, np.uint8))
+    packed, sizes = _pack(streams, compressor)
+    head = msgspec.msgpack.encode(
+        (
+            len(changes),
+            n,
+            base_ns,
+            is_time_by_row,
+            unit,
+            first,
+            [(int(o.kind), o.by) for o in origins],
+            list(sources),
+            len(moded),
+            len(exceptions),
+            len(heap),
+            counts,
+            sizes,
+        )
+    )
+    return len(head).to_bytes(4, "little") + head + packed
+
+
+def decode(
+    payload: bytes | memoryview,
+    state: PointState,
+    *,
+    epoch: int,
+    is_anchor: bool,
+    codec: Any = CODEC,
+) -> Samples:
+    """The samples of a block's payload; moves the state on.
+
+    Raises:
+        ValueError: the payload is not one that `encode` made.
+    """
+    block = _open(payload)
+    n, n_changes = block.n_rows, block.n_changes
+    if is_anchor:
+        state.reset(block.base_ns)
+    lengths = block.lengths()
+    columns = [block.column(i, length, codec) for i, length in enumerate(lengths)]
+    by_handle, by_value, by_quality, by_time = columns[:_ROW_COLUMNS]
+    change_columns = columns[_ROW_COLUMNS : _ROW_COLUMNS + _CHANGE_COLUMNS]
+    table = [
+        _sums(column, start, i == 0)
+        for i, (column, start) in enumerate(zip(change_columns, block.first, strict=True))
+    ]
+    moded = _sums(columns[12], 0).astype(np.uint32)
+    modes = columns[13].astype(np.uint8)
+    exceptions = _sums(columns[14], 0)
+    point_max = int(codec.handles(by_handle).max()) if n else -1
+    state.hold(point_max + 1)
+    if len(moded):
+        codec.remode(moded, modes, state.last, state.mode)
+    point, cell, quality, time = codec.restore(
+        by_handle,
+        by_value,
+        by_quality,
+        by_time,
+        block.is_time_by_row,
+        int(UNITS_NS[block.unit]),
+        block.base_ns,
+        exceptions,
+        columns[15].view(np.int64),
+        state.last,
+        state.mode,
+        state.quality,
+        state.time,
+    )
+    state.rows += n
+    if int(table[6].sum()) != n or len(table[0]) != n_changes:
+        raise ValueError("the table of changes does not add up to the rows of the block")
+    return Samples(
+        point,
+        cell,
+        quality,
+        time,
+        block.heap(),
+        epoch,
+        *table,
+        tuple(Origin(OriginKind(kind), by) for kind, by in block.origins),
+        tuple(block.sources),
+    )
+
+
+# --- the container --------------------------------------------------------------------------
+
+
+class _Head(msgspec.Struct, array_like=True):
+    n_changes: int
+    n_rows: int
+    base_ns: int
+    is_time_by_row: bool
+    unit: int
+    first: list[int]
+    origins: list[tuple[int, str]]
+    sources: list[str]
+    n_modes: int
+    n_exceptions: int
+    n_heap: int
+    counts: list[list[int]]
+    sizes: list[int]
+
+
+_HEAD = msgspec.msgpack.Decoder(_Head)
+
+
+class _Block:
+    """An opened payload: streams are decompressed when they are asked for."""
+
+    def __init__(self, head: _Head, packed: memoryview) -> None:
+        self.n_changes, self.n_rows = head.n_changes, head.n_rows
+        self.base_ns, self.is_time_by_row, self.unit = head.base_ns, head.is_time_by_row, head.unit
+        self.first, self.origins, self.sources = head.first, head.origins, head.sources
+        self._head = head
+        self._counts = {entry[0]: np.array(entry[1:], np.int64) for entry in head.counts}
+        self._packed = packed
+        self._places: dict[tuple[int, bool], tuple[int, int, int]] = {}
+        self._together: memoryview | None = None
+        self._locate()
+
+    def lengths(self) -> list[int]:
+        """How many numbers each column has."""
+        head = self._head
+        return (
+            [head.n_rows] * _ROW_COLUMNS
+            + [head.n_changes] * _CHANGE_COLUMNS
+            + [head.n_modes] * 2
+            + [head.n_exceptions] * 2
+        )
+
+    def _locate(self) -> None:
+        """Where each stream lies: (start, stored, raw), start -1 - k for the k-th byte of the
+        part that is compressed together."""
+        at = together = 0
+        sizes = iter(self._head.sizes)
+        for key, raw in self._streams():
+            if raw >= SEPARATE_BYTES:
+                stored = next(sizes)
+                self._places[key] = (at, stored, raw)
+                at += stored
+            else:
+                self._places[key] = (-1 - together, raw, raw)
+                together += raw
+        self._together_place = (at, next(sizes), together)
+
+    def _streams(self) -> Iterator[tuple[tuple[int, bool], int]]:
+        for i, length in enumerate(self.lengths()):
+            yield (i, False), length
+            if i in self._counts:
+                classes = self._counts[i]
+                yield (i, True), int((classes * np.arange(1, 9)).sum())
+        if self._head.n_heap:
+            yield (-1, False), self._head.n_heap
+
+    def stream(self, key: tuple[int, bool]) -> NDArray[np.uint8]:
+        start, stored, raw = self._places[key]
+        if start < 0:
+            if self._together is None:
+                at, size, total = self._together_place
+                self._together = memoryview(_expand(self._packed[at : at + size], total))
+            return np.frombuffer(self._together, np.uint8, raw, -1 - start)
+        return np.frombuffer(_expand(self._packed[start : start + stored], raw), np.uint8)
+
+    def column(self, i: int, length: int, codec: Any) -> NDArray[np.uint64]:
+        symbols = self.stream((i, False))
+        if i not in self._counts:
+            return symbols.astype(np.uint64)
+        return codec.join(symbols, self._counts[i], self.stream((i, True)))
+
+    def heap(self) -> bytes:
+        return self.stream((-1, False)).tobytes() if self._head.n_heap else b""
+
+
+def _open(payload: bytes | memoryview) -> _Block:
+    view = memoryview(payload)
+    size = int.from_bytes(view[:4], "little")
+    try:
+        head = _HEAD.decode(view[4 : 4 + size])
+        return _Block(head, view[4 + size :])
+    except (msgspec.MsgspecError, StopIteration) as error:
+        raise ValueError(f"not a block of samples: {error}") from error
+
+
+def _pack(streams: list[Any], compressor: zstandard.ZstdCompressor) -> tuple[bytes, list[int]]:
+    parts: list[bytes] = []
+    sizes: list[int] = []
+    together: list[bytes] = []
+    for stream in streams:
+        if len(stream) >= SEPARATE_BYTES:
+            part = _shrink(stream, compressor)
+            parts.append(part)
+            sizes.append(len(part))
+        else:
+            together.append(stream.tobytes())
+    part = _shrink(b"".join(together), compressor)
+    parts.append(part)
+    sizes.append(len(part))
+    return b"".join(parts), sizes
+
+
+def _shrink(data: Any, compressor: zstandard.ZstdCompressor) -> bytes:
+    raw = bytes(data) if len(data) < 64 else data
+    if len(raw) < 64:
+        return raw
+    packed = compressor.compress(raw)
+    return packed if len(packed) < len(raw) else bytes(raw)
+
+
+def _expand(data: memoryview, raw: int) -> bytes | memoryview:
+    """A stream as long as it was before is not compressed."""
+    if len(data) == raw:
+        return data
+    try:
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"a stream of the block does not decompress: {error}") from error
+
+
+def _frame(change: Change) -> Frame:
+    assert isinstance(change.body, Frame)
+    return change.body
+
+
+def _steps(column: NDArray[np.int64], start: int, expected: int = 0) -> NDArray[np.uint64]:
+    """Differences to the number before, less what is expected; the first one's to `start`."""
+    steps = np.diff(column, prepend=np.int64(start - expected)) - np.int64(expected)
+    return ((steps << 1) ^ (steps >> 63)).view(np.uint64)
+
+
+def _sums(column: NDArray[np.uint64], start: int, expected: int = 0) -> NDArray[np.int64]:
+    steps = (column >> np.uint64(1)).view(np.int64) ^ -(column & np.uint64(1)).view(np.int64)
+    return np.cumsum(steps + np.int64(expected)) + np.int64(start - expected)

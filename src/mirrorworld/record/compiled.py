@@ -1,0 +1,472 @@
+"""The loops of the frame codec, compiled. Without numba `CODEC` is the NumPy version.
+
+The same functions as in `vectorised.py`, which says what they do; they give the same bytes.
+Every loop releases the interpreter lock, so that a commit does not hold up the event loop.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from mirrorworld.record import vectorised
+from mirrorworld.record.vectorised import (
+    DEC32_LIMIT,
+    DEC64_LIMIT,
+    INT_LIMIT,
+    LOW_29,
+    MODE_DEC32,
+    MODE_DEC64,
+    MODE_INT,
+    MODE_RAW32,
+    MODE_RAW64,
+    MODE_UNSET,
+    NEGATIVE_ZERO,
+    POWERS,
+    SMALL_LIMIT,
+    UNITS_NS,
+)
+
+try:
+    from numba import njit  # pyright: ignore[reportMissingImports]
+except ImportError:  # pragma: no cover - exercised where numba is not installed
+    njit = None
+
+HAS_NUMBA = njit is not None
+
+
+def _compile(function: Any) -> Any:
+    return njit(cache=True, nogil=True)(function) if njit is not None else function
+
+
+@_compile
+def _is_excused(cell: Any, number: Any) -> Any:
+    return not np.isfinite(number) or cell == NEGATIVE_ZERO
+
+
+@_compile
+def _is_decimal(mode: Any) -> Any:
+    return MODE_DEC64 <= mode < MODE_RAW32
+
+
+@_compile
+def _fits(mode: Any, cell: Any, number: Any) -> Any:
+    if mode == MODE_INT:
+        return -INT_LIMIT < cell < INT_LIMIT
+    if mode < MODE_DEC32:
+        power = POWERS[mode - MODE_DEC64]
+        scaled = np.rint(number * power)
+        return abs(scaled) < DEC64_LIMIT and scaled / power == number and cell != NEGATIVE_ZERO
+    if mode < MODE_RAW32:
+        power = POWERS[mode - MODE_DEC32]
+        scaled = np.rint(number * power)
+        return (
+            abs(scaled) < DEC32_LIMIT
+            and np.float64(np.float32(scaled / power)) == number
+            and cell != NEGATIVE_ZERO
+        )
+    if mode == MODE_RAW32:
+        return (cell & LOW_29) == 0
+    return mode == MODE_RAW64
+
+
+@_compile
+def _transform(mode: Any, cell: Any, number: Any) -> Any:
+    if mode in (MODE_INT, MODE_RAW64):
+        return cell
+    if mode == MODE_RAW32:
+        return cell >> 29
+    if mode < MODE_DEC32:
+        return np.int64(np.rint(number * POWERS[mode - MODE_DEC64]))
+    return np.int64(np.rint(number * POWERS[mode - MODE_DEC32]))
+
+
+@_compile
+def _restore_one(mode: Any, value: Any, cells: Any, numbers: Any, row: Any) -> Any:
+    """Puts the cell of one value in its place; `numbers` is the same memory as floats."""
+    if mode in (MODE_INT, MODE_RAW64):
+        cells[row] = value
+    elif mode == MODE_RAW32:
+        cells[row] = value << 29
+    elif mode < MODE_DEC32:
+        numbers[row] = np.float64(value) / POWERS[mode - MODE_DEC64]
+    else:
+        numbers[row] = np.float64(np.float32(np.float64(value) / POWERS[mode - MODE_DEC32]))
+
+
+@_compile
+def _zigzag(value: Any) -> Any:
+    return np.uint64((value << np.int64(1)) ^ (value >> np.int64(63)))
+
+
+@_compile
+def _unzigzag(number: Any) -> Any:
+    return np.int64(number >> np.uint64(1)) ^ -np.int64(number & np.uint64(1))
+
+
+@_compile
+def _width_of(number: Any) -> Any:
+    width = 0
+    while number:
+        width += 1
+        number >>= np.uint64(8)
+    return width
+
+
+@_compile
+def _change_mode(
+    handle: Any, new: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
+) -> Any:
+    old = mode[handle]
+    value = np.int64(0)
+    if old != MODE_UNSET:
+        _restore_one(old, last[handle], scratch, scratch_number, 0)
+        if _fits(new, scratch[0], scratch_number[0]):
+            value = _transform(new, scratch[0], scratch_number[0])
+    last[handle] = value
+    mode[handle] = new
+
+
+@_compile
+def _settle_loop(
+    point: Any, cell: Any, number: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
+) -> Any:
+    n = len(point)
+    is_dirty = np.zeros(0, np.uint8)
+    chosen = np.zeros(0, np.uint8)
+    dirty_count = 0
+    n_exceptions = 0
+    for row in range(n):
+        handle = point[row]
+        current = mode[handle]
+        if _fits(current, cell[row], number[row]):
+            continue
+        if _is_decimal(current) and _is_excused(cell[row], number[row]):
+            n_exceptions += 1
+            continue
+        if len(is_dirty) == 0:
+            is_dirty = np.zeros(len(mode), np.uint8)
+            chosen = np.zeros(len(mode), np.uint8)
+        if not is_dirty[handle]:
+            is_dirty[handle] = 1
+            chosen[handle] = MODE_INT if current == MODE_UNSET else current
+            dirty_count += 1
+    handles = np.empty(dirty_count, np.uint32)
+    modes = np.empty(dirty_count, np.uint8)
+    if dirty_count:
+        moved = True
+        while moved:
+            moved = False
+            for row in range(n):
+                handle = point[row]
+                if not is_dirty[handle]:
+                    continue
+                candidate = chosen[handle]
+                while not (
+                    _fits(candidate, cell[row], number[row])
+                    or (_is_decimal(candidate) and _is_excused(cell[row], number[row]))
+                ):
+                    candidate += 1
+                    moved = True
+                chosen[handle] = candidate
+        at = 0
+        for handle in range(len(is_dirty)):
+            if is_dirty[handle]:
+                handles[at] = handle
+                modes[at] = chosen[handle]
+                at += 1
+                _change_mode(handle, chosen[handle], last, mode, scratch, scratch_number)
+        n_exceptions = 0
+        for row in range(n):
+            if _is_decimal(mode[point[row]]) and _is_excused(cell[row], number[row]):
+                n_exceptions += 1
+    exceptions = np.empty(n_exceptions, np.int64)
+    if n_exceptions:
+        at = 0
+        for row in range(n):
+            if _is_decimal(mode[point[row]]) and _is_excused(cell[row], number[row]):
+                exceptions[at] = row
+                at += 1
+    return handles, modes, exceptions
+
+
+def settle(point: Any, cell: Any, last: Any, mode: Any) -> Any:
+    """See `vectorised.settle`."""
+    scratch = np.zeros(1, np.int64)
+    return _settle_loop(
+        point, cell, cell.view(np.float64), last, mode, scratch, scratch.view(np.float64)
+    )
+
+
+@_compile
+def _residuals_loop(
+    point: Any,
+    cell: Any,
+    number: Any,
+    quality: Any,
+    time: Any,
+    exceptions: Any,
+    base: Any,
+    last: Any,
+    mode: Any,
+    last_quality: Any,
+    last_time: Any,
+) -> Any:
+    n = len(point)
+    by_handle = np.empty(n, np.uint64)
+    by_value = np.empty(n, np.uint64)
+    by_quality = np.empty(n, np.uint64)
+    by_row = np.empty(n, np.int64)
+    by_point = np.empty(n, np.int64)
+    before_handle = np.int64(-1)
+    before_time = np.int64(base)
+    next_exception = 0
+    for row in range(n):
+        handle = point[row]
+        by_handle[row] = _zigzag(np.int64(handle) - before_handle - np.int64(1))
+        before_handle = np.int64(handle)
+        by_quality[row] = np.uint64(quality[row] ^ last_quality[handle])
+        last_quality[handle] = quality[row]
+        moment = time[row]
+        by_row[row] = moment - before_time
+        before_time = moment
+        by_point[row] = moment - last_time[handle]
+        last_time[handle] = moment
+        if next_exception < len(exceptions) and exceptions[next_exception] == row:
+            next_exception += 1
+            by_value[row] = np.uint64(0)
+            continue
+        value = _transform(mode[handle], cell[row], number[row])
+        by_value[row] = _zigzag(value - last[handle])
+        last[handle] = value
+    return by_handle, by_value, by_quality, by_row, by_point
+
+
+def residuals(
+    point: Any,
+    cell: Any,
+    quality: Any,
+    time: Any,
+    exceptions: Any,
+    base_ns: Any,
+    last: Any,
+    mode: Any,
+    last_quality: Any,
+    last_time: Any,
+) -> Any:
+    """See `vectorised.residuals`."""
+    return _residuals_loop(
+        point,
+        cell,
+        cell.view(np.float64),
+        quality,
+        time,
+        exceptions,
+        base_ns,
+        last,
+        mode,
+        last_quality,
+        last_time,
+    )
+
+
+@_compile
+def cost(steps: Any) -> Any:
+    """See `vectorised.cost`."""
+    total = 0
+    for row in range(len(steps)):
+        total += _width_of(_zigzag(steps[row]))
+    return total
+
+
+@_compile
+def scale(steps: Any) -> Any:
+    """See `vectorised.scale`."""
+    n = len(steps)
+    index = 0
+    for row in range(n):
+        while steps[row] % UNITS_NS[index] != 0:
+            index += 1
+        if index == len(UNITS_NS) - 1:
+            break
+    scaled = np.empty(n, np.uint64)
+    unit = UNITS_NS[index]
+    if unit == 1:
+        for row in range(n):
+            scaled[row] = _zigzag(steps[row])
+    else:
+        for row in range(n):
+            scaled[row] = _zigzag(steps[row] // unit) if steps[row] else np.uint64(0)
+    return index, scaled
+
+
+@_compile
+def split(numbers: Any) -> Any:
+    """See `vectorised.split`."""
+    n = len(numbers)
+    limit = np.uint64(SMALL_LIMIT)
+    symbols = np.empty(n, np.uint8)
+    counts = np.zeros(8, np.int64)
+    for row in range(n):
+        number = numbers[row]
+        if number < limit:
+            symbols[row] = np.uint8(number)
+        else:
+            width = _width_of(number)
+            counts[width - 1] += 1
+            symbols[row] = SMALL_LIMIT - 1 + width
+    size = 0
+    starts = np.zeros(9, np.int64)
+    for width in range(1, 9):
+        starts[width] = size
+        size += counts[width - 1] * width
+    planes = np.empty(size, np.uint8)
+    if size:
+        for row in range(n):
+            number = numbers[row]
+            if number >= limit:
+                width = _width_of(number)
+                at = starts[width]
+                starts[width] += 1
+                step = counts[width - 1]
+                for _ in range(width):
+                    planes[at] = np.uint8(number & np.uint64(255))
+                    number >>= np.uint64(8)
+                    at += step
+    return symbols, counts, planes
+
+
+@_compile
+def join(symbols: Any, counts: Any, planes: Any) -> Any:
+    """See `vectorised.join`."""
+    n = len(symbols)
+    numbers = np.empty(n, np.uint64)
+    starts = np.zeros(9, np.int64)
+    size = 0
+    for width in range(1, 9):
+        starts[width] = size
+        size += counts[width - 1] * width
+    for row in range(n):
+        symbol = symbols[row]
+        if symbol < SMALL_LIMIT:
+            numbers[row] = symbol
+            continue
+        width = np.int64(symbol) - (SMALL_LIMIT - 1)
+        at = starts[width]
+        starts[width] += 1
+        step = counts[width - 1]
+        number = np.uint64(0)
+        for b in range(width):
+            number |= np.uint64(planes[at]) << np.uint64(8 * b)
+            at += step
+        numbers[row] = number
+    return numbers
+
+
+@_compile
+def _restore_loop(
+    by_handle: Any,
+    by_value: Any,
+    by_quality: Any,
+    by_time: Any,
+    is_time_by_row: Any,
+    unit_ns: Any,
+    base_ns: Any,
+    exceptions: Any,
+    exception_cells: Any,
+    last: Any,
+    mode: Any,
+    last_quality: Any,
+    last_time: Any,
+    cell: Any,
+    number: Any,
+) -> Any:
+    n = len(by_handle)
+    point = np.empty(n, np.uint32)
+    quality = np.empty(n, np.uint32)
+    time = np.empty(n, np.int64)
+    handle = np.int64(-1)
+    moment = np.int64(base_ns)
+    for row in range(n):
+        handle += _unzigzag(by_handle[row]) + np.int64(1)
+        point[row] = handle
+        code = last_quality[handle] ^ np.uint32(by_quality[row])
+        last_quality[handle] = code
+        quality[row] = code
+        step = _unzigzag(by_time[row]) * np.int64(unit_ns)
+        moment = (moment if is_time_by_row else last_time[handle]) + step
+        last_time[handle] = moment
+        time[row] = moment
+        value = last[handle] + _unzigzag(by_value[row])
+        last[handle] = value
+        _restore_one(mode[handle], value, cell, number, row)
+    for at in range(len(exceptions)):
+        cell[exceptions[at]] = exception_cells[at]
+    return point, cell, quality, time
+
+
+def restore(
+    by_handle: Any,
+    by_value: Any,
+    by_quality: Any,
+    by_time: Any,
+    is_time_by_row: Any,
+    unit_ns: Any,
+    base_ns: Any,
+    exceptions: Any,
+    exception_cells: Any,
+    last: Any,
+    mode: Any,
+    last_quality: Any,
+    last_time: Any,
+) -> Any:
+    """See `vectorised.restore`."""
+    cell = np.empty(len(by_handle), np.int64)
+    return _restore_loop(
+        by_handle,
+        by_value,
+        by_quality,
+        by_time,
+        is_time_by_row,
+        unit_ns,
+        base_ns,
+        exceptions,
+        exception_cells,
+        last,
+        mode,
+        last_quality,
+        last_time,
+        cell,
+        cell.view(np.float64),
+    )
+
+
+@_compile
+def handles(by_handle: Any) -> Any:
+    """See `vectorised.handles`."""
+    point = np.empty(len(by_handle), np.uint32)
+    handle = np.int64(-1)
+    for row in range(len(by_handle)):
+        handle += _unzigzag(by_handle[row]) + np.int64(1)
+        point[row] = handle
+    return point
+
+
+@_compile
+def _remode_loop(
+    handles: Any, modes: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
+) -> Any:
+    for at in range(len(handles)):
+        _change_mode(handles[at], modes[at], last, mode, scratch, scratch_number)
+
+
+def remode(handles: Any, modes: Any, last: Any, mode: Any) -> Any:
+    """See `vectorised.remode`."""
+    scratch = np.zeros(1, np.int64)
+    _remode_loop(handles, modes, last, mode, scratch, scratch.view(np.float64))
+
+
+CODEC: Any = sys.modules[__name__] if HAS_NUMBA else vectorised
+"""What the record uses: compiled where numba is installed."""

@@ -1,0 +1,345 @@
+"""A record on disk: what `open_record` gives. It implements the kernel's Record port.
+
+One thread appends (the event loop), one at a time commits, any may read. What is read is what is
+durable. The layout of the directory is in docs/record-format.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.record.blobs import Blobs
+from mirrorworld.record.files import Files
+from mirrorworld.record.keyframes import Keyframes
+from mirrorworld.record.lock import Lock, WorldInUseError
+from mirrorworld.record.log import Log, Lost
+from mirrorworld.record.migrations import read_description, upgrade, write_description
+from mirrorworld.record.segments import FORMAT_VERSION, CorruptRecordError
+from mirrorworld.world.changes import Change, Position
+from mirrorworld.world.frames import Frame
+from mirrorworld.world.world import Snapshot, World
+
+_LOG: Final = logging.getLogger(__name__)
+
+REMEMBERED_ROWS: Final = 1_000_000
+"""Of sources that number nothing, so many samples before a keyframe are remembered at least, so
+that what is sent again after a restart is recognised."""
+
+KEYFRAME_ROWS_MIN: Final = 4 << 20
+KEYFRAME_ROWS_PER_POINT: Final = 24
+KEYFRAME_CHANGES: Final = 100_000
+
+
+class UnknownWorldError(Exception):
+    """There is no record where one was expected."""
+
+
+def open_record(
+    path: str | os.PathLike[str],
+    world: str = "",
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    salvage: bool = False,
+    files: Files | None = None,
+    segment_bytes: int | None = None,
+) -> Store:
+    """Opens the record of a world; makes one where there is none.
+
+    Args:
+        path: the record's directory.
+        world: the world's id; needed to make a record, otherwise checked if given.
+        create: whether a record may be made.
+        read_only: for other processes: takes no lock, mends nothing, begins no epoch.
+        salvage: go on without damaged parts of the log and list them in `lost`; their files
+            are kept as `*.damaged`.
+
+    Raises:
+        UnknownWorldError: no record is there, and none may be made.
+        WorldInUseError: it is open for writing elsewhere; the message names the process.
+        CorruptRecordError: acknowledged bytes are damaged, or a newer version wrote them.
+    """
+    directory = Path(path)
+    files = files or Files()
+    description = read_description(directory)
+    if description is None:
+        if read_only or not create:
+            raise UnknownWorldError(_unknown(directory))
+        if any(directory.glob("log/*.mwlog")):
+            raise CorruptRecordError(
+                f"{directory / 'record.json'} is missing beside a log; restore it from a backup"
+            )
+        files.make_directory(directory)
+    lock = None if read_only else Lock(directory / "lock", str(directory))
+    try:
+        if description is None:
+            description = {
+                "format": "mirrorworld record",
+                "version": FORMAT_VERSION,
+                "world": world or directory.name,
+                "record": uuid.uuid4().hex,
+            }
+            write_description(directory, description, files)
+        elif read_only and description.get("version") != FORMAT_VERSION:
+            raise CorruptRecordError(
+                f"{directory} has format version {description.get('version')}; open it for"
+                f" writing once to bring it to version {FORMAT_VERSION}"
+            )
+        else:
+            description = upgrade(directory, description, files)
+        if world and description["world"] != world:
+            raise UnknownWorldError(
+                f"{directory} holds the world '{description['world']}', not '{world}'"
+            )
+        return Store(directory, description, files, lock, salvage, segment_bytes)
+    except BaseException:
+        if lock is not None:
+            lock.close()
+        raise
+
+
+class Store:
+    """The record of one world."""
+
+    def __init__(
+        self,
+        directory: Path,
+        description: dict[str, Any],
+        files: Files,
+        lock: Lock | None,
+        salvage: bool,
+        segment_bytes: int | None,
+    ) -> None:
+        """Use `open_record`."""
+        self.directory = directory
+        self.world: str = description["world"]
+        self.files = files
+        self.blobs = Blobs(directory / "blobs", files)
+        self.keyframes = Keyframes(directory / "keyframes", files)
+        self.kinds_of: Callable[[], NDArray[np.uint8]] | None = None
+        """Gives the kinds of points by handle; `restore` sets it to the world's."""
+        self._lock = lock
+        lost = [Lost(**entry) for entry in description.get("lost", [])]
+        sizes = {} if segment_bytes is None else {"segment_bytes": segment_bytes}
+        self.log = Log(
+            directory / "log", bytes.fromhex(description["record"]), files=files, lost=lost, **sizes
+        )
+        if lock is None:
+            self.log.open_for_reading()
+        else:
+            newest = max(self.keyframes.positions(), default=Position(0, 0))
+            self.log.open_for_writing(
+                least_epoch=newest.epoch, least_sequence=newest.sequence, salvage=salvage
+            )
+            if self.log.lost != lost:
+                description["lost"] = [asdict(entry) for entry in self.log.lost]
+                write_description(directory, description, files)
+        self._rows_since_keyframe = 0
+        self._changes_since_keyframe = 0
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- what was found ---
+
+    @property
+    def epoch(self) -> int:
+        """Of this opening; 0 if the record is only read."""
+        return self.log.epoch
+
+    @property
+    def position(self) -> Position:
+        """Up to where everything is durable."""
+        return self.log.durable
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """What was mended when the record was opened, in words for people."""
+        return tuple(self.log.reports)
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """What damage has cost, over the record's whole life."""
+        return tuple(self.log.lost)
+
+    @property
+    def failure(self) -> str:
+        """Why the record takes nothing more; empty while all is well."""
+        return self.log.failure
+
+    # --- writing ---
+
+    def append(self, change: Change) -> None:
+        """See Record."""
+        self.log.append(change)
+        if isinstance(change.body, Frame):
+            self._rows_since_keyframe += len(change.body)
+        self._changes_since_keyframe += 1
+
+    def commit(self) -> Position:
+        """See Record."""
+        return self.log.commit()
+
+    @property
+    def wants_keyframe(self) -> bool:
+        """Whether so much has come since the last keyframe that it is time for another.
+
+        Also when half as many rows came as make reading back slow: asked by who has the world.
+        """
+        rows = KEYFRAME_ROWS_MIN
+        if self.kinds_of is not None:
+            rows = max(rows, KEYFRAME_ROWS_PER_POINT * len(self.kinds_of()))
+        return self._rows_since_keyframe >= rows or self._changes_since_keyframe >= KEYFRAME_CHANGES
+
+    def keyframe(self, snapshot: Snapshot) -> None:
+        """See Record. Slow for large worlds; call it where waiting is no harm.
+
+        Raises:
+            ValueError: the snapshot is of another world, or of changes that were not appended.
+        """
+        if snapshot.world != self.world:
+            raise ValueError(f"a snapshot of '{snapshot.world}' is no keyframe of '{self.world}'")
+        if snapshot.position.sequence > self.position.sequence:
+            self.commit()
+        if snapshot.position.sequence > self.position.sequence:
+            raise ValueError(
+                f"a snapshot at {snapshot.position} is ahead of the record at {self.position}:"
+                f" append its changes first"
+            )
+        self.log.request_anchor()
+        self._rows_since_keyframe = self._changes_since_keyframe = 0
+        self.keyframes.write(snapshot)
+
+    def close(self) -> None:
+        """See Record."""
+        try:
+            self.log.close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+
+    # --- reading ---
+
+    def replay(self) -> Iterator[Snapshot | Change]:
+        """See Record.
+
+        Raises:
+            CorruptRecordError: no keyframe can be read that reaches to where the log begins.
+        """
+        snapshot = self.keyframes.latest(before=self.position.sequence)
+        start = snapshot.position.sequence if snapshot is not None else 0
+        self._check_reach(start)
+        if snapshot is not None:
+            yield snapshot
+        yield from self.log.changes(start)
+
+    def recent(
+        self, before: Position, rows: int = REMEMBERED_ROWS
+    ) -> Iterator[tuple[Change, Frame]]:
+        """Samples of sources that number nothing, the last `rows` (and some more) up to a
+        position, in order: for `World.remember`."""
+        start = before.sequence
+        found = 0
+        for segment in reversed(self.log.view()):
+            for block in reversed(segment.blocks):
+                if block.rows and block.first <= before.sequence and found < rows:
+                    found += block.rows
+                    start = block.first - 1
+        for change in self.log.changes(start):
+            if change.position is None or change.position.sequence > before.sequence:
+                return
+            if isinstance(change.body, Frame) and change.source_seq < 0:
+                yield change, change.body
+
+    def changes(
+        self, after: Position, limit: int = 10_000, *, frames: bool = True
+    ) -> Iterator[Change]:
+        """See Record.
+
+        Raises:
+            LookupError: the position is one that never became durable, or its successors are
+                no longer in the log.
+        """
+        self._check_known(after)
+        self._check_reach(after.sequence)
+        for i, change in enumerate(self.log.changes(after.sequence, frames=frames)):
+            if i == limit:
+                return
+            yield change
+
+    def _check_known(self, position: Position) -> None:
+        end = 0
+        for segment in self.log.view():
+            if segment.epoch <= position.epoch:
+                end = segment.last
+        newest = self.position
+        if position.sequence > end and position.epoch < newest.epoch:
+            raise LookupError(
+                f"position {position} never became durable: epoch {position.epoch} ended at {end}."
+                f" Take a fresh snapshot"
+            )
+        if position.epoch > max(newest.epoch, self.epoch):
+            raise LookupError(f"position {position} is ahead of the record at {newest}")
+
+    def _check_reach(self, after: int) -> None:
+        segments = self.log.view()
+        if segments and segments[0].first > after + 1:
+            raise LookupError(
+                f"{self.directory}: the log begins with change {segments[0].first}; change"
+                f" {after + 1} is no longer kept (retention)"
+            )
+
+
+def restore(record: Store, *, compiled: bool | None = None) -> World:
+    """The world of a record, as it was when the last durable change had been applied.
+
+    If the record is open for writing, the world is in its new epoch, and knows enough of the
+    past to recognise what sources send again.
+    """
+    world: World | None = None
+    for part in record.replay():
+        if isinstance(part, Snapshot):
+            world = World.from_snapshot(part, compiled=compiled)
+            for _, frame in record.recent(part.position):
+                world.remember(frame)
+            continue
+        if world is None:
+            world = World(record.world, compiled=compiled)
+        world.replay(part)
+    if world is None:
+        world = World(record.world, epoch=record.epoch or 1, compiled=compiled)
+    elif record.epoch > world.epoch:
+        world.begin_epoch(record.epoch)
+    record.kinds_of = lambda: world.kinds
+    return world
+
+
+def _unknown(directory: Path) -> str:
+    parent = directory.parent
+    others: list[str] = []
+    if parent.is_dir():
+        others = sorted(p.parent.name for p in parent.glob("*/record.json"))
+    here = f"; {parent} has: {', '.join(others[:10])}" if others else ""
+    return f"no world is kept in {directory}{here}"
+
+
+__all__ = [
+    "CorruptRecordError",
+    "Store",
+    "UnknownWorldError",
+    "WorldInUseError",
+    "open_record",
+    "restore",
+]
