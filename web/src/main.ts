@@ -1,17 +1,37 @@
-// Proves the way from TypeScript to the package: an empty lit scene, drawn once.
-import { Color, HemisphereLight, Mesh, PerspectiveCamera, Scene, BoxGeometry, MeshStandardMaterial, WebGLRenderer } from "three";
+/** Puts the page together: mirror, scene, panels. */
 
-const canvas = document.querySelector<HTMLCanvasElement>("#scene");
-if (canvas === null) throw new Error("index.html has no #scene canvas");
+import "./style/tokens.css";
+import "./style/base.css";
+import { Mirror } from "./mirror.ts";
+import type { SceneApi } from "./scene/api.ts";
+import { WorldScene } from "./scene/scene.ts";
+import { watchSlots } from "./slots.ts";
+import { mountTools } from "./tools.ts";
 
-const renderer = new WebGLRenderer({ canvas, antialias: true });
-renderer.setSize(window.innerWidth, window.innerHeight);
-const scene = new Scene();
-scene.background = new Color(0x1b2430);
-scene.add(new HemisphereLight(0xffffff, 0x334455, 2));
-scene.add(new Mesh(new BoxGeometry(), new MeshStandardMaterial({ color: 0x4f9fd8 })));
-const camera = new PerspectiveCamera(50, window.innerWidth / window.innerHeight);
-camera.position.set(2, 1.5, 3);
-camera.lookAt(0, 0, 0);
-renderer.render(scene, camera);
-document.documentElement.dataset["ready"] = "true";
+const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): void }>("./panels/index.ts");
+
+function slot<T extends HTMLElement>(id: string): T {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`index.html has no #${id}`);
+  return element as T;
+}
+
+const mirror = new Mirror();
+const scene = new WorldScene(slot<HTMLCanvasElement>("scene"), slot("labels"), mirror);
+mountTools(slot("tools"), scene, () => {
+  if (mirror.selected !== null) scene.focus(mirror.selected);
+});
+for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
+watchSlots((left, right, top, bottom) => scene.setInsets(left, right, top, bottom));
+mirror.on("structure", () => {
+  if (mirror.world) document.title = `${mirror.world} · Mirrorworld`;
+});
+mirror.open();
+
+declare global {
+  interface Window {
+    /** For tests and for the curious. */
+    __mirrorworld: { mirror: Mirror; scene: WorldScene; stats: () => ReturnType<WorldScene["stats"]> };
+  }
+}
+window.__mirrorworld = { mirror, scene, stats: () => scene.stats() };

@@ -1,0 +1,238 @@
+/**
+ * A glTF asset made ready to be drawn many times: few meshes, and the joints that data moves.
+ *
+ * What a node does is told by its extras: `drives` (rotate, stroke, scroll), `lamp`, `shows`.
+ * Everything else that stands still is merged into one mesh per kind of material.
+ */
+
+import {
+  Box3,
+  BufferAttribute,
+  BufferGeometry,
+  Color,
+  DoubleSide,
+  FrontSide,
+  Matrix4,
+  Mesh,
+  MeshPhysicalMaterial,
+  MeshStandardMaterial,
+  Object3D,
+  Vector3,
+} from "three";
+import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
+
+export interface Drive {
+  point: string;
+  kind: "rotate" | "scroll" | "stroke" | "scale";
+  axis: Vector3;
+  /** Radians per slot, texture lengths per metre, metres, or the value at full size. */
+  amount: number;
+  /** Slots per stroke. */
+  every: number;
+}
+
+export interface Lamp {
+  point: string;
+  on: ReadonlySet<number>;
+  blinks: boolean;
+  color: Color;
+}
+
+export interface Joint {
+  parent: number;
+  rest: Matrix4;
+  drive: Drive | null;
+}
+
+export interface Part {
+  /** -1: stands still. */
+  joint: number;
+  geometry: BufferGeometry;
+  material: MeshStandardMaterial;
+  lamp: Lamp | null;
+  scroll: Drive | null;
+}
+
+export interface AssetModel {
+  name: string;
+  parts: Part[];
+  joints: Joint[];
+  bounds: Box3;
+}
+
+interface Extras {
+  drives?: { point: string; kind: string; axis?: number[] | string; per_bottle?: number; per_metre?: number; length?: number; bottles?: number };
+  shows?: { point: string; kind: string; axis?: string; full?: number };
+  lamp?: { point: string; on: number[]; blink?: boolean };
+  colour?: string;
+  color?: string;
+}
+
+/** Loads assets, each once. A name that cannot be loaded is remembered as null and said once. */
+export class AssetLibrary {
+  readonly #loader = new GLTFLoader();
+  readonly #models = new Map<string, AssetModel | null>();
+  readonly #loading = new Map<string, Promise<AssetModel | null>>();
+  readonly #url: (name: string) => string;
+
+  constructor(url: (name: string) => string) {
+    this.#url = url;
+  }
+
+  /** undefined: not loaded yet; null: cannot be loaded. */
+  get(name: string): AssetModel | null | undefined {
+    return this.#models.get(name);
+  }
+
+  load(name: string): Promise<AssetModel | null> {
+    let loading = this.#loading.get(name);
+    if (loading === undefined) {
+      loading = this.#loader
+        .loadAsync(this.#url(name))
+        .then((gltf) => readModel(name, gltf.scene))
+        .catch((error: unknown) => {
+          console.warn(`scene: the asset '${name}' cannot be shown; a plain body stands for it`, error);
+          return null;
+        })
+        .then((model) => {
+          this.#models.set(name, model);
+          return model;
+        });
+      this.#loading.set(name, loading);
+    }
+    return loading;
+  }
+}
+
+export function readModel(name: string, root: Object3D): AssetModel {
+  root.updateMatrixWorld(true);
+  const joints: Joint[] = [];
+  const still = new Map<string, { joint: number; meshes: { geometry: BufferGeometry; material: MeshStandardMaterial }[] }>();
+  const parts: Part[] = [];
+  const bounds = new Box3();
+
+  const visit = (node: Object3D, joint: number, matrix: Matrix4, lamp: Lamp | null, scroll: Drive | null) => {
+    const extras = node.userData as Extras;
+    const drive = readDrive(extras);
+    let local = matrix.clone().multiply(node.matrix);
+    if (drive !== null && drive.kind !== "scroll") {
+      joints.push({ parent: joint, rest: local, drive });
+      joint = joints.length - 1;
+      local = new Matrix4();
+    }
+    lamp = readLamp(extras) ?? lamp;
+    scroll = drive?.kind === "scroll" ? drive : scroll;
+    if (node instanceof Mesh) {
+      const material = node.material as MeshStandardMaterial;
+      const geometry = (node.geometry as BufferGeometry).clone().applyMatrix4(local);
+      if (lamp !== null || scroll !== null || material.map !== null || material.transparent) {
+        parts.push({ joint, geometry, material: material.clone(), lamp, scroll });
+      } else {
+        const key = `${joint}|${material.side === DoubleSide}`;
+        const found = still.get(key) ?? { joint, meshes: [] };
+        found.meshes.push({ geometry, material });
+        still.set(key, found);
+      }
+    }
+    for (const child of node.children) visit(child, joint, local, lamp, scroll);
+  };
+  visit(root, -1, new Matrix4(), null, null);
+  for (const { joint, meshes } of still.values()) parts.push(mergeStill(joint, meshes));
+  for (const part of parts) {
+    part.geometry.computeBoundingBox();
+    const box = part.geometry.boundingBox!.clone();
+    for (let j = part.joint; j >= 0; j = joints[j]!.parent) box.applyMatrix4(joints[j]!.rest);
+    bounds.union(box);
+  }
+  if (bounds.isEmpty()) bounds.set(new Vector3(-0.5, 0, -0.5), new Vector3(0.5, 1, 0.5));
+  return { name, parts, joints, bounds };
+}
+
+/**
+ * One mesh of many: colours become vertex colours, roughness and metalness a vertex attribute
+ * that the fleet's materials read, so that materials need no draw call of their own.
+ */
+function mergeStill(
+  joint: number,
+  meshes: { geometry: BufferGeometry; material: MeshStandardMaterial }[],
+): Part {
+  const side = meshes[0]!.material.side === DoubleSide ? DoubleSide : FrontSide;
+  const geometries = meshes.map(({ geometry: source, material }) => {
+    const geometry = source.index ? source.toNonIndexed() : source;
+    if (geometry.getAttribute("normal") === undefined) geometry.computeVertexNormals();
+    const n = geometry.getAttribute("position").count;
+    const own = geometry.getAttribute("color") as BufferAttribute | undefined;
+    const colors = new Float32Array(n * 3);
+    const surface = new Float32Array(n * 3);
+    const glow = Math.min(1, material.emissive.r + material.emissive.g + material.emissive.b) * material.emissiveIntensity;
+    const color = glow > 0.01 ? material.emissive : material.color;
+    for (let i = 0; i < n; i++) {
+      colors[i * 3] = color.r * (own && glow <= 0.01 ? own.getX(i) : 1);
+      colors[i * 3 + 1] = color.g * (own && glow <= 0.01 ? own.getY(i) : 1);
+      colors[i * 3 + 2] = color.b * (own && glow <= 0.01 ? own.getZ(i) : 1);
+      surface[i * 3] = material.roughness;
+      surface[i * 3 + 1] = material.metalness;
+      surface[i * 3 + 2] = glow;
+    }
+    for (const attribute of Object.keys(geometry.attributes))
+      if (attribute !== "position" && attribute !== "normal") geometry.deleteAttribute(attribute);
+    const plain = plainFloats(geometry);
+    plain.setAttribute("color", new BufferAttribute(colors, 3));
+    plain.setAttribute("aSurface", new BufferAttribute(surface, 3));
+    return plain;
+  });
+  const geometry = mergeGeometries(geometries);
+  const material = new MeshStandardMaterial({ vertexColors: true, roughness: 1, metalness: 1, side });
+  return { joint, geometry, material, lamp: null, scroll: null };
+}
+
+/** Quantised or interleaved attributes as plain floats, so that any two can be merged. */
+function plainFloats(source: BufferGeometry): BufferGeometry {
+  const geometry = new BufferGeometry();
+  for (const name of ["position", "normal"]) {
+    const from = source.getAttribute(name) as BufferAttribute;
+    const to = new Float32Array(from.count * 3);
+    for (let i = 0; i < from.count; i++) {
+      to[i * 3] = from.getX(i);
+      to[i * 3 + 1] = from.getY(i);
+      to[i * 3 + 2] = from.getZ(i);
+    }
+    geometry.setAttribute(name, new BufferAttribute(to, 3));
+  }
+  return geometry;
+}
+
+function readDrive(extras: Extras): Drive | null {
+  const { drives, shows } = extras;
+  if (shows !== undefined)
+    return { point: shows.point, kind: "scale", axis: readAxis(shows.axis ?? "y"), amount: shows.full || 100, every: 1 };
+  if (drives === undefined) return null;
+  const axis = readAxis(drives.axis ?? "y");
+  switch (drives.kind) {
+    case "rotate":
+      return { point: drives.point, kind: "rotate", axis, amount: drives.per_bottle ?? 0.5, every: 1 };
+    case "stroke":
+      return { point: drives.point, kind: "stroke", axis, amount: drives.length ?? 0.1, every: drives.bottles ?? 1 };
+    case "scroll":
+      return { point: drives.point, kind: "scroll", axis: readAxis(drives.axis === "v" ? "y" : "x"), amount: drives.per_metre ?? 1, every: 1 };
+    default:
+      return null; // A newer asset may know more; what it does not know it leaves still.
+  }
+}
+
+function readAxis(axis: number[] | string): Vector3 {
+  if (typeof axis !== "string") return new Vector3(axis[0], axis[1], axis[2]).normalize();
+  return axis === "x" ? new Vector3(1, 0, 0) : axis === "z" ? new Vector3(0, 0, 1) : new Vector3(0, 1, 0);
+}
+
+function readLamp(extras: Extras): Lamp | null {
+  const { lamp } = extras;
+  if (lamp === undefined) return null;
+  const color = new Color(extras.colour ?? extras.color ?? "#ffffff");
+  return { point: lamp.point, on: new Set(lamp.on), blinks: lamp.blink === true, color };
+}
+
+export function isGlass(material: MeshStandardMaterial): boolean {
+  return material.transparent || (material instanceof MeshPhysicalMaterial && material.transmission > 0);
+}

@@ -1,0 +1,151 @@
+/**
+ * Rounded plates of any size in one draw call: what twins without a place of their own stand on.
+ *
+ * The geometry is cut in nine like a picture frame: corners keep their radius, whatever the size.
+ */
+
+import {
+  BufferAttribute,
+  BufferGeometry,
+  Color,
+  InstancedBufferAttribute,
+  InstancedMesh,
+  Matrix4,
+  MeshDepthMaterial,
+  MeshStandardMaterial,
+  RGBADepthPacking,
+} from "three";
+import type { WebGLProgramParametersWithUniforms } from "three";
+import type { TwinStates } from "./twin_state.ts";
+
+const CORNER_STEPS = 6;
+const BEVEL_M = 0.022;
+
+export interface Plate {
+  ordinal: number;
+  x: number;
+  /** Height of the top side. */
+  top: number;
+  z: number;
+  w: number;
+  d: number;
+  thickness: number;
+  radius: number;
+  color: Color;
+}
+
+export class Plates {
+  readonly mesh: InstancedMesh<BufferGeometry, MeshStandardMaterial>;
+
+  constructor(plates: readonly Plate[], states: TwinStates) {
+    const geometry = plateGeometry();
+    const n = plates.length;
+    const sizes = new Float32Array(n * 4);
+    const twins = new Float32Array(n);
+    const material = states.patch(
+      new MeshStandardMaterial({ roughness: 0.5, metalness: 0.05 }),
+      "plate",
+      stretch,
+    );
+    this.mesh = new InstancedMesh(geometry, material, n);
+    const matrix = new Matrix4();
+    plates.forEach((plate, i) => {
+      sizes.set([plate.w / 2, plate.d / 2, plate.thickness, plate.radius], i * 4);
+      twins[i] = plate.ordinal;
+      this.mesh.setMatrixAt(i, matrix.makeTranslation(plate.x, plate.top, plate.z));
+      this.mesh.setColorAt(i, plate.color);
+    });
+    geometry.setAttribute("aPlate", new InstancedBufferAttribute(sizes, 4));
+    geometry.setAttribute("aTwin", new InstancedBufferAttribute(twins, 1));
+    const depth = new MeshDepthMaterial({ depthPacking: RGBADepthPacking });
+    depth.onBeforeCompile = stretch;
+    this.mesh.customDepthMaterial = depth;
+    this.mesh.castShadow = this.mesh.receiveShadow = true;
+    this.mesh.frustumCulled = false; // Its corners lie elsewhere than the geometry says.
+  }
+
+  dispose(): void {
+    this.mesh.geometry.dispose();
+    this.mesh.material.dispose();
+    this.mesh.customDepthMaterial?.dispose();
+    this.mesh.dispose();
+  }
+}
+
+/** One plate as an ordinary geometry, for outlines. */
+export function solidPlate(plate: Plate): BufferGeometry {
+  const geometry = plateGeometry();
+  const position = geometry.getAttribute("position") as BufferAttribute;
+  const corner = geometry.getAttribute("corner") as BufferAttribute;
+  const r = Math.min(plate.radius, plate.w / 2, plate.d / 2);
+  for (let i = 0; i < position.count; i++) {
+    const ring = position.getY(i);
+    const reach = ring > 1.5 ? r - BEVEL_M : r;
+    position.setXYZ(
+      i,
+      plate.x + corner.getX(i) * (plate.w / 2 - r) + position.getX(i) * reach,
+      plate.top - (ring < 0.5 ? plate.thickness : ring < 1.5 ? BEVEL_M : 0),
+      plate.z + corner.getY(i) * (plate.d / 2 - r) + position.getZ(i) * reach,
+    );
+  }
+  return geometry;
+}
+
+/** Positions hold the way from a corner's centre (x, z) and the ring (y: 0 foot, 1 edge, 2 top). */
+function plateGeometry(): BufferGeometry {
+  const position: number[] = [];
+  const normal: number[] = [];
+  const corner: number[] = [];
+  const index: number[] = [];
+  const around: [number, number, number, number][] = [];
+  const corners = [[1, 1], [-1, 1], [-1, -1], [1, -1]] as const;
+  corners.forEach(([cx, cz], quarter) => {
+    for (let i = 0; i <= CORNER_STEPS; i++) {
+      const angle = ((quarter + i / CORNER_STEPS) * Math.PI) / 2;
+      around.push([Math.cos(angle), Math.sin(angle), cx, cz]);
+    }
+  });
+  const n = around.length;
+  for (const ring of [0, 1, 2])
+    for (const [x, z, cx, cz] of around) {
+      position.push(x, ring, z);
+      normal.push(ring === 2 ? 0 : x, ring === 2 ? 1 : 0, ring === 2 ? 0 : z);
+      corner.push(cx, cz);
+    }
+  for (const ring of [0, 1])
+    for (let i = 0; i < n; i++) {
+      const j = (i + 1) % n;
+      const [a, b, c, d] = [ring * n + i, ring * n + j, (ring + 1) * n + j, (ring + 1) * n + i];
+      index.push(a, c, b, a, d, c);
+    }
+  const middle = position.length / 3;
+  position.push(0, 2, 0);
+  normal.push(0, 1, 0);
+  corner.push(0, 0);
+  for (let i = 0; i < n; i++) index.push(middle, 2 * n + ((i + 1) % n), 2 * n + i);
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(new Float32Array(position), 3));
+  geometry.setAttribute("normal", new BufferAttribute(new Float32Array(normal), 3));
+  geometry.setAttribute("corner", new BufferAttribute(new Float32Array(corner), 2));
+  geometry.setIndex(index);
+  return geometry;
+}
+
+function stretch(shader: WebGLProgramParametersWithUniforms): void {
+  shader.vertexShader = shader.vertexShader
+    .replace(
+      "#include <common>",
+      `#include <common>
+      attribute vec4 aPlate;
+      attribute vec2 corner;`,
+    )
+    .replace(
+      "#include <begin_vertex>",
+      `float cornerR = min(aPlate.w, min(aPlate.x, aPlate.y));
+      float reach = position.y > 1.5 ? cornerR - ${BEVEL_M} : cornerR;
+      vec3 transformed = vec3(
+        corner.x * (aPlate.x - cornerR) + position.x * reach,
+        position.y < 0.5 ? -aPlate.z : (position.y < 1.5 ? -${BEVEL_M} : 0.0),
+        corner.y * (aPlate.y - cornerR) + position.z * reach);`,
+    );
+}

@@ -1,0 +1,638 @@
+/**
+ * The scene: joins stage, camera, population, labels and outline, and keeps them up to the mirror.
+ *
+ * It draws when something has changed or moves, and rests otherwise.
+ */
+
+import { Box3, MathUtils, Raycaster, Vector2, Vector3 } from "three";
+import { Kind } from "../protocol.ts";
+import type { Id, Mirror } from "../mirror.ts";
+import { apiUrl } from "../rest.ts";
+import { theme } from "../style/theme.ts";
+import type { CameraMode, SceneApi, SceneStats } from "./api.ts";
+import { AssetLibrary } from "./asset_model.ts";
+import { Beacons } from "./beacons.ts";
+import type { Beacon } from "./beacons.ts";
+import { Bottles } from "./bottles.ts";
+import { CameraRig } from "./camera.ts";
+import { Labels } from "./labels.ts";
+import { Outline } from "./outline.ts";
+import { Pipes } from "./pipes.ts";
+import { Population } from "./population.ts";
+import { Stage } from "./stage.ts";
+import type { Quality } from "./stage.ts";
+import { TagTexture } from "./tags.ts";
+import { Channel, TwinStates } from "./twin_state.ts";
+
+/** While nothing but the plant itself moves, this many pictures a second are enough. */
+const AMBIENT_MS = 1000 / 32;
+const HOME_WAY = new Vector3(-0.24, 0.62, 1);
+const KEY_VALUES = 4;
+
+export class WorldScene implements SceneApi {
+  readonly stage: Stage;
+  readonly rig: CameraRig;
+  readonly #mirror: Mirror;
+  readonly #canvas: HTMLCanvasElement;
+  readonly #library = new AssetLibrary((name) => apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`).href);
+  readonly #states = new TwinStates();
+  readonly #tagTexture = new TagTexture();
+  readonly #labels: Labels;
+  readonly #outline = new Outline();
+  readonly #beacons = new Beacons();
+  readonly #bottles: Bottles;
+  readonly #isStill = window.matchMedia("(prefers-reduced-motion: reduce)");
+  #population: Population | null = null;
+  #links: Pipes | null = null;
+  #isAsked = false;
+  #lastMs = 0;
+  #drawnMs = 0;
+  #isRebuildDue = false;
+  #hasFramed = false;
+  #hasMoved = true;
+  #wasAsked = true;
+  #nFrames = 0;
+  #jsMs = 0;
+  #drawCalls = 0;
+  #triangles = 0;
+  #badPoints = new Int32Array(0);
+  #lastQuality = new Uint8Array(0);
+  #pointer: { x: number; y: number } | null = null;
+  #pressed: { x: number; y: number; ms: number } | null = null;
+  #highlighted: number[] = [];
+  /** Called when something about the scene's own state changes (mode, labels). */
+  onChange: () => void = () => {};
+
+  constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
+    this.#canvas = canvas;
+    this.#mirror = mirror;
+    this.stage = new Stage(canvas);
+    this.rig = new CameraRig(this.stage.camera, canvas);
+    this.#labels = new Labels(labels, {
+      name: (ordinal) => this.#nameOf(ordinal),
+      values: (ordinal) => this.#keyValues(ordinal),
+      alarm: (ordinal) => this.#alarmOf(ordinal),
+    });
+    this.#bottles = new Bottles(this.#library, mirror);
+    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group);
+    const forced = new URL(location.href).searchParams.get("quality");
+    if (forced === "low" || forced === "medium" || forced === "high") {
+      this.stage.setQuality(forced as Quality);
+      this.stage.isQualityFixed = true;
+    }
+    this.rig.onMove = () => this.#moved();
+    this.rig.camera.position.set(-9, 9, 18);
+    this.rig.orbit.target.set(0, 1, 0);
+    this.#setTheme();
+    theme.on(() => this.#setTheme());
+    this.#listen();
+    this.#watchInput();
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+    this.#resize();
+  }
+
+  // --- SceneApi ----------------------------------------------------------------------------
+
+  get mode(): CameraMode {
+    return this.rig.mode;
+  }
+
+  get labels(): boolean {
+    return this.#labels.isOn;
+  }
+
+  focus(id: Id, options: { fast?: boolean } = {}): void {
+    const box = this.#population?.boundsOf(this.#mirror.ordinal(id));
+    if (box === undefined) return;
+    const around = box.clone().expandByScalar(Math.max(box.getSize(new Vector3()).length() * 0.12, 0.35));
+    this.rig.frame(around, { fast: options.fast === true, margin: 1.35 });
+  }
+
+  home(options: { fast?: boolean } = {}): void {
+    const bounds = this.#population?.bounds;
+    if (bounds === undefined || bounds.isEmpty()) return;
+    const size = bounds.getSize(new Vector3());
+    const way = HOME_WAY.clone();
+    if (size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
+    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.98 });
+  }
+
+  setMode(mode: CameraMode): void {
+    this.rig.setMode(mode);
+    this.onChange();
+  }
+
+  setLabels(on: boolean): void {
+    this.#labels.isOn = on;
+    this.#moved();
+    this.onChange();
+  }
+
+  highlight(ids: Iterable<Id>, kind: "related" | "result" = "result"): void {
+    for (const ordinal of this.#highlighted) this.#states.set(ordinal, Channel.Highlight, 0);
+    this.#highlighted = [...ids].map((id) => this.#mirror.ordinal(id)).filter((ordinal) => ordinal >= 0);
+    for (const ordinal of this.#highlighted)
+      this.#states.set(ordinal, Channel.Highlight, kind === "result" ? 255 : 170);
+    this.invalidate();
+  }
+
+  screenshot(): Promise<Blob> {
+    this.#draw(performance.now());
+    return new Promise((resolve, reject) =>
+      this.#canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
+    );
+  }
+
+  stats(): SceneStats {
+    return {
+      draw_calls: this.#drawCalls,
+      triangles: this.#triangles,
+      js_ms: this.#jsMs,
+      fps: this.stage.fps,
+      instances: this.#population?.nInstances ?? 0,
+      tags: this.#population?.tags.count ?? 0,
+      pixel_ratio: this.stage.renderer.getPixelRatio(),
+      quality: this.stage.quality,
+      frames: this.#nFrames,
+    };
+  }
+
+  /** Bottles that are drawn now, by segment: what a test compares with the plant's counters. */
+  bottleCounts(): Record<string, number> {
+    return this.#bottles.counts();
+  }
+
+  /** Where a twin is on the canvas, in CSS pixels; null: it is not there. */
+  project(id: Id): { x: number; y: number } | null {
+    const box = this.#population?.boundsOf(this.#mirror.ordinal(id));
+    if (box === undefined) return null;
+    const point = box.getCenter(new Vector3()).project(this.rig.camera);
+    if (point.z > 1) return null;
+    return {
+      x: (point.x * 0.5 + 0.5) * this.#canvas.clientWidth,
+      y: (0.5 - point.y * 0.5) * this.#canvas.clientHeight,
+    };
+  }
+
+  setInsets(left: number, right: number, top: number, bottom: number): void {
+    this.rig.setInsets(left, right, top, bottom);
+  }
+
+  // --- following the mirror ------------------------------------------------------------------
+
+  #listen(): void {
+    const mirror = this.#mirror;
+    mirror.on("structure", () => {
+      this.#isRebuildDue = true;
+      this.invalidate();
+    });
+    mirror.on("values", ({ handles }) => this.#takeValues(handles));
+    mirror.on("events", () => this.#takeAlarms());
+    mirror.on("selection", () => this.#takeSelection());
+    mirror.on("hover", () => this.#takeHover());
+    mirror.on("link", ({ state }) => this.#canvas.classList.toggle("lost", state !== "live"));
+    mirror.on("time", (time) => {
+      this.#canvas.classList.toggle("past", !time.live);
+      this.#bottles.reset();
+      this.invalidate();
+    });
+  }
+
+  #rebuild(): void {
+    const mirror = this.#mirror;
+    this.#isRebuildDue = false;
+    const before = this.#population;
+    this.#states.reserve(mirror.nOrdinals);
+    this.#tagTexture.reset(this.#tagSource());
+    const population = new Population({
+      mirror,
+      library: this.#library,
+      states: this.#states,
+      tagTexture: this.#tagTexture,
+      palette: this.stage.palette,
+    });
+    this.#population = population;
+    before?.dispose();
+    this.stage.scene.add(population.group);
+    this.stage.setGround(population.hasGround);
+    const middle = population.bounds.isEmpty() ? new Vector3() : population.bounds.getCenter(new Vector3());
+    const radius = population.bounds.isEmpty() ? 12 : population.bounds.getSize(new Vector3()).length() / 2;
+    this.stage.setExtent(middle, radius);
+    this.rig.setExtent(population.bounds.isEmpty() ? new Box3(new Vector3(-6, 0, -6), new Vector3(6, 3, 6)) : population.bounds);
+    this.#labels.setAnchors(population.anchors);
+    this.#bottles.setStructure(population.fleets);
+    for (const name of population.missing)
+      void this.#library.load(name).then((model) => {
+        if (model === null) return;
+        this.#isRebuildDue = true;
+        this.invalidate();
+      });
+    if (!this.#hasFramed && mirror.nTwins > 0) {
+      if (population.missing.size === 0) this.#hasFramed = true;
+      this.home({ fast: true });
+    }
+    this.#countQuality(null);
+    this.#takeAlarms();
+    this.#takeSelection();
+    this.#takeHover();
+    this.stage.renderer.shadowMap.needsUpdate = true;
+  }
+
+  #tagSource() {
+    const mirror = this.#mirror;
+    return {
+      nPoints: mirror.nPoints,
+      value: mirror.value,
+      quality: mirror.quality,
+      range: (handle: number): [number, number] | null => {
+        const type = mirror.pointType(handle);
+        if (type.kind === Kind.BOOL) return [0, 1];
+        if (type.labels?.length) {
+          const codes = type.labels.map(([code]) => code);
+          return [Math.min(0, ...codes), Math.max(1, ...codes)];
+        }
+        return type.low != null && type.high != null && type.high > type.low ? [type.low, type.high] : null;
+      },
+    };
+  }
+
+  #takeValues(handles: Uint32Array | null): void {
+    if (this.#population === null || this.#isRebuildDue) return;
+    this.#tagTexture.update(this.#tagSource(), handles, performance.now());
+    this.#countQuality(handles);
+    this.#labels.refresh();
+    this.invalidate();
+  }
+
+  /** Keeps, by twin, how many of its points are bad or doubtful; only changes cost anything. */
+  #countQuality(handles: Uint32Array | null): void {
+    const { nPoints, quality, timeMs, pointTwin, nOrdinals } = this.#mirror;
+    if (this.#lastQuality.length < nPoints || this.#badPoints.length < nOrdinals || handles === null) {
+      this.#lastQuality = new Uint8Array(Math.max(nPoints, quality.length));
+      this.#badPoints = new Int32Array(nOrdinals * 3);
+      for (let h = 0; h < nPoints; h++) this.#badPoints[pointTwin[h]! * 3] = (this.#badPoints[pointTwin[h]! * 3] ?? 0) + 1;
+      handles = null;
+    }
+    const touched = new Set<number>();
+    const n = handles === null ? nPoints : handles.length;
+    for (let i = 0; i < n; i++) {
+      const h = handles === null ? i : handles[i]!;
+      // A point that has never had a value says nothing yet: doubtful, not bad.
+      const now = timeMs[h] !== timeMs[h] ? 1 : quality[h]!;
+      const was = this.#lastQuality[h]!;
+      if (now === was) continue;
+      const twin = pointTwin[h]! * 3;
+      this.#lastQuality[h] = now;
+      if (was > 0) this.#badPoints[twin + was] = this.#badPoints[twin + was]! - 1;
+      if (now > 0) this.#badPoints[twin + now] = this.#badPoints[twin + now]! + 1;
+      touched.add(twin / 3);
+    }
+    for (const twin of touched) {
+      const [all, doubtful, bad] = this.#badPoints.subarray(twin * 3, twin * 3 + 3) as unknown as [number, number, number];
+      const stale = bad * 2 > all ? 255 : (bad + doubtful) * 2 > all ? 128 : 0;
+      this.#states.set(twin, Channel.Stale, stale);
+    }
+  }
+
+  #takeAlarms(): void {
+    const mirror = this.#mirror;
+    this.#states.fill(Channel.Alarm, 0);
+    const beacons: Beacon[] = [];
+    const seen = new Set<Id>();
+    for (const event of mirror.alarms()) {
+      if (seen.has(event.twin)) continue;
+      seen.add(event.twin);
+      const ordinal = mirror.ordinal(event.twin);
+      const box = this.#population?.boundsOf(ordinal);
+      if (box === undefined) continue;
+      const severity = event.severity ?? 0;
+      this.#states.set(ordinal, Channel.Alarm, [64, 128, 192, 255][severity]!);
+      const size = box.getSize(new Vector3());
+      const middle = box.getCenter(new Vector3());
+      beacons.push({
+        x: middle.x,
+        z: middle.z,
+        foot: Math.max(box.min.y, 0),
+        top: box.max.y,
+        radius_m: MathUtils.clamp(Math.max(size.x, size.z) * 0.55, 0.5, 2.6),
+        severity,
+      });
+    }
+    this.#beacons.set(beacons);
+    this.#labels.refresh();
+    this.#moved();
+  }
+
+  #takeSelection(): void {
+    const { selected } = this.#mirror;
+    const ordinal = selected === null ? -1 : this.#mirror.ordinal(selected);
+    this.#outline.select(ordinal < 0 ? [] : this.#population?.shapes(ordinal) ?? []);
+    this.#links?.mesh.removeFromParent();
+    this.#links?.dispose();
+    this.#links = null;
+    if (selected !== null && this.#population !== null) {
+      this.#links = new Pipes(this.#population.links(selected));
+      const { flow, flowLight, power, accent } = this.stage.palette;
+      this.#links.setColors(flow, flowLight, power, accent);
+      this.stage.scene.add(this.#links.mesh);
+    }
+    this.#takeHover();
+  }
+
+  #takeHover(): void {
+    const { selected, hovered } = this.#mirror;
+    const hover = hovered === null ? -1 : this.#mirror.ordinal(hovered);
+    this.#outline.hover(hover < 0 || hovered === selected ? [] : this.#population?.shapes(hover) ?? []);
+    this.#labels.setFocus(selected === null ? -1 : this.#mirror.ordinal(selected), hover);
+    this.#canvas.classList.toggle("over-twin", hover >= 0);
+    this.invalidate();
+  }
+
+  #setTheme(): void {
+    this.stage.setTheme(theme.mode);
+    const { palette } = this.stage;
+    const uniforms = this.#states.uniforms;
+    uniforms["highlightColor"]!.value.copy(palette.related);
+    uniforms["staleColor"]!.value.copy(palette.uncertain);
+    uniforms["badColor"]!.value.copy(palette.bad);
+    palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
+    this.#outline.setColors(palette.accent, palette.hover);
+    this.#beacons.setTheme(theme.mode, palette.alarm);
+    if (this.#population !== null) this.#isRebuildDue = true; // Plates take their colours when built.
+    this.invalidate();
+  }
+
+  // --- texts of labels -----------------------------------------------------------------------
+
+  #nameOf(ordinal: number): string {
+    const twin = this.#mirror.twinAt(ordinal);
+    return twin === undefined ? "" : this.#mirror.nameOf(twin.id);
+  }
+
+  #alarmOf(ordinal: number): number {
+    const twin = this.#mirror.twinAt(ordinal);
+    return twin === undefined ? -1 : this.#mirror.alarmOf(twin.id);
+  }
+
+  #keyValues(ordinal: number): { key: string; value: string; severity: 0 | 1 | 2 }[] {
+    const mirror = this.#mirror;
+    const twin = mirror.twinAt(ordinal);
+    if (twin === undefined) return [];
+    const rank = (handle: number): number => {
+      const type = mirror.pointType(handle);
+      const kind = type.kind ?? Kind.FLOAT;
+      if (kind >= Kind.ARRAY) return 9;
+      const known = KEY_NAMES.findIndex((word) => word.test(type.name));
+      if (known >= 0) return known * 0.1;
+      return kind === Kind.ENUM ? 2 : kind === Kind.FLOAT ? 3 : kind === Kind.TEXT ? 5 : 4;
+    };
+    return [...mirror.handlesOf(twin.id)]
+      .map((handle) => ({ handle, rank: rank(handle) }))
+      .filter((point) => point.rank < 9)
+      .sort((a, b) => a.rank - b.rank || a.handle - b.handle)
+      .slice(0, KEY_VALUES)
+      .map(({ handle }) => ({
+        key: shortName(mirror.pointType(handle).name),
+        value: `${mirror.format(handle)} ${mirror.unit(handle)}`.trim(),
+        severity: mirror.severity(handle),
+      }));
+  }
+
+  // --- hands on ------------------------------------------------------------------------------
+
+  #watchInput(): void {
+    const canvas = this.#canvas;
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "touch" || event.buttons !== 0) return;
+      this.#pointer = { x: event.clientX, y: event.clientY };
+      this.invalidate();
+    });
+    canvas.addEventListener("pointerleave", () => {
+      this.#pointer = null;
+      this.#mirror.hover(null);
+    });
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.focus({ preventScroll: true });
+      this.#pressed = event.isPrimary && event.button === 0 ? { x: event.clientX, y: event.clientY, ms: event.timeStamp } : null;
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      const from = this.#pressed;
+      this.#pressed = null;
+      if (from === null || Math.hypot(event.clientX - from.x, event.clientY - from.y) > 6) return;
+      if (event.timeStamp - from.ms > 600) return;
+      const ordinal = this.#pickAt(event.clientX, event.clientY);
+      this.#mirror.select(ordinal < 0 ? null : this.#mirror.twinAt(ordinal)?.id ?? null);
+    });
+    canvas.addEventListener("dblclick", (event) => {
+      const ordinal = this.#pickAt(event.clientX, event.clientY);
+      const id = this.#mirror.twinAt(ordinal)?.id;
+      if (id !== undefined) this.focus(id);
+    });
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("visibilitychange", () => this.invalidate());
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { selected } = this.#mirror;
+    switch (event.key) {
+      case "f":
+      case "F":
+      case "Enter":
+        if (selected !== null) this.focus(selected);
+        break;
+      case "h":
+      case "H":
+      case "Home":
+        this.home();
+        break;
+      case "1":
+        this.setMode("orbit");
+        break;
+      case "2":
+        this.setMode("walk");
+        break;
+      case "l":
+      case "L":
+        this.setLabels(!this.labels);
+        break;
+      case "Escape":
+        this.#mirror.select(null);
+        break;
+      case "PageDown":
+      case "PageUp":
+        this.#cycle(event.key === "PageDown" ? 1 : -1);
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+  }
+
+  /** Selects the next or the one before, in the order of the tree. */
+  #cycle(step: number): void {
+    const mirror = this.#mirror;
+    const n = mirror.nOrdinals;
+    let at = mirror.selected === null ? (step > 0 ? -1 : n) : mirror.ordinal(mirror.selected);
+    for (let tries = 0; tries < n; tries++) {
+      at = (at + step + n) % n;
+      const twin = mirror.twinAt(at);
+      if (twin === undefined) continue;
+      mirror.select(twin.id);
+      this.focus(twin.id);
+      this.#canvas.setAttribute("aria-label", `3D scene of the plant; selected: ${mirror.nameOf(twin.id)}`);
+      return;
+    }
+  }
+
+  #pickAt(clientX: number, clientY: number): number {
+    if (this.#population === null) return -1;
+    const rect = this.#canvas.getBoundingClientRect();
+    const at = new Vector2(
+      ((clientX - rect.left) / rect.width) * 2 - 1,
+      1 - ((clientY - rect.top) / rect.height) * 2,
+    );
+    const caster = new Raycaster();
+    this.rig.camera.updateMatrixWorld();
+    caster.setFromCamera(at, this.rig.camera);
+    return this.#population.pick(caster.ray);
+  }
+
+  #hoverPointer(): void {
+    if (this.#pointer === null) return;
+    const { x, y } = this.#pointer;
+    this.#pointer = null;
+    const id = this.#mirror.twinAt(this.#pickAt(x, y))?.id ?? null;
+    this.#mirror.hover(id);
+  }
+
+  // --- frames --------------------------------------------------------------------------------
+
+  /** Asks for a picture. */
+  invalidate(): void {
+    this.#wasAsked = true;
+    this.#ask();
+  }
+
+  #moved(): void {
+    this.#hasMoved = true;
+    this.invalidate();
+  }
+
+  #ask(): void {
+    if (this.#isAsked || document.hidden) return;
+    this.#isAsked = true;
+    requestAnimationFrame((nowMs) => this.#frame(nowMs));
+  }
+
+  #frame(nowMs: number): void {
+    this.#isAsked = false;
+    const isAmbient = !this.#wasAsked;
+    if (isAmbient && nowMs - this.#drawnMs < AMBIENT_MS) {
+      this.#ask();
+      return;
+    }
+    const start = performance.now();
+    const dt_s = Math.min((nowMs - this.#lastMs) / 1000, 0.25);
+    if (nowMs - this.#lastMs < 500 && !isAmbient) this.stage.measure(nowMs - this.#lastMs);
+    this.#lastMs = nowMs;
+    this.#wasAsked = false;
+    if (this.#isRebuildDue) this.#rebuild();
+    const isFlying = this.rig.update(dt_s, nowMs);
+    this.#hoverPointer();
+    const isMoving = this.#advance(dt_s, nowMs);
+    this.#draw(nowMs);
+    const wantsLabels = this.#labels.update(
+      this.rig.camera,
+      this.#canvas.clientWidth,
+      this.#canvas.clientHeight,
+      nowMs,
+      this.#hasMoved,
+    );
+    this.#hasMoved = false;
+    this.#jsMs += (performance.now() - start - this.#jsMs) * 0.1;
+    if (isFlying) this.invalidate();
+    else if (isMoving || wantsLabels) this.#ask();
+    if (this.#nFrames === 0 || document.documentElement.dataset["ready"] !== "true") this.#reportReady();
+    this.#nFrames += 1;
+  }
+
+  #reportReady(): void {
+    if (this.#population !== null && this.#mirror.nTwins > 0) document.documentElement.dataset["ready"] = "true";
+  }
+
+  /** Lets what lives move on; true while something does. */
+  #advance(dt_s: number, nowMs: number): boolean {
+    const population = this.#population;
+    if (population === null) return false;
+    const isStill = this.#isStill.matches;
+    const time_s = isStill ? 0.35 : (nowMs / 1000) % 3600;
+    let moves = this.#tagTexture.tick(nowMs);
+    const mirror = this.#mirror;
+    const runs = (mirror.time.live && mirror.link.state === "live") || (!mirror.time.live && mirror.time.speed > 0);
+    const pace = mirror.time.live ? 1 : Math.min(mirror.time.speed, 20);
+    if (runs && !isStill) {
+      let machines = false;
+      const read = (ordinal: number, point: string): number => this.#read(ordinal, point);
+      const isStale = (ordinal: number): boolean => this.#states.get(ordinal, Channel.Stale) > 0;
+      for (const fleet of population.fleets)
+        if (fleet.isMoving) machines = fleet.update(read, dt_s * pace, isStale) || machines;
+      machines = this.#bottles.update(dt_s * pace) || machines;
+      if (machines && this.#nFrames % 2 === 0) this.stage.renderer.shadowMap.needsUpdate = true;
+      moves = machines || moves;
+      if (population.pipes.count > 0) {
+        population.pipes.setTime(time_s);
+        moves = true;
+      }
+    } else if (this.#bottles.settle()) this.stage.renderer.shadowMap.needsUpdate = true;
+    if (this.#links !== null) {
+      this.#links.setTime(time_s);
+      moves = (this.#links.count > 0 && !isStill) || moves;
+    }
+    if (this.#beacons.count > 0) {
+      this.#beacons.setTime(isStill ? 0.6 : time_s);
+      moves = !isStill || moves;
+    }
+    this.#states.uniforms["pulse"]!.value = isStill ? 0.8 : 0.5 + 0.5 * Math.sin(time_s * 2 * Math.PI);
+    return moves;
+  }
+
+  #read(ordinal: number, point: string): number {
+    const twin = this.#mirror.twinAt(ordinal);
+    if (twin === undefined) return NaN;
+    const handle = this.#mirror.handle(twin.id, point);
+    return handle < 0 ? NaN : this.#mirror.value[handle]!;
+  }
+
+  #draw(nowMs: number): void {
+    const { stage } = this;
+    this.#drawnMs = nowMs;
+    stage.renderer.info.reset();
+    stage.follow();
+    const distance = this.rig.mode === "walk" ? 14 : this.rig.camera.position.distanceTo(this.rig.orbit.target);
+    const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
+    stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
+    stage.renderer.render(stage.scene, stage.camera);
+    this.#outline.render(stage.renderer, stage.camera);
+    this.#drawCalls = stage.renderer.info.render.calls;
+    this.#triangles = stage.renderer.info.render.triangles;
+  }
+
+  #reach(): number {
+    const bounds = this.#population?.bounds;
+    return bounds === undefined || bounds.isEmpty() ? 12 : bounds.getSize(new Vector3()).length() / 2 + 2;
+  }
+
+  #resize(): void {
+    if (this.stage.resize()) this.rig.applyInsets();
+    this.#moved();
+  }
+}
+
+const KEY_NAMES = [/state$|status$|mode$/i, /^speed$|rate$/i, /level|pressure|temperature/i, /power|current/i];
+
+function shortName(name: string): string {
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  const words = last.replace(/[_-]+/g, " ").replace(/([a-z\d])([A-Z])/g, "$1 $2");
+  return words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
+}

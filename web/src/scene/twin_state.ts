@@ -1,0 +1,160 @@
+/**
+ * How a twin looks at the moment, as one texel: highlighted, stale, in alarm, dimmed.
+ *
+ * Every material of the scene that shows twins is patched to read that texel by the twin's
+ * ordinal, so a change of state costs four bytes and no draw call, whatever draws the twin.
+ */
+
+import { Color, DataTexture, NearestFilter, RGBAFormat, UnsignedByteType } from "three";
+import type { IUniform, Material, WebGLProgramParametersWithUniforms } from "three";
+
+export const TWINS_PER_ROW = 256;
+
+export const enum Channel {
+  /** 0…255: strength of the glow. */
+  Highlight = 0,
+  /** 0 good, 128 uncertain, 255 bad. */
+  Stale = 1,
+  /** 0 none, 64 information, 128 low, 192 medium, 255 high. */
+  Alarm = 2,
+  /** 0…255: how far it is faded into the background. */
+  Dim = 3,
+}
+
+type Shader = WebGLProgramParametersWithUniforms;
+type Patch = (shader: Shader) => void;
+
+export class TwinStates {
+  readonly uniforms: Record<string, IUniform> = {
+    twinStates: { value: null },
+    pulse: { value: 0 },
+    highlightColor: { value: new Color() },
+    alarmColors: { value: [new Color(), new Color(), new Color(), new Color()] },
+    staleColor: { value: new Color() },
+    badColor: { value: new Color() },
+  };
+  #texels = new Uint8Array(TWINS_PER_ROW * 4);
+  #texture: DataTexture;
+
+  constructor() {
+    this.#texture = this.#make();
+  }
+
+  /** Makes room for `n` twins. */
+  reserve(n: number): void {
+    const rows = Math.max(1, Math.ceil(n / TWINS_PER_ROW));
+    if (rows * TWINS_PER_ROW * 4 <= this.#texels.length) return;
+    const texels = new Uint8Array(Math.max(rows, 2 * (this.#texels.length / 4 / TWINS_PER_ROW)) * TWINS_PER_ROW * 4);
+    texels.set(this.#texels);
+    this.#texels = texels;
+    this.#texture.dispose();
+    this.#texture = this.#make();
+  }
+
+  set(ordinal: number, channel: Channel, value: number): boolean {
+    const at = ordinal * 4 + channel;
+    if (ordinal < 0 || at >= this.#texels.length || this.#texels[at] === value) return false;
+    this.#texels[at] = value;
+    this.#texture.needsUpdate = true;
+    return true;
+  }
+
+  get(ordinal: number, channel: Channel): number {
+    return this.#texels[ordinal * 4 + channel] ?? 0;
+  }
+
+  /** Sets a channel of all twins. */
+  fill(channel: Channel, value: number): void {
+    for (let at = channel as number; at < this.#texels.length; at += 4) this.#texels[at] = value;
+    this.#texture.needsUpdate = true;
+  }
+
+  /**
+   * Has a lit material show its twin's state; instances say which twin by the attribute `aTwin`.
+   * A patch of the caller's own runs after it.
+   */
+  patch<M extends Material>(material: M, key = "", more?: Patch): M {
+    material.onBeforeCompile = (shader) => {
+      Object.assign(shader.uniforms, this.uniforms);
+      patchVertex(shader);
+      patchFragment(shader);
+      more?.(shader);
+    };
+    material.customProgramCacheKey = () => `twin:${key}`;
+    return material;
+  }
+
+  #make(): DataTexture {
+    const rows = this.#texels.length / 4 / TWINS_PER_ROW;
+    const texture = new DataTexture(this.#texels, TWINS_PER_ROW, rows, RGBAFormat, UnsignedByteType);
+    texture.minFilter = texture.magFilter = NearestFilter;
+    texture.needsUpdate = true;
+    this.uniforms["twinStates"]!.value = texture;
+    return texture;
+  }
+}
+
+function patchVertex(shader: Shader): void {
+  shader.vertexShader = shader.vertexShader
+    .replace(
+      "#include <common>",
+      `#include <common>
+      attribute float aTwin;
+      uniform sampler2D twinStates;
+      flat varying vec4 vTwin;
+      varying vec3 vPlace;`,
+    )
+    .replace(
+      "#include <project_vertex>",
+      `#include <project_vertex>
+      {
+        int twin = int(aTwin + 0.5);
+        vTwin = aTwin < -0.5 ? vec4(0.0) : texelFetch(twinStates, ivec2(twin % ${TWINS_PER_ROW}, twin / ${TWINS_PER_ROW}), 0);
+        vec4 place = vec4(transformed, 1.0);
+        #ifdef USE_INSTANCING
+          place = instanceMatrix * place;
+        #endif
+        vPlace = (modelMatrix * place).xyz;
+      }`,
+    );
+}
+
+function patchFragment(shader: Shader): void {
+  shader.fragmentShader = shader.fragmentShader
+    .replace(
+      "#include <common>",
+      `#include <common>
+      flat varying vec4 vTwin;
+      varying vec3 vPlace;
+      uniform float pulse;
+      uniform vec3 highlightColor;
+      uniform vec3 staleColor;
+      uniform vec3 badColor;
+      uniform vec3 alarmColors[4];`,
+    )
+    .replace(
+      "#include <color_fragment>",
+      `#include <color_fragment>
+      {
+        // What is not known for sure loses its colour and is hatched.
+        float grey = dot(diffuseColor.rgb, vec3(0.3, 0.59, 0.11));
+        diffuseColor.rgb = mix(diffuseColor.rgb, vec3(grey), min(vTwin.g * 1.5, 0.9));
+        float across = fract((vPlace.x + vPlace.y + vPlace.z) * 2.6);
+        float width = fwidth((vPlace.x + vPlace.y + vPlace.z) * 2.6);
+        float hatch = smoothstep(0.0, width * 1.5, abs(across - 0.5) - 0.28);
+        hatch *= 1.0 - smoothstep(0.25, 0.6, width);
+        vec3 ink = mix(staleColor, badColor, step(0.75, vTwin.g));
+        diffuseColor.rgb = mix(diffuseColor.rgb, mix(diffuseColor.rgb * 0.72, ink, 0.22), hatch * step(0.25, vTwin.g));
+        diffuseColor.rgb = mix(diffuseColor.rgb, vec3(grey) * 0.8, vTwin.a * 0.7);
+      }`,
+    )
+    .replace(
+      "#include <emissivemap_fragment>",
+      `#include <emissivemap_fragment>
+      totalEmissiveRadiance += highlightColor * vTwin.r * 0.34;
+      if (vTwin.b > 0.6) {
+        vec3 alarmColor = vTwin.b > 0.9 ? alarmColors[3] : alarmColors[2];
+        totalEmissiveRadiance += alarmColor * pulse * 0.16;
+      }`,
+    );
+}
