@@ -92,10 +92,12 @@ class Pipeline:
         self._committer = asyncio.create_task(self._commit_for_ever(), name="commit")
 
     async def stop(self) -> None:
-        """Commits what is there and lets go of the record."""
-        if self._committer is not None:
-            self._committer.cancel()
-            await asyncio.gather(self._committer, return_exceptions=True)
+        """Commits what is there and lets go of the record; a second call does nothing."""
+        if self._committer is None:
+            return
+        self._committer.cancel()
+        await asyncio.gather(self._committer, return_exceptions=True)
+        self._committer = None
         loop = asyncio.get_running_loop()
         try:
             if self.failure is None:
