@@ -366,6 +366,58 @@ def join(symbols: Any, counts: Any, planes: Any) -> Any:
 
 
 @_compile
+def pick(symbols: Any, counts: Any, planes: Any, rows: Any) -> Any:
+    """See `vectorised.pick`."""
+    picked = np.empty(len(rows), np.uint64)
+    starts = np.zeros(9, np.int64)
+    size = 0
+    for width in range(1, 9):
+        starts[width] = size
+        size += counts[width - 1] * width
+    row = 0
+    for at in range(len(rows)):
+        wanted = rows[at]
+        while row < wanted:
+            symbol = np.int64(symbols[row])
+            if symbol >= SMALL_LIMIT:
+                starts[symbol - (SMALL_LIMIT - 1)] += 1
+            row += 1
+        symbol = np.int64(symbols[row])
+        if symbol < SMALL_LIMIT:
+            picked[at] = np.uint64(symbol)
+            continue
+        width = symbol - (SMALL_LIMIT - 1)
+        place = starts[width]
+        number = np.uint64(0)
+        for b in range(width):
+            number |= np.uint64(planes[place]) << np.uint64(8 * b)
+            place += counts[width - 1]
+        picked[at] = number
+    return picked
+
+
+@_compile
+def latest(
+    point: Any,
+    cell: Any,
+    quality: Any,
+    time: Any,
+    limit_ns: Any,
+    best_cell: Any,
+    best_time: Any,
+    best_quality: Any,
+) -> Any:
+    """See `vectorised.latest`."""
+    for row in range(len(point)):
+        moment = time[row]
+        handle = point[row]
+        if moment <= limit_ns and moment >= best_time[handle]:
+            best_cell[handle] = cell[row]
+            best_time[handle] = moment
+            best_quality[handle] = quality[row]
+
+
+@_compile
 def _restore_loop(
     by_handle: Any,
     by_value: Any,

@@ -203,6 +203,34 @@ def join(symbols: U8, counts: I64, planes: U8) -> U64:
     return numbers
 
 
+def pick(symbols: U8, counts: I64, planes: U8, rows: I64) -> U64:
+    """What `join` would give, of some rows (ascending) only."""
+    return join(symbols, counts, planes)[rows]
+
+
+def latest(
+    point: U32,
+    cell: I64,
+    quality: U32,
+    time: I64,
+    limit_ns: int,
+    best_cell: I64,
+    best_time: I64,
+    best_quality: U32,
+) -> None:
+    """Puts samples not later than a time into columns by handle where they are not older than
+    what is there; of equal times the later row wins."""
+    rows = np.flatnonzero(time <= limit_ns)
+    rows = rows[np.lexsort((rows, time[rows], point[rows]))]
+    handles = point[rows]
+    is_last = np.append(handles[1:] != handles[:-1], True)[: len(rows)]
+    rows, handles = rows[is_last], handles[is_last]
+    better = time[rows] >= best_time[handles]
+    rows, handles = rows[better], handles[better]
+    best_cell[handles], best_time[handles] = cell[rows], time[rows]
+    best_quality[handles] = quality[rows]
+
+
 def restore(
     by_handle: U64,
     by_value: U64,
