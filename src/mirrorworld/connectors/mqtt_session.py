@@ -161,17 +161,15 @@ class Session:
             Refused: the broker says no.
         """
         loop = asyncio.get_running_loop()
-        connection: Connection
 
         def factory() -> Connection:
-            nonlocal connection
-            connection = Connection(
-                self.options, lambda publishes: on_publishes(publishes, connection), self._open_qos2
+            made = Connection(
+                self.options, lambda publishes: on_publishes(publishes, made), self._open_qos2
             )
-            return connection
+            return made
 
         async with asyncio.timeout(ANSWER_S):
-            await loop.create_connection(
+            _, connection = await loop.create_connection(
                 factory,
                 self.place.host,
                 self.place.port,

@@ -1,0 +1,55 @@
+"""A client for tests: publishes as a plant would, and hears what anyone sends to the plant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from mirrorworld.connectors.mqtt_wire import (
+    V5,
+    Connection,
+    ConnectOptions,
+    Publishes,
+    publish_packet,
+)
+
+
+class Publisher:
+    """A client of the test's own: publishes, and hears what anyone publishes as a command."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        self.heard: list[tuple[str, bytes]] = []
+        self.connection: Connection | None = None
+
+    async def open(self, filters: Sequence[str] = ("+/+/set", "cmd/#")) -> None:
+        def on_publishes(publishes: Publishes) -> None:
+            for topic, payload in zip(publishes.topics, publishes.payloads, strict=True):
+                self.heard.append((topic.decode(), payload))
+
+        options = ConnectOptions("test-publisher", is_clean=True)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: Connection(options, on_publishes, set()), self.host, self.port
+        )
+        accepted = await connection.accepted
+        assert accepted.code == 0
+        await connection.subscribe([(f, 1) for f in filters])
+        self.connection = connection
+
+    async def publish(
+        self, topic: str, payload: object, qos: int = 1, *, is_retained: bool = False
+    ) -> None:
+        """Publishes and, for QoS 1, waits for the broker to have it."""
+        assert self.connection is not None
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        if is_retained:  # the client itself never publishes so
+            packet = publish_packet(topic, raw, version=V5, is_retained=True)
+            self.connection._write(packet)
+        else:
+            await self.connection.publish(topic, raw, qos=qos)
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.disconnect()
