@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from mirrorworld import units
 from mirrorworld.protocol import binary, messages
 from mirrorworld.server import serve
 from mirrorworld.world.changes import (
@@ -64,6 +65,8 @@ SECOND_NS = 1_000_000_000
 
 class ListRecord:
     """Keeps changes in a list. Durable at once."""
+
+    first_ns = START_NS
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -160,7 +163,7 @@ class Roles:
 class Status:
     name: str
     url: str
-    connector: str = "stand-in"
+    kind: str = "stand-in"
     link: Link = field(default_factory=lambda: Link(LinkState.LIVE, "", START_NS))
     tally: Tally = field(default_factory=Tally)
     counts: Counter[str] = field(default_factory=Counter)
@@ -181,10 +184,6 @@ class StandIn:
     @property
     def durable(self) -> Position:
         return self.world.position
-
-    @property
-    def first_ns(self) -> int:
-        return START_NS
 
     @property
     def queues(self):
@@ -220,7 +219,14 @@ class StandIn:
             raise OSError(28, "no space left on device")
         return self.apply(edits, who.id, OriginKind.AUTHORED)
 
-    async def command(self, who: Principal, command: Command, *, is_confirmed: bool = False):
+    async def command(
+        self, who: Principal, command: Command, *, unit: str = "", is_confirmed: bool = False
+    ):
+        if unit:
+            handle = self.world.structure.handle(command.twin, command.point)
+            own = self.world.structure.point(handle)[1].unit
+            value = units.convert(float(command.value or 0), unit, own)
+            command = dataclasses.replace(command, value=value)
         arm = self.world.structure.arms.get((command.twin, command.point or command.operation))
         if arm is None:
             command = dataclasses.replace(

@@ -369,7 +369,7 @@ export interface TextAt {
   is_left_out: boolean;
 }
 
-/** Values that are no numbers. Comes right after the binary frame of the same sequence, which has their status and age. */
+/** Values that are no numbers. Comes right before the binary frame of the same sequence, which has their status and age and ends the moment. */
 export interface Texts {
   sequence: number;
   values: TextAt[];

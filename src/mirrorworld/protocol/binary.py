@@ -4,7 +4,8 @@ A frame is a header of 32 bytes and four columns of n rows, little-endian:
 
     0  u8   kind       1 snapshot, 2 delta, 3 as-of
     1  u8   flags      bit 0: whole (a point that it does not hold has no value)
-                       bit 1: more (the next frame belongs to the same moment)
+                       bit 1: more (the next frame belongs to the same moment; only the last
+                       one's position may be resumed from)
     2  u16  zero
     4  u32  n
     8  u64  sequence   with epoch: the position up to which this tells everything

@@ -203,8 +203,8 @@ class TextAt:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Values that are no numbers. Comes right after the binary frame of the same sequence, which
-    has their status and age."""
+    """Values that are no numbers. Comes right before the binary frame of the same sequence, which
+    has their status and age and ends the moment."""
 
     sequence: int
     values: list[TextAt]

@@ -230,7 +230,7 @@ def source(status: SourceStatus) -> rest.Source:
     return rest.Source(
         name=status.name,
         url=status.url,
-        connector=status.connector,
+        connector=status.kind,
         state=status.link.state.value,
         detail=status.link.detail,
         since_ns=status.link.since_ns,
@@ -243,6 +243,11 @@ def source(status: SourceStatus) -> rest.Source:
 def rows(world: World) -> int:
     """Samples accepted since the world was opened."""
     return sum(tally.accepted for tally in world.tallies.values())
+
+
+def first_ns(mirror: Mirrored) -> int:
+    """Source time from which there is a past; 0: none yet, or the record does not know."""
+    return int(getattr(mirror.record, "first_ns", 0))
 
 
 def world_info(mirror: Mirrored, sight: Sight, version: str, features: list[str]) -> rest.WorldInfo:
@@ -261,7 +266,7 @@ def world_info(mirror: Mirrored, sight: Sight, version: str, features: list[str]
         now_ns=mirror.now_ns(),
         version=version,
         principal=rest.Who(sight.who.id, sorted(sight.who.roles)),
-        first_ns=mirror.first_ns,
+        first_ns=first_ns(mirror),
         rows=rows(world),
         features=features,
     )

@@ -36,7 +36,10 @@ class SourceStatus(Protocol):
         ...
 
     @property
-    def connector(self) -> str: ...
+    def kind(self) -> str:
+        """What kind of connector it is."""
+        ...
+
     @property
     def link(self) -> Link: ...
     @property
@@ -50,23 +53,23 @@ class SourceStatus(Protocol):
 class Mirrored(Protocol):
     """One open world, live.
 
+    Its record may say in `first_ns` from which source time on there is a past, and its guard in
+    `is_by_twin` that what it lets people see never depends on the twin (False).
+
     The methods that act raise PermissionError where the guard says no, KeyError where something
     is unknown, ValueError where the request makes no sense, OSError where the record cannot be
     written; each with a message that names the place and the mend.
     """
 
-    world: World
-    record: Record
-    guard: Guard
-
+    @property
+    def world(self) -> World: ...
+    @property
+    def record(self) -> Record: ...
+    @property
+    def guard(self) -> Guard: ...
     @property
     def durable(self) -> Position:
         """Up to where the record is on disk."""
-        ...
-
-    @property
-    def first_ns(self) -> int:
-        """Earliest source time in the record; 0: nothing yet."""
         ...
 
     @property
@@ -87,13 +90,13 @@ class Mirrored(Protocol):
         ...
 
     async def command(
-        self, who: Principal, command: Command, *, is_confirmed: bool = False
+        self, who: Principal, command: Command, *, unit: str = "", is_confirmed: bool = False
     ) -> Command:
         """Sets a command on its road; returns when the request is durable, or refused by an
-        interlock (its state says so)."""
+        interlock (its state says so). `unit` is that of the value; "" is the point's own."""
         ...
 
-    async def acknowledge(self, who: Principal, event: str, comment: str = "") -> Event:
+    async def acknowledge(self, who: Principal, event_id: str, comment: str = "") -> Event:
         """Notes that a person has seen an event."""
         ...
 

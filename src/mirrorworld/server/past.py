@@ -121,7 +121,7 @@ class Playback:
         texts = texts_of(world, shown, position.sequence, payloads.__getitem__) if wanted else []
         # A step that was slow is followed by a rest as long, so that others get their turn.
         self._next_at = self._clock() + max(STEP_S, self._clock() - began)
-        return Due(position, (*frames, *texts))
+        return Due(position, (*texts, *frames))
 
     def _payloads(self, wanted: list[tuple[int, int]]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}

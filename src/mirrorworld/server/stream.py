@@ -183,7 +183,7 @@ class Session:
             principal=Who(who.id, sorted(who.roles)),
             rate_hz=1 / self._period_s,
             is_resumed=news is not None,
-            first_ms=self._mirror.first_ns / 1e6,
+            first_ms=answers.first_ns(self._mirror) / 1e6,
             features=self._features,
         )
         await self._say(welcome)

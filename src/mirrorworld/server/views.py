@@ -209,7 +209,7 @@ class Views:
         columns = world.read(handles)
         frames = frames_of(world, handles, columns, kind, flags, position, self.now_ms())
         texts = texts_of(world, handles, position.sequence)
-        return Due(position, (*frames, *texts))
+        return Due(position, (*texts, *frames))  # the frame ends the moment
 
     # --- everything else ---
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
-from mirrorworld import units
 from mirrorworld.protocol import rest
 from mirrorworld.server import answers as build
 from mirrorworld.server import asking
@@ -18,7 +17,6 @@ from mirrorworld.server.problems import Refused, unknown
 from mirrorworld.server.routes import answers
 from mirrorworld.server.sight import Sight
 from mirrorworld.world.changes import Arm, Command, Disarm, Edit, Edits
-from mirrorworld.world.model import Kind, Scalar
 from mirrorworld.world.plain import from_plain, from_tagged, to_plain
 
 EDITS_MAX = 10_000
@@ -131,38 +129,17 @@ async def command(
         twin=request.twin,
         point=request.point,
         operation=request.operation,
-        value=_value(here, request),
+        value=request.value,
         arguments=tuple(request.arguments.items()),
         by=view.who.id,
         reason=request.reason,
         requested_ns=here.mirror.now_ns(),
         timeout_ms=request.timeout_ms,
     )
-    placed = await here.mirror.command(view.who, asked, is_confirmed=request.is_confirmed)
+    placed = await here.mirror.command(
+        view.who, asked, unit=request.unit, is_confirmed=request.is_confirmed
+    )
     return json_answer(to_plain(placed), 202)
-
-
-def _value(here: Context, request: rest.CommandRequest) -> Scalar:
-    """The value in the point's own unit and kind."""
-    if not request.point:
-        return request.value
-    structure = here.mirror.world.structure
-    kind = structure.point(structure.handle(request.twin, request.point))[1]
-    place = f"{request.twin}.{request.point}"
-    value = request.value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or value is None:
-        if request.unit:
-            raise Refused(422, f"{place}: {value!r:.40} is no number with a unit", "unit", "")
-        return value
-    if request.unit and request.unit != kind.unit:
-        units.check(request.unit, "unit")
-        value = units.convert(float(value), request.unit, kind.unit)
-    if kind.kind is Kind.FLOAT:
-        return float(value)
-    if kind.kind is Kind.INT and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
 
 
 @router.get(
