@@ -110,7 +110,7 @@ class Index:
             place[: len(self._place)] = self._place
             self._alive, self._place = grown, place
             self._chunks.extend([None] * (-(-n // _CHUNK) - len(self._chunks)))
-        for ordinal in set(structure.touched):
+        for ordinal in structure.touched:
             twin = structure.twin_at(ordinal)
             self._alive[ordinal] = twin is not None
             pose = twin.pose if twin else None

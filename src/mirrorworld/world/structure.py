@@ -67,8 +67,8 @@ class Structure:
         """Whether any point is of variable size."""
         self.version = 0
         """Grows with every edit that took effect."""
-        self.touched: list[int] = []
-        """Ordinals of twins that edits have changed since the reader last emptied it."""
+        self.touched: set[int] = set()
+        """Ordinals of twins that edits may have changed since the reader last emptied it."""
         self._declared: list[Twin] = []
         self._ordinals: dict[str, int] = {}
         self._overlays: dict[int, dict[tuple[str, str], Overlay]] = {}
@@ -181,7 +181,6 @@ class Structure:
         """
         self._undo = []
         effective: list[Edit] = []
-        mark = len(self.touched)
         try:
             for edit in edits.edits:
                 if self._apply(edit):
@@ -190,7 +189,7 @@ class Structure:
             for undo in reversed(self._undo):
                 undo()
             self._inherited.clear()
-            del self.touched[mark:]
+            self.touched = {o for o in self.touched if o < len(self._declared)}
             raise
         finally:
             self._undo = []
@@ -214,7 +213,7 @@ class Structure:
             if ordinal not in gone:
                 self.twins[twin.id] = twin
                 self._by_type.setdefault(twin.type, {})[ordinal] = True
-        self.touched.extend(range(len(self._declared)))
+        self.touched.update(range(len(self._declared)))
         self._point_twin = point_twin.tolist()
         self._point_type = point_type
         points = self._points
@@ -243,7 +242,7 @@ class Structure:
         other._in = {key: dict(edges) for key, edges in self._in.items()}
         other._points = {key: dict(points) for key, points in self._points.items()}
         other._point_twin, other._point_type = list(self._point_twin), list(self._point_type)
-        other.touched = list(range(self.n_ordinals))
+        other.touched = set(range(self.n_ordinals))
         return other
 
     def _apply(self, edit: Edit) -> bool:
@@ -292,7 +291,7 @@ class Structure:
         for type_id in self.subtypes(put.id):
             for ordinal in self.of_type(type_id):
                 self._add_points(ordinal, self._points_of_type(type_id))
-                self.touched.append(ordinal)
+                self.touched.add(ordinal)
         return True
 
     def _put_twin(self, twin: Twin) -> bool:
@@ -327,7 +326,7 @@ class Structure:
             self._set(self._by_type[old.type], ordinal, None)
         self._set(self._by_type.setdefault(twin.type, {}), ordinal, True)
         self._set(self.twins, twin.id, twin)
-        self.touched.append(ordinal)
+        self.touched.add(ordinal)
 
     def _drop_twin(self, twin_id: str) -> bool:
         twin = self.twins.get(twin_id)
@@ -341,7 +340,7 @@ class Structure:
         self._set(self._by_type[twin.type], ordinal, None)
         self._set(self.twins, twin_id, None)
         self._set(self._overlays, ordinal, None)
-        self.touched.append(ordinal)
+        self.touched.add(ordinal)
         return True
 
     def _say(self, said: Overlay) -> bool:
