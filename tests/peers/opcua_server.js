@@ -165,7 +165,7 @@ function build(server) {
   const kinds = ns.addObject({ organizedBy: "ObjectsFolder", browseName: "Kinds" });
   const samples = [
     ["Boolean", true], ["SByte", -8], ["Byte", 200], ["Int16", -3000], ["UInt16", 60000],
-    ["Int32", -70000], ["UInt32", 4000000000], ["Int64", [-1, 4294967295]],
+    ["Int32", -70000], ["UInt32", 4000000000], ["Int64", [4294967295, 4294967294]],
     ["UInt64", [0, 77]], ["Float", 1.5], ["Double", Math.PI], ["String", "grüß"],
     ["DateTime", new Date(1700000000123)], ["Guid", "72962B91-FA75-4AE6-8D28-B404DC7DAF63"],
     ["ByteString", Buffer.from([1, 2, 254])], ["NodeId", coerceNodeId("ns=1;s=abc")],

@@ -131,6 +131,7 @@ def decode(
     item_point: Any,
     item_kind: Any,
     last_cell: Any,
+    last_quality: Any,
     last_ns: Any,
     out_point: Any,
     out_cell: Any,
@@ -295,6 +296,7 @@ def decode(
                 counts[WRONG_TYPE] += 1
                 continue
             last_cell[item] = out_cell[n]
+            last_quality[item] = status
             if source_ns > last_ns[item]:
                 last_ns[item] = source_ns
         out_point[n] = item_point[item]

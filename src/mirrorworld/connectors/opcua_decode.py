@@ -86,14 +86,21 @@ class Items:
     kind: NDArray[np.uint8]
     """Kind of the point."""
     last_cell: NDArray[np.int64]
+    last_quality: NDArray[np.uint32]
     last_ns: NDArray[np.int64]
-    """Latest value and source time of numbers; `NO_TIME` if none came yet."""
+    """Latest value, quality and source time of numbers; `NO_TIME` if none came yet."""
 
     @staticmethod
     def of(point: NDArray[np.uint32], kind: NDArray[np.uint8]) -> Items:
         """Items of which nothing has been heard yet."""
         n = len(point)
-        return Items(point, kind, np.zeros(n, np.int64), np.full(n, NO_TIME, np.int64))
+        return Items(
+            point,
+            kind,
+            np.zeros(n, np.int64),
+            np.zeros(n, np.uint32),
+            np.full(n, NO_TIME, np.int64),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,7 @@ def decode_items(
         items.point,
         items.kind,
         items.last_cell,
+        items.last_quality,
         items.last_ns,
         out.point,
         out.cell,
@@ -245,7 +253,8 @@ def warm() -> None:
     out = Columns.of(1)
     opcua_compiled.decode(
         np.frombuffer(bytes(8), np.uint8), 0, 8, 0, items.point, items.kind, items.last_cell,
-        items.last_ns, out.point, out.cell, out.cell.view(np.float64), out.quality, out.source_ns,
+        items.last_quality, items.last_ns, out.point, out.cell, out.cell.view(np.float64),
+        out.quality, out.source_ns,
         out.slow_item, out.slow_at, out.counts, 0, 0, _SIZES,
     )  # fmt: skip
     _warm = True
@@ -355,11 +364,77 @@ def decode_plain(
             out.source_ns[n] = source_ns
             if what != ABSENT:
                 items.last_cell[item] = cell
+                items.last_quality[item] = status
                 items.last_ns[item] = max(int(items.last_ns[item]), source_ns)
             n += 1
     except (struct.error, IndexError) as error:
         raise DecodeError("a DataChangeNotification is cut short") from error
     return n, m
+
+
+def data_value(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """Place of the Variant (-1 if there is none), status, source time, and the place after it.
+
+    The source time is the server's where the source gave none, else `NO_TIME`.
+
+    Raises:
+        DecodeError: it is cut short.
+    """
+    try:
+        mask = data[at]
+        at += 1
+        variant = -1
+        if mask & 1:
+            variant, at = at, skip_variant(data, at)
+        status, source_ns, server_ns = 0, NO_TIME, NO_TIME
+        if mask & 2:
+            (status,) = _U32.unpack_from(data, at)
+            at += 4
+        if mask & 4:
+            source_ns = to_ns(struct.unpack_from("<q", data, at)[0])
+            at += 8
+        if mask & 16:
+            if source_ns != NO_TIME:
+                source_ns += min(struct.unpack_from("<H", data, at)[0], 9999) // 100
+            at += 2
+        if mask & 8:
+            server_ns = to_ns(struct.unpack_from("<q", data, at)[0])
+            at += 8
+        if mask & 32:
+            at += 2
+    except (struct.error, IndexError) as error:
+        raise DecodeError("a DataValue is cut short") from error
+    if at > len(data):
+        raise DecodeError("a DataValue is cut short")
+    return variant, status, source_ns if source_ns != NO_TIME else server_ns, at
+
+
+ARRAYS: Final = {
+    1: np.dtype("|u1"),
+    2: np.dtype("|i1"),
+    3: np.dtype("|u1"),
+    4: np.dtype("<i2"),
+    5: np.dtype("<u2"),
+    6: np.dtype("<i4"),
+    7: np.dtype("<u4"),
+    8: np.dtype("<i8"),
+    9: np.dtype("<u8"),
+    10: np.dtype("<f4"),
+    11: np.dtype("<f8"),
+}
+"""Numbers of an array by built-in type."""
+
+
+def numbers(data: bytes, at: int) -> NDArray[np.generic] | None:
+    """The array of numbers in the Variant at `at`, flat; None if it is something else."""
+    encoding = data[at]
+    dtype = ARRAYS.get(encoding & 63)
+    if dtype is None or not encoding & 128 or at + 5 > len(data):
+        return None
+    (length,) = _I32.unpack_from(data, at + 1)
+    if max(length, 0) * dtype.itemsize > len(data) - at - 5:
+        raise DecodeError("an array is longer than its message")
+    return np.frombuffer(data, dtype, max(length, 0), at + 5)
 
 
 def skip_variant(data: bytes, at: int, depth: int = 0) -> int:

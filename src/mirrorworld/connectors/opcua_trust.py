@@ -66,6 +66,13 @@ class Certificate:
             der,
         )
 
+    @property
+    def detail(self) -> str:
+        """What else tells certificates apart."""
+        now = "" if self.is_valid_now else ", which is not today"
+        uri = f", application {self.application_uri}" if self.application_uri else ""
+        return f"valid until {self.valid_until}{now}{uri}"
+
     def __str__(self) -> str:
         pairs = ":".join(re.findall("..", self.fingerprint.upper()))
         return f"{self.subject or 'no subject'}, valid until {self.valid_until}, SHA-256 {pairs}"

@@ -1,0 +1,567 @@
+"""OPC UA: a server's objects as twins, its variables live, its methods as operations.
+
+`Opcua` is the connector. It looks at the server gently, subscribes to every readable variable,
+survives the server's vanishing and return, and writes only what it is told to. How it is done
+stands beside this file: `opcua_session` (entering), `opcua_browse` (reading the address space),
+`opcua_model` (what becomes of it), `opcua_subscription` (live values), `opcua_decode` (bytes to
+columns), `opcua_history` (gaps), `opcua_trust` (certificates). They need asyncua, the extra
+`opcua`; this file can be imported without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from mirrorworld.world.changes import (
+    Command,
+    CommandState,
+    DropTwin,
+    Edit,
+    Edits,
+    Event,
+    Severity,
+)
+from mirrorworld.world.model import Scalar, Text
+from mirrorworld.world.ports import Finding, Link, LinkState, Sink, SourceConfig, SourceError
+
+if TYPE_CHECKING:
+    from mirrorworld.connectors.opcua_browse import Space
+    from mirrorworld.connectors.opcua_model import Item, Mirror
+    from mirrorworld.connectors.opcua_session import Login, Server, Session
+    from mirrorworld.connectors.opcua_subscription import Rate, Subscription
+    from mirrorworld.connectors.opcua_trust import Certificate, Trust
+
+DEFAULT_PORT: Final = 4840
+RETRY_S_FIRST: Final = 0.5
+RETRY_S_MAX: Final = 30.0
+SAMPLE_VALUES_MAX: Final = 500
+"""Points whose present value `discover` reads to show it."""
+
+OPTIONS: Final = {
+    "security": "auto",
+    "interval_ms": 250.0,
+    "sampling_ms": -1.0,
+    "queue_size": 10,
+    "root": "",
+    "max_nodes": 200_000,
+    "pause_ms": 5.0,
+    "publish_requests": 3,
+    "history": True,
+}
+"""Every option with its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """A SourceConfig, checked."""
+
+    login: Login
+    rate: Rate
+    root: str
+    max_nodes: int
+    pause_s: float
+    uses_history: bool
+
+
+class Opcua:
+    """A connector to one OPC UA server.
+
+    Options: `security` ("auto", "none", or a policy as "Basic256Sha256,SignAndEncrypt"),
+    `interval_ms` (how often the server publishes), `sampling_ms` (-1: as often),
+    `queue_size` (changes kept per variable between two publishings), `root` (a NodeId or a path
+    of browse names: mirror only what is below), `max_nodes`, `pause_ms` (between two browse
+    requests), `publish_requests` (how many wait at the server), `history` (read gaps).
+    """
+
+    schemes: tuple[str, ...] = ("opc.tcp",)
+
+    def __init__(self, config: SourceConfig) -> None:
+        self.config = config
+        self.link = Link(LinkState.CONNECTING, "not tried yet")
+        self._session: Session | None = None
+        self._space: Space | None = None
+        self._mirror: Mirror | None = None
+        self._server: Server | None = None
+        self._subscription: Subscription | None = None
+        self._items: dict[tuple[str, str], Item] = {}
+        self._trust_store: Trust | None = None
+        self._wake = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"Opcua({self.config.name!r}, {_without_login(self.config.url)!r})"
+
+    # --- looking
+
+    async def discover(self, limit: int = 10_000) -> Sequence[Finding]:
+        """What would be mirrored, with present values. Declares and writes nothing.
+
+        Raises:
+            SourceError: the server cannot be looked at; the message says why and what to do.
+        """
+        settings = self._settings()
+        _need_asyncua()
+        from mirrorworld.connectors import opcua_browse, opcua_model, opcua_session
+
+        try:
+            session = await opcua_session.Session.open(settings.login, self._trust, _now())
+        except (opcua_session.Refused, opcua_session.Lost) as error:
+            raise SourceError(str(error)) from error
+        try:
+            space = await opcua_browse.walk(
+                session,
+                root=settings.root,
+                max_nodes=settings.max_nodes,
+                pause_s=settings.pause_s,
+            )
+            mirror = opcua_model.mirror(space, session.server, self.config.name)
+            twins = list(mirror.twins.values())[: max(limit, 0)]
+            shown = {twin.id for twin in twins}
+            items = [i for i in mirror.items if i.twin in shown][:SAMPLE_VALUES_MAX]
+            values = await session.values([i.node for i in items], settings.pause_s)
+        except Exception as error:
+            raise SourceError(str(opcua_session.explained(error, settings.login.url))) from error
+        finally:
+            await session.close()
+        samples: dict[str, list[tuple[str, Scalar]]] = {}
+        for item, value in zip(items, values, strict=True):
+            shown_value = opcua_model.scalar_result(value)
+            samples.setdefault(item.twin, []).append((item.point, shown_value))
+        how = f"the server itself (connection: security {session.server.security})"
+        return [
+            Finding(
+                twin,
+                mirror.types.get(twin.type),
+                mirror.guesses.get(twin.id, how),
+                tuple(samples.get(twin.id, ())),
+            )
+            for twin in twins
+        ]
+
+    # --- mirroring
+
+    async def run(self, sink: Sink) -> None:
+        """Mirrors the server until cancelled, through its vanishing and return.
+
+        Raises:
+            SourceError: it can never work as configured.
+            OSError: the record could not be written, and nothing can be acknowledged.
+        """
+        settings = self._settings()
+        _need_asyncua()
+        from mirrorworld.connectors import opcua_decode
+        from mirrorworld.connectors.opcua_session import Lost, Refused, Session, explained
+        from mirrorworld.connectors.opcua_subscription import Gone, NotDurable
+
+        warming = asyncio.ensure_future(asyncio.to_thread(opcua_decode.warm))
+        url, delay_s = settings.login.url, RETRY_S_FIRST
+        try:
+            while True:
+                session = None
+                try:
+                    self._say(
+                        sink, LinkState.CONNECTING, f"{url}: connecting", unless=LinkState.LOST
+                    )
+                    session = self._session = await Session.open(
+                        settings.login, self._trust, _now()
+                    )
+                    await self._prepare(session, sink, settings)
+                    delay_s = RETRY_S_FIRST
+                    while True:
+                        try:
+                            await self._live(session, sink, settings)
+                        except Gone as error:
+                            sink.count("subscription_lost")
+                            await self._note_loss(
+                                sink, f"{url}: the subscription is gone ({error})"
+                            )
+                            if self._subscription is not None:
+                                self._subscription.id = 0
+                except NotDurable as error:
+                    raise error.error from error
+                except SourceError:
+                    raise
+                except Exception as error:
+                    told = explained(error, url)
+                    self._session = None
+                    state = LinkState.REFUSED if isinstance(told, Refused) else LinkState.LOST
+                    text = str(told)
+                    if isinstance(error, Lost) and not text.startswith(url):
+                        text = f"{url}: {text}"
+                    await self._note_loss(sink, text, state)
+                    if session is not None:
+                        await session.close(is_lost=True)
+                        session = None
+                finally:
+                    self._session = None
+                    if session is not None:
+                        await session.close()
+                # Jitter, so that a hundred mirrors do not knock at once when a plant returns.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay_s * random.uniform(0.7, 1.3)):
+                        await self._wake.wait()
+                self._wake.clear()
+                delay_s = min(2 * delay_s, RETRY_S_MAX)
+        finally:
+            warming.cancel()
+
+    async def _prepare(self, session: Session, sink: Sink, settings: _Settings) -> None:
+        """Looks at the address space where it may have changed, and declares what is there."""
+        from mirrorworld.connectors import opcua_browse, opcua_model
+        from mirrorworld.connectors.opcua_subscription import Subscription
+
+        known = self._server
+        is_same = (
+            known is not None
+            and self._mirror is not None
+            and known.namespaces == session.server.namespaces
+            and known.started_ns == session.server.started_ns
+        )
+        if is_same:
+            return
+        space = await opcua_browse.walk(
+            session, root=settings.root, max_nodes=settings.max_nodes, pause_s=settings.pause_s
+        )
+        mirror = opcua_model.mirror(space, session.server, self.config.name)
+        if space.is_truncated:
+            sink.count("address_space_cut")
+        if mirror.odd_units:
+            sink.count("unit_unknown", len(mirror.odd_units))
+        edits = mirror.edits()
+        if self._mirror is not None and not space.is_truncated:
+            edits.extend(DropTwin(t) for t in self._mirror.twins if t not in mirror.twins)
+        refused = await self._declare(sink, edits)
+        items = [i for i in mirror.items if i.twin not in refused]
+        handles = sink.handles((i.twin, i.point) for i in items)
+        before = self._subscription
+        subscription = Subscription(items, handles, sink, settings.rate)
+        if before is not None:
+            subscription.take_over(before)
+        else:
+            lost_ns = self._remembered_loss()
+            if lost_ns:
+                subscription.mark_unknown(lost_ns)
+        self._space, self._mirror, self._server = space, mirror, session.server
+        self._subscription = subscription
+        self._items = {(i.twin, i.point): i for i in items}
+
+    async def _declare(self, sink: Sink, edits: Sequence[Edit]) -> set[str]:
+        """Declares all at once or, if something is refused, one by one; returns refused twins."""
+        try:
+            await sink.declare(Edits(tuple(edits), "address space read"))
+            return set()
+        except ValueError:
+            refused: set[str] = set()
+            for edit in edits:
+                try:
+                    await sink.declare(Edits((edit,), "address space read"))
+                except ValueError as error:
+                    sink.count("edit_refused")
+                    twin = getattr(getattr(edit, "twin", None), "id", "")
+                    if twin:
+                        refused.add(twin)
+                    await self._tell(sink, f"declare/{twin}", str(error), is_active=True)
+            return refused
+
+    async def _live(self, session: Session, sink: Sink, settings: _Settings) -> None:
+        """Subscribes (or takes over what is subscribed) and receives until something is lost."""
+        subscription = self._subscription
+        assert subscription is not None
+        was_lost = self.link.state is LinkState.LOST
+        if await subscription.transfer(session):
+            sink.count("subscription_transferred")
+        else:
+            await subscription.create(session)
+        server = session.server
+        detail = (
+            f"{server.product or 'OPC UA server'}: {len(subscription.items)} points,"
+            f" security {server.security}"
+        )
+        if subscription.refused:
+            named = ", ".join(subscription.refused[:3])
+            detail += f"; {len(subscription.refused)} refused by the server: {named}"
+        if self._space is not None and self._space.is_truncated:
+            detail += f"; only the first {settings.max_nodes} nodes (option 'max_nodes')"
+        self._say(sink, LinkState.LIVE, detail)
+        if was_lost:
+            await self._tell(sink, "link", f"{settings.login.url}: back", is_active=False)
+        filling = asyncio.ensure_future(self._fill_gap(session, sink, settings))
+        try:
+            await subscription.run(session)
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+    async def _fill_gap(self, session: Session, sink: Sink, settings: _Settings) -> None:
+        """Once all points have reported: forgets the loss, and reads what was missed."""
+        from mirrorworld.connectors.opcua_history import read_gap
+
+        subscription = self._subscription
+        assert subscription is not None
+        for _ in range(600):
+            if subscription.is_settled:
+                break
+            await asyncio.sleep(0.1)
+        self._remember_loss(0)
+        if not settings.uses_history:
+            return
+        gap = subscription.take_gap()
+        try:
+            async for frame in read_gap(
+                session, subscription.items, subscription.handles, gap, sink.count
+            ):
+                await sink.push(frame)
+                sink.count("history_samples", len(frame))
+        except (ConnectionError, TimeoutError):
+            pass  # lost again; the next return reads the gap again
+        except Exception as error:
+            sink.count("history_failed")
+            await self._tell(
+                sink, "history", f"history could not be read: {error}", is_active=False
+            )
+
+    async def _note_loss(self, sink: Sink, text: str, state: LinkState = LinkState.LOST) -> None:
+        was_live = self.link.state is LinkState.LIVE
+        self._say(sink, state, text)
+        if not was_live:
+            return
+        if self._subscription is not None:
+            await self._subscription.mark_lost()
+            self._remember_loss(self._subscription.lost_ns)
+        await self._tell(sink, "link", text, is_active=True)
+
+    async def _tell(self, sink: Sink, what: str, message: str, *, is_active: bool) -> None:
+        event = Event(
+            f"{self.config.name}/{what}",
+            self.config.name,
+            "source",
+            Text.of(message, "en"),
+            Severity.MEDIUM if is_active else Severity.INFO,
+            is_active=is_active,
+            source_ns=sink.now_ns(),
+        )
+        with contextlib.suppress(ValueError):  # the source's own twin is not declared yet
+            await sink.event(event)
+
+    def _say(
+        self, sink: Sink, state: LinkState, detail: str, unless: LinkState | None = None
+    ) -> None:
+        if unless is not None and self.link.state in (unless, LinkState.REFUSED):
+            return
+        since_ns = self.link.since_ns if self.link.state is state else sink.now_ns()
+        self.link = Link(state, detail, since_ns or sink.now_ns())
+
+    # --- writing
+
+    async def write(self, command: Command) -> Command:
+        """Writes a value or calls a method, once. See `Connector.write`."""
+        session = self._session
+        if session is None or self.link.state is not LinkState.LIVE or self._mirror is None:
+            return _answered(command, CommandState.FAILED, f"not connected: {self.link.detail}")
+        from mirrorworld.connectors import opcua_write
+
+        if command.operation:
+            call = self._mirror.calls.get((command.twin, command.operation))
+            if call is None:
+                why = f"{command.twin}: the server has no method '{command.operation}'"
+                return _answered(command, CommandState.REFUSED, why)
+            return await opcua_write.call(session, call, command)
+        item = self._items.get((command.twin, command.point))
+        if item is None:
+            why = f"{command.twin}.{command.point}: the server has no such variable"
+            return _answered(command, CommandState.REFUSED, why)
+        return await opcua_write.write(session, item, command)
+
+    # --- trust
+
+    def pending_certificate(self) -> Certificate | None:
+        """The server's certificate that a person has to compare and accept, if there is one."""
+        return self._trust.pending(_now())
+
+    def trust(self, fingerprint: str) -> Certificate:
+        """Accepts the pending certificate, now and (with a state directory) from now on.
+
+        Raises:
+            ValueError: no certificate with that fingerprint is pending.
+        """
+        certificate = self._trust.accept(fingerprint, _now())
+        self._wake.set()
+        return certificate
+
+    async def fetch_certificate(self) -> Certificate | None:
+        """Asks the server for its certificate and makes it the pending one, if it is unknown.
+
+        Raises:
+            SourceError: nobody answers.
+        """
+        settings = self._settings()
+        _need_asyncua()
+        from mirrorworld.connectors import opcua_session
+
+        try:
+            found = await opcua_session.fetch_certificate(settings.login, _now())
+        except (opcua_session.Refused, opcua_session.Lost) as error:
+            raise SourceError(str(error)) from error
+        if found is not None and not self._trust.is_trusted(found):
+            self._trust.ask(found)
+        return found
+
+    @property
+    def _trust(self) -> Trust:
+        if self._trust_store is None:
+            from mirrorworld.connectors.opcua_trust import Trust
+
+            self._trust_store = Trust(self.config.state_dir, self.config.name)
+        return self._trust_store
+
+    # --- what is remembered over a restart
+
+    def _remember_loss(self, lost_ns: int) -> None:
+        """Keeps the time of a loss (0: forgets it), so that the next process can end it."""
+        if self.config.state_dir is None:
+            return
+        file = self.config.state_dir / "opcua" / f"{self.config.name}.json"
+        with contextlib.suppress(OSError):
+            if lost_ns:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps({"lost_ns": lost_ns}))
+            else:
+                file.unlink(missing_ok=True)
+
+    def _remembered_loss(self) -> int:
+        if self.config.state_dir is None:
+            return 0
+        file = self.config.state_dir / "opcua" / f"{self.config.name}.json"
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return int(json.loads(file.read_text())["lost_ns"])
+        return 0
+
+    # --- configuration
+
+    def _settings(self) -> _Settings:
+        """The configuration, checked.
+
+        Raises:
+            SourceError: the URL or an option cannot be used; the message names it.
+        """
+        _need_asyncua()
+        from mirrorworld.connectors.opcua_session import MODES, OLD_POLICIES, POLICIES, Login
+        from mirrorworld.connectors.opcua_subscription import Rate
+
+        options = {**OPTIONS}
+        for name, value in self.config.options.items():
+            if name not in OPTIONS:
+                raise SourceError(f"option '{name}' is not known; there are {', '.join(OPTIONS)}")
+            options[name] = _checked(name, value)
+        security = str(options["security"])
+        policy, _, mode = security.partition(",")
+        if (
+            policy not in ("auto", "none", *POLICIES, *OLD_POLICIES)
+            or (mode.strip() or "Sign") not in MODES
+        ):
+            raise SourceError(
+                f"option 'security': '{security}' is none of auto, none, or a policy of"
+                f" {', '.join(POLICIES)} with a mode, as in 'Basic256Sha256,SignAndEncrypt'"
+            )
+        url, username, password = _parse_url(self.config.url)
+        login = Login(
+            url, security, self.config.username or username, self.config.password or password
+        )
+        rate = Rate(
+            float(options["interval_ms"]),
+            float(options["sampling_ms"]),
+            int(options["queue_size"]),
+            int(options["publish_requests"]),
+        )
+        return _Settings(
+            login,
+            rate,
+            str(options["root"]),
+            int(options["max_nodes"]),
+            float(options["pause_ms"]) / 1000,
+            bool(options["history"]),
+        )
+
+
+_RANGES: Final = {
+    "interval_ms": (1, 3_600_000),
+    "sampling_ms": (-1, 3_600_000),
+    "queue_size": (1, 10_000),
+    "max_nodes": (1, 10_000_000),
+    "pause_ms": (0, 60_000),
+    "publish_requests": (1, 100),
+}
+
+
+def _checked(name: str, value: Scalar) -> Any:
+    """An option's value, of its default's type and within its range."""
+    if name == "history":
+        if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
+            return value.lower() in ("true", "yes")
+        if isinstance(value, bool):
+            return value
+        raise SourceError(f"option 'history': {value!r} is neither true nor false")
+    if name in ("security", "root"):
+        if isinstance(value, str):
+            return value
+        raise SourceError(f"option '{name}': {value!r} is not a text")
+    low, high = _RANGES[name]
+    try:
+        number = float("nan" if value is None or isinstance(value, bool) else value)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise SourceError(f"option '{name}': {value!r} is not a number from {low} to {high}")
+    return number
+
+
+def _parse_url(url: str) -> tuple[str, str, str]:
+    """(URL with port and without login, user, password).
+
+    Raises:
+        SourceError: it is no address of an OPC UA server.
+    """
+    shown = _without_login(url)
+    example = "one reads like opc.tcp://plc.example:4840"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        raise SourceError(f"{shown}: the port is not a number up to 65535; {example}") from None
+    if parts.scheme != "opc.tcp":
+        raise SourceError(f"{shown}: is not an address of an OPC UA server; {example}")
+    if not parts.hostname or any(c.isspace() for c in url):
+        raise SourceError(f"{shown}: names no host; {example}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    query = f"?{parts.query}" if parts.query else ""
+    plain = f"opc.tcp://{host}:{port}{parts.path}{query}"
+    return plain, unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def _without_login(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://{tail}" if at else url
+
+
+def _answered(command: Command, state: CommandState, detail: str) -> Command:
+    return replace(command, state=state, detail=detail)
+
+
+def _need_asyncua() -> None:
+    try:
+        import asyncua  # noqa: F401
+    except ImportError as error:
+        raise SourceError(
+            "OPC UA needs asyncua, which is not installed: pip install 'mirrorworld[opcua]'"
+        ) from error
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
