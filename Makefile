@@ -71,7 +71,7 @@ bench: setup
 	@$(BIN)/mirrorworld bench all --json
 
 docs: $(VENV)/.installed-dev
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # -- housekeeping
 
