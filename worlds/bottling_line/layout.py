@@ -15,6 +15,7 @@ import itertools
 import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 BELT_Y_M: Final = 0.95
@@ -176,7 +177,7 @@ def _straight(name: str, kind: str, asset: str, start_x: float, end_x: float, z:
     return Item(name, kind, asset, start_x, z, yaw, length, ((0.0, 0.0), (length, 0.0)))
 
 
-_TURN_PATH = tuple(without_repeats([(0.0, 0.0), *arc((2.8, ROW_M), ROW_M, math.pi, 0.0, 0.12)]))
+_TURN_PATH = tuple(without_repeats([(0.0, 0.0), *arc((2.8, ROW_M), ROW_M, math.pi, 0.0, 0.24)]))
 
 DEPALLETISER = Item(
     "Depalletiser", "machine", "depalletiser", -16.0, -ROW_M, 0.0, 5.0, ((0.2, 0.0), (2.5, 0.0))
@@ -217,10 +218,10 @@ FLOW: Final = (
 """All that bottles pass, in order; the last one carries cartons."""
 
 SERVICES: Final = (
-    Item("Cabinet", "service", "cabinet", -0.7, -9.35),
+    Item("Cabinet", "service", "cabinet", -1.4, -9.5),
     Item("AirManifold", "service", "air_manifold", 6.4, -9.55),
     Item("compressor", "service", "air_station", 11.6, -7.6),
-    Item("main_meter", "service", "meter", -2.1, -9.3, y_m=0.0),
+    Item("main_meter", "service", "main_meter", -4.4, -9.5),
 )
 
 HALL_M: Final = (-21.0, 15.5, -10.0, 9.0)
@@ -230,17 +231,15 @@ CARTONS_START_M: Final = 0.6
 """Cartons appear in the packer this far behind its middle, along the flow."""
 
 
-def path_document(twin_ids: dict[str, str]) -> dict[str, Any]:
+def path_document() -> dict[str, Any]:
     """The content of `path.json`: where bottles travel, and how counters map to places.
 
-    Args:
-        twin_ids: name of an item -> id of its twin in the world.
+    A segment belongs to the twin that has its asset for geometry.
     """
 
     def segment(item: Item, unit: str) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "name": item.name,
-            "twin": twin_ids.get(item.name, ""),
             "asset": item.asset,
             "kind": item.kind,
             "carries": unit,
@@ -272,6 +271,6 @@ def path_document(twin_ids: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def write_path_document(path: Any, twin_ids: dict[str, str]) -> None:
+def write_path_document(path: Path) -> None:
     """Writes `path.json`."""
-    path.write_text(json.dumps(path_document(twin_ids), separators=(",", ":")) + "\n")
+    path.write_text(json.dumps(path_document(), separators=(",", ":")) + "\n")
