@@ -364,7 +364,7 @@ class ChangeRow:
     origin: str
     by: str
     received_ns: int
-    body: Annotated[dict[str, Any] | None, Plain(changes.Edits | changes.Command | changes.Event)]
+    body: Annotated[dict[str, Any], Plain(changes.Edits | changes.Command | changes.Event)] | None
     """Edits, a command or an event; null: samples."""
     points: list[str] = field(default_factory=list)
     values: list[AnyValue] = field(default_factory=list)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
+from starlette.exceptions import HTTPException
 
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.ports import Principal
@@ -220,11 +221,11 @@ class _Bounded:
         return message
 
 
-class BodyTooLarge(Exception):
-    """More was sent than announced or allowed."""
+class BodyTooLarge(HTTPException):
+    """More was sent than announced or allowed. FastAPI lets no other kind out of a body."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the request is larger than {limit} bytes")
+        super().__init__(413, f"the request is larger than {limit} bytes")
         self.problem = _too_large(limit)
 
 

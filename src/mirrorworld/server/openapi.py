@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from mirrorworld.protocol import rest
 from mirrorworld.protocol.shape import Plain, class_doc, field_docs
+from mirrorworld.server.problems import PROBLEM
 from mirrorworld.world import model
 
 _SCALARS: Final[dict[Any, dict[str, Any]]] = {
@@ -43,6 +44,7 @@ def document(app: FastAPI) -> bytes:
         "token": {"type": "http", "scheme": "bearer", "description": "The owner's token"}
     }
     document["security"] = [{"token": []}]
+    _problems(document)
     plain = _Schemas(schemas)
     _replace(document, plain)
     schemas.update(plain.made)
@@ -57,6 +59,16 @@ def _describe(cls: type, schema: dict[str, Any]) -> None:
     for name, described in schema.get("properties", {}).items():
         if name in docs:
             described.setdefault("description", docs[name])
+
+
+def _problems(document: dict[str, Any]) -> None:
+    """Errors have a media type of their own (RFC 9457)."""
+    for methods in document["paths"].values():
+        for route in methods.values():
+            for status, answer in route["responses"].items():
+                content = answer.get("content", {})
+                if int(status) >= 400 and "application/json" in content:
+                    content[PROBLEM] = content.pop("application/json")
 
 
 def _replace(node: Any, plain: _Schemas) -> None:

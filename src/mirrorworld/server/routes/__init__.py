@@ -10,7 +10,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "There is no session"},
     403: {"model": Problem, "description": "The guard, or a door, says no"},
     404: {"model": Problem, "description": "No such thing; the answer names what is near"},
+    413: {"model": Problem, "description": "More was sent, or asked for, than is done at once"},
     422: {"model": Problem, "description": "The request makes no sense; the answer says where"},
+    503: {"model": Problem, "description": "The record cannot be written"},
 }
 
 
