@@ -29,7 +29,7 @@ class Shape:
 
     def move(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Shape:
         """Moved."""
-        return Shape((*self.position, x, y, z), self.normal, self.uv, self.index)
+        return Shape(self.position + np.array([x, y, z]), self.normal, self.uv, self.index)
 
     def turn(self, axis: str, degrees: float) -> Shape:
         """Turned about an axis through the origin."""
@@ -104,7 +104,7 @@ def box(x: float, y: float, z: float, bevel: float = 0.008) -> Shape:
     flat_position, flat_normal = position.reshape(-1, 3), normal.reshape(-1, 3)
     index = _outward(faces, flat_position, flat_normal)
     uv = np.stack([flat_position @ (1, 0, 1), flat_position[:, 1]], axis=1)
-    return Shape((*flat_position, 0, half[1], 0), flat_normal, uv, index)
+    return Shape(flat_position + np.array([0, half[1], 0]), flat_normal, uv, index)
 
 
 def _outward(
@@ -359,6 +359,6 @@ def _at(points: Floats, y: float) -> Floats:
 
 def quad(x: float, z: float, y: float = 0.0) -> Shape:
     """A horizontal rectangle that looks up; its texture repeats every metre."""
-    position = np.array([[-x, 0, -z], [x, 0, -z], [x, 0, z], [-x, 0, z]]) / 2 + (0, y, 0)
+    position = np.array([[-x, 0, -z], [x, 0, -z], [x, 0, z], [-x, 0, z]]) / 2 + np.array([0, y, 0])
     index = np.array([[0, 2, 1], [0, 3, 2]], np.int64)
     return Shape(position, np.tile([0.0, 1.0, 0.0], (4, 1)), position[:, [0, 2]], index)
