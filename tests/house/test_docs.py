@@ -10,6 +10,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,3 +106,12 @@ def test_a_block_is_left_out_only_with_a_reason() -> None:
 
 def test_blocks_of_a_page_share_their_names() -> None:
     assert run_page("page.md", "```python\nx = 1\n```\ntext\n```python\nassert x == 1\n```\n") == 2
+
+
+def test_every_door_and_its_members_are_documented() -> None:
+    """The extension surface is small; all of it is on one page."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "extending.md").read_text()
+    for group, members in project["entry-points"].items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{group}`")]
+        assert [name for name in members if f"`{name}`" not in row] == []
