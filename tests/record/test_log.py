@@ -1,6 +1,7 @@
 """The log on disk: durability, torn tails, damage, epochs, locks."""
 
 import errno
+import functools
 import json
 import os
 import subprocess
@@ -8,16 +9,14 @@ import sys
 
 import pytest
 
+from mirrorworld.record import CorruptRecordError, UnknownWorldError, WorldInUseError
+from mirrorworld.record import open_record as open_and_compact
 from mirrorworld.record.segments import BlockKind
-from mirrorworld.record.store import (
-    CorruptRecordError,
-    UnknownWorldError,
-    WorldInUseError,
-    open_record,
-)
 from mirrorworld.testing.faults import FaultyDisk
 from mirrorworld.world.changes import Position
 from tests.record import signals
+
+open_record = functools.partial(open_and_compact, compacts=False)
 
 
 def fill(store, seed, count, *, batch=10, first=1, **options):
@@ -344,9 +343,9 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path):
 
 WRITER = """
 import sys
-from mirrorworld.record.store import open_record
+from mirrorworld.record import open_record
 from tests.record import signals
-store = open_record(sys.argv[1], "world", segment_bytes=200_000)
+store = open_record(sys.argv[1], "world", segment_bytes=200_000, compacts=False)
 first = store.position.sequence + 1
 made = signals.changes(0, 1_000_000, epoch=store.epoch, first=first, rows=60)
 for change in made:

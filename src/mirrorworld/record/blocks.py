@@ -7,7 +7,7 @@ before which the state is forgotten. Knows no file; docs/record-format.md has th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from mirrorworld.record.compiled import CODEC
-from mirrorworld.record.vectorised import MODE_UNSET, UNITS_NS
+from mirrorworld.record.vectorised import MODE_UNSET, UNITS_NS, restore_cells
 from mirrorworld.world.changes import Change, Origin, OriginKind, Position
 from mirrorworld.world.frames import Frame
 
@@ -277,6 +277,81 @@ def decode(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Picked:
+    """The samples of one point in a block, in order."""
+
+    source_ns: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    quality: NDArray[np.uint32]
+    sequence: NDArray[np.int64]
+    heap_start: NDArray[np.int64]
+    """Where the heap of the change begins that each sample came in."""
+    heap: Callable[[], bytes]
+
+
+def handles(payload: bytes | memoryview, codec: Any = CODEC) -> NDArray[np.uint32]:
+    """Only the handle column of a block."""
+    block = _open(payload)
+    return codec.handles(block.column(0, block.n_rows, codec))
+
+
+def pick(
+    payload: bytes | memoryview,
+    state: PointState,
+    point: int,
+    *,
+    is_anchor: bool,
+    codec: Any = CODEC,
+) -> Picked:
+    """The samples of one point. The state must have seen every earlier block of the chain that
+    holds the point, and the chain's anchor; of other points it learns nothing.
+
+    Raises:
+        ValueError: the payload is not one that `encode` made.
+    """
+    block = _open(payload)
+    if is_anchor:
+        state.reset(block.base_ns)
+    state.hold(point + 1)
+    n, n_changes = block.n_rows, block.n_changes
+    moded = _sums(block.column(12, block.lengths()[12], codec), 0)
+    (at,) = np.nonzero(moded == point)
+    if len(at):
+        modes = block.column(13, len(moded), codec).astype(np.uint8)
+        codec.remode(np.array([point], np.uint32), modes[at], state.last, state.mode)
+    rows = np.flatnonzero(codec.handles(block.column(0, n, codec)) == point)
+
+    if block.is_time_by_row:
+        # Each time is the sum of all steps before it, so it is found without the point's past.
+        unit = np.int64(UNITS_NS[block.unit])
+        steps = block.column(3, n, codec)
+        time = _sums(steps, 0)[rows] * unit + np.int64(block.base_ns)
+    else:
+        steps = _unfold(block.pick(3, rows, codec)) * np.int64(UNITS_NS[block.unit])
+        time = np.cumsum(steps) + state.time[point]
+    quality = np.bitwise_xor.accumulate(block.pick(2, rows, codec).astype(np.uint32))
+    quality ^= state.quality[point]
+    value = np.cumsum(_unfold(block.pick(1, rows, codec))) + state.last[point]
+    if len(rows):
+        state.time[point], state.quality[point] = time[-1], quality[-1]
+        state.last[point] = value[-1]
+    cell = restore_cells(np.full(len(rows), state.mode[point]), value)
+    n_exceptions = block.lengths()[14]
+    if n_exceptions:
+        exceptions = _sums(block.column(14, n_exceptions, codec), 0)
+        odd = np.isin(rows, exceptions)
+        if odd.any():
+            kept = block.column(15, n_exceptions, codec).view(np.int64)
+            cell[odd] = kept[np.searchsorted(exceptions, rows[odd])]
+    sequence = _sums(block.column(4, n_changes, codec), block.first[0], 1)
+    in_change = _sums(block.column(10, n_changes, codec), block.first[6])
+    heap_bytes = _sums(block.column(11, n_changes, codec), block.first[7])
+    change = np.searchsorted(np.cumsum(in_change), rows, side="right")
+    heap_start = (np.cumsum(heap_bytes) - heap_bytes)[change]
+    return Picked(time, cell, quality, sequence[change], heap_start, block.heap)
+
+
 # --- the container --------------------------------------------------------------------------
 
 
@@ -362,6 +437,12 @@ class _Block:
             return symbols.astype(np.uint64)
         return codec.join(symbols, self._counts[i], self.stream((i, True)))
 
+    def pick(self, i: int, rows: NDArray[np.int64], codec: Any) -> NDArray[np.uint64]:
+        symbols = self.stream((i, False))
+        if i not in self._counts:
+            return symbols[rows].astype(np.uint64)
+        return codec.pick(symbols, self._counts[i], self.stream((i, True)), rows)
+
     def heap(self) -> bytes:
         return self.stream((-1, False)).tobytes() if self._head.n_heap else b""
 
@@ -423,5 +504,9 @@ def _steps(column: NDArray[np.int64], start: int, expected: int = 0) -> NDArray[
 
 
 def _sums(column: NDArray[np.uint64], start: int, expected: int = 0) -> NDArray[np.int64]:
-    steps = (column >> np.uint64(1)).view(np.int64) ^ -(column & np.uint64(1)).view(np.int64)
-    return np.cumsum(steps + np.int64(expected)) + np.int64(start - expected)
+    return np.cumsum(_unfold(column) + np.int64(expected)) + np.int64(start - expected)
+
+
+def _unfold(column: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Signed numbers of zigzag ones."""
+    return (column >> np.uint64(1)).view(np.int64) ^ -(column & np.uint64(1)).view(np.int64)

@@ -418,6 +418,44 @@ def latest(
 
 
 @_compile
+def known(
+    point: Any,
+    cell: Any,
+    quality: Any,
+    time: Any,
+    rows: Any,
+    received_ns: Any,
+    sequence: Any,
+    origin: Any,
+    first: Any,
+    end: Any,
+    best_cell: Any,
+    best_quality: Any,
+    best_time: Any,
+    best_received: Any,
+    best_sequence: Any,
+    best_origin: Any,
+) -> Any:
+    """See `vectorised.known`."""
+    row = 0
+    for change in range(first):
+        row += rows[change]
+    for change in range(first, end):
+        received = received_ns[change]
+        for _ in range(rows[change]):
+            handle = point[row]
+            arrived = min(time[row], received)
+            if arrived >= min(best_time[handle], best_received[handle]):
+                best_cell[handle] = cell[row]
+                best_quality[handle] = quality[row]
+                best_time[handle] = time[row]
+                best_received[handle] = received
+                best_sequence[handle] = sequence[change]
+                best_origin[handle] = origin[change]
+            row += 1
+
+
+@_compile
 def _restore_loop(
     by_handle: Any,
     by_value: Any,

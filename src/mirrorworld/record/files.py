@@ -44,6 +44,14 @@ class Files:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
+    def sync_file(self, path: Path) -> None:
+        """Makes the content of a file durable that something else has written."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def sync_directory(self, path: Path) -> None:
         """Makes names made, changed and removed in a directory durable."""
         descriptor = os.open(path, os.O_RDONLY)

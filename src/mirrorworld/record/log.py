@@ -533,10 +533,11 @@ class Log:
         with self._index_lock:
             return [replace(s, blocks=list(s.blocks)) for s in self.segments]
 
-    def forget(self, numbers: set[int]) -> None:
-        """Drops segments from the list: their files are about to be removed."""
-        with self._index_lock:
-            self.segments = [s for s in self.segments if s.number not in numbers]
+    def forget_below(self, number: int) -> None:
+        """Drops the first segments from the list: their files are, or are about to be, gone."""
+        if self.segments and self.segments[0].number < number:
+            with self._index_lock:
+                self.segments = [s for s in self.segments if s.number >= number]
 
     def changes(self, after: int, *, frames: bool = True) -> Iterator[Change]:
         """Durable changes with a sequence above `after`, in order.

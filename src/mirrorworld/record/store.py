@@ -19,13 +19,20 @@ from numpy.typing import NDArray
 
 from mirrorworld.record.blobs import Blobs
 from mirrorworld.record.files import Files
+from mirrorworld.record.history import History
 from mirrorworld.record.keyframes import Keyframes
 from mirrorworld.record.lock import Lock, WorldInUseError
 from mirrorworld.record.log import Log, Lost
 from mirrorworld.record.migrations import read_description, upgrade, write_description
+from mirrorworld.record.parquet import Compacted, Rollup
+from mirrorworld.record.retention import Retention, write_policy
 from mirrorworld.record.segments import FORMAT_VERSION, CorruptRecordError
+from mirrorworld.record.supervisor import Compactor
+from mirrorworld.record.tail import AsOf
 from mirrorworld.world.changes import Change, Position
 from mirrorworld.world.frames import Frame
+from mirrorworld.world.model import Kind
+from mirrorworld.world.ports import Series
 from mirrorworld.world.world import Snapshot, World
 
 _LOG: Final = logging.getLogger(__name__)
@@ -52,6 +59,7 @@ def open_record(
     salvage: bool = False,
     files: Files | None = None,
     segment_bytes: int | None = None,
+    compacts: bool = True,
 ) -> Store:
     """Opens the record of a world; makes one where there is none.
 
@@ -62,6 +70,8 @@ def open_record(
         read_only: for other processes: takes no lock, mends nothing, begins no epoch.
         salvage: go on without damaged parts of the log and list them in `lost`; their files
             are kept as `*.damaged`.
+        segment_bytes: at what size a segment of the log is closed.
+        compacts: whether closed segments are compacted, in a process beside.
 
     Raises:
         UnknownWorldError: no record is there, and none may be made.
@@ -100,7 +110,7 @@ def open_record(
             raise UnknownWorldError(
                 f"{directory} holds the world '{description['world']}', not '{world}'"
             )
-        return Store(directory, description, files, lock, salvage, segment_bytes)
+        return Store(directory, description, files, lock, salvage, segment_bytes, compacts)
     except BaseException:
         if lock is not None:
             lock.close()
@@ -118,6 +128,7 @@ class Store:
         lock: Lock | None,
         salvage: bool,
         segment_bytes: int | None,
+        compacts: bool,
     ) -> None:
         """Use `open_record`."""
         self.directory = directory
@@ -143,6 +154,11 @@ class Store:
             if self.log.lost != lost:
                 description["lost"] = [asdict(entry) for entry in self.log.lost]
                 write_description(directory, description, files)
+        self.compacted = Compacted(directory / "history")
+        self.history = History(self.world, self.log, self.keyframes, self.compacted)
+        self.compactor = Compactor(directory)
+        if lock is not None and compacts:
+            self.log.on_closed = self._on_closed
         self._rows_since_keyframe = 0
         self._changes_since_keyframe = 0
 
@@ -192,6 +208,14 @@ class Store:
         """See Record."""
         return self.log.commit()
 
+    def compact(self) -> bool:
+        """Starts a compaction in a process of its own; False if one runs already."""
+        return self.compactor.start()
+
+    def retain(self, policy: Retention) -> None:
+        """Sets how long the past is kept; the next compaction keeps to it."""
+        write_policy(self.directory, policy, self.files)
+
     @property
     def wants_keyframe(self) -> bool:
         """Whether so much has come since the last keyframe that it is time for another.
@@ -227,6 +251,7 @@ class Store:
         try:
             self.log.close()
         finally:
+            self.compactor.close()
             if self._lock is not None:
                 self._lock.close()
 
@@ -252,7 +277,7 @@ class Store:
         position, in order: for `World.remember`."""
         start = before.sequence
         found = 0
-        for segment in reversed(self.log.view()):
+        for segment in reversed(self.history.segments()):
             for block in reversed(segment.blocks):
                 if block.rows and block.first <= before.sequence and found < rows:
                     found += block.rows
@@ -279,9 +304,51 @@ class Store:
                 return
             yield change
 
+    def read(self, point: int, start_ns: int, end_ns: int, max_rows: int | None = None) -> Series:
+        """See Record. `kept_from_ns` says if the range reaches beyond what is kept."""
+        return self.history.read(point, self._kind(point), start_ns, end_ns, max_rows)
+
+    def rollup(self, point: int, step: str, start_ns: int, end_ns: int) -> Rollup:
+        """Count, extremes, mean, first and last of a number by step (`1m`, `1h`, `1d`), for
+        the steps that begin in a range of source time."""
+        return self.history.rollup(point, self._kind(point), step, start_ns, end_ns)
+
+    def as_of(self, position: Position) -> Snapshot:
+        """See Record.
+
+        Raises:
+            LookupError: the log does not reach back that far, or not up to there.
+        """
+        self._check_known(position)
+        return self.history.as_of(position)
+
+    def as_of_time(self, source_ns: int) -> AsOf:
+        """See Record."""
+        return self.history.as_of_time(source_ns, self._kinds())
+
+    def _kinds(self) -> NDArray[np.uint8]:
+        if self.kinds_of is None:
+            kinds = self.history.structure().kinds
+            if self._lock is not None:
+                return kinds
+            self.kinds_of = lambda: kinds
+        return self.kinds_of()
+
+    def _kind(self, point: int) -> Kind:
+        kinds = self._kinds()
+        if not 0 <= point < len(kinds):
+            raise KeyError(f"no point has the handle {point}; the world has {len(kinds)}")
+        return Kind(int(kinds[point]))
+
+    def _on_closed(self) -> None:
+        try:
+            self.compactor.start()
+        except OSError as error:
+            _LOG.warning("%s: compaction could not be started: %s", self.directory, error)
+
     def _check_known(self, position: Position) -> None:
         end = 0
-        for segment in self.log.view():
+        for segment in self.history.segments():
             if segment.epoch <= position.epoch:
                 end = segment.last
         newest = self.position
@@ -294,7 +361,7 @@ class Store:
             raise LookupError(f"position {position} is ahead of the record at {newest}")
 
     def _check_reach(self, after: int) -> None:
-        segments = self.log.view()
+        segments = self.history.segments()
         if segments and segments[0].first > after + 1:
             raise LookupError(
                 f"{self.directory}: the log begins with change {segments[0].first}; change"

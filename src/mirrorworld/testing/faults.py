@@ -61,6 +61,12 @@ class FaultyDisk:
         path.unlink(missing_ok=True)
         self._names.pop(path, None)
 
+    def sync_file(self, path: Path) -> None:
+        """Makes safe what something else has written to a file."""
+        self._refuse("fail_sync")
+        self.syncs += 1
+        self._names[path] = _File(path.read_bytes())
+
     def sync_directory(self, path: Path) -> None:
         """Makes the names in a directory safe."""
         self._refuse("fail_sync")

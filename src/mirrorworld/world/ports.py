@@ -231,6 +231,8 @@ class Series:
     sequence: NDArray[np.int64]
     """Where in the log each sample came."""
     heap: bytes = b""
+    kept_from_ns: int | None = None
+    """If the range began earlier: before this, samples are no longer kept (retention)."""
 
 
 class Record(Protocol):

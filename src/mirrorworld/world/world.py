@@ -249,10 +249,11 @@ class World:
                 body = self._apply_command(change.body)
             case Event():
                 body = self._apply_event(change.body)
-        if change.source_seq >= 0:
-            self._note_source(change)
         if body is None:
             return Applied(None, tally)
+        if change.source_seq >= 0:
+            # Only of what enters the log: replaying it must lead to the same.
+            self._note_source(change)
         self.position = position
         placed = Change(
             body, change.origin, change.received_ns, change.source, change.incarnation,
