@@ -73,6 +73,7 @@ def install(app: FastAPI) -> None:
     by_kind: dict[type[Exception], tuple[int, str]] = {
         PermissionError: (403, ""),
         KeyError: (404, ""),
+        LookupError: (404, "the log begins later; start from /api/export and its position"),
         ValueError: (422, ""),
         TimeoutError: (504, "try again, or look whether the source answers"),
         OSError: (503, "free space on the disk, then start the world again"),

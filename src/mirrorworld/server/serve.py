@@ -9,16 +9,16 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
+from mirrorworld.protocol.places import ADDRESS_FILE, TOKEN_FILE
 from mirrorworld.server.app import STATIC_DIR, create_app
 from mirrorworld.server.mirrored import Mirrored
 
-TOKEN_FILE: Final = "token"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 MESSAGE_BYTES_MAX: Final = 2 << 20
 """Longest message of a viewer: a Watch of about 200,000 handles."""
@@ -49,6 +49,19 @@ def token_of(world_dir: Path) -> str:
     if len(token) < 16:
         raise PermissionError(f"{path}: this is no token; remove the file and start again")
     return token
+
+
+@contextlib.contextmanager
+def announced(world_dir: Path, address: str) -> Iterator[None]:
+    """Says in a world's directory where it is served, for as long as it is."""
+    path = world_dir / ADDRESS_FILE
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(address + "\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

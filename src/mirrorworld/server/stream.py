@@ -16,6 +16,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mirrorworld.protocol import binary, messages
+from mirrorworld.protocol.answers import point_values
 from mirrorworld.protocol.messages import (
     PROTOCOL_VERSION,
     RATE_HZ_MAX,
@@ -33,7 +34,7 @@ from mirrorworld.protocol.messages import (
     Welcome,
 )
 from mirrorworld.protocol.rest import Who
-from mirrorworld.server import answers
+from mirrorworld.server.answers import first_ns
 from mirrorworld.server.mirrored import Mirrored
 from mirrorworld.server.past import SPEED_MAX, Past, Playback
 from mirrorworld.server.sight import Sight
@@ -183,7 +184,7 @@ class Session:
             principal=Who(who.id, sorted(who.roles)),
             rate_hz=1 / self._period_s,
             is_resumed=news is not None,
-            first_ms=answers.first_ns(self._mirror) / 1e6,
+            first_ms=first_ns(self._mirror) / 1e6,
             features=self._features,
         )
         await self._say(welcome)
@@ -293,7 +294,7 @@ class Session:
             return
         known = [handle for handle in points if 0 <= handle < world.n_points]
         handles = self._sight.handles(np.array(known, np.uint32))
-        await self._say(Exact(number, answers.point_values(world, handles)))
+        await self._say(Exact(number, point_values(world, handles)))
 
     # --- sending ---
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld.protocol import binary, messages
+from mirrorworld.protocol.answers import plain_value, rows
 from mirrorworld.protocol.messages import (
     RATE_HZ_MAX,
     ArmKey,
@@ -355,7 +356,7 @@ class Views:
                 position=str(self.world.position),
                 durable=str(self._mirror.durable),
                 viewers=self.viewers,
-                rows=answers.rows(self.world),
+                rows=rows(self.world),
             )
             self._sources = (second, _json(message))
         return self._sources[1]
@@ -412,7 +413,7 @@ def texts_of(
         if len(heap) > ARRAY_MAX * (8 if kind is Kind.ARRAY else 1) or kind is Kind.BLOB:
             values.append(TextAt(handle, None, is_left_out=True))
         else:
-            value = answers.plain_value(decode(kind, heap)) if heap else None
+            value = plain_value(decode(kind, heap)) if heap else None
             values.append(TextAt(handle, value))
     return [_json(Texts(sequence, values))]
 

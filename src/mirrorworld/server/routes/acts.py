@@ -8,8 +8,8 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
-from mirrorworld.server import answers as build
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context

@@ -10,14 +10,14 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 
+from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
-from mirrorworld.server import answers as build
+from mirrorworld.protocol.series import ARROW, arrow, values_of
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused
 from mirrorworld.server.routes import answers
-from mirrorworld.server.series import ARROW, arrow, values_of
 from mirrorworld.server.sight import Sight
 from mirrorworld.world.changes import Change, Edits, OriginKind, Position
 from mirrorworld.world.frames import Frame, decode, rows

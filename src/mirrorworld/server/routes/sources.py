@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Response
 
 from mirrorworld.protocol import rest
+from mirrorworld.protocol.answers import plain_value
 from mirrorworld.server import answers as build
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
@@ -71,7 +72,7 @@ async def discover(here: Here, view: Seen, request: Asked) -> Response:
             to_plain(finding.twin),
             to_plain(finding.type) if finding.type else None,
             finding.guessed,
-            {name: build.plain_value(value) for name, value in finding.sample_values},
+            {name: plain_value(value) for name, value in finding.sample_values},
         )
         for finding in findings
     ]

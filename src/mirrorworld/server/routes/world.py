@@ -9,8 +9,9 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 
+from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
-from mirrorworld.server import answers as build
+from mirrorworld.server import answers as glance
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
@@ -32,7 +33,7 @@ Names = Annotated[list[str], Query(max_length=POINTS_MAX)]
 )
 async def world(here: Here, view: Seen) -> Response:
     """Id, positions, how much there is of everything, who asks, and what can be done."""
-    return json_answer(build.world_info(here.mirror, view, here.version, here.features))
+    return json_answer(glance.world_info(here.mirror, view, here.version, here.features))
 
 
 @router.get(
@@ -89,7 +90,12 @@ async def twin(here: Here, view: Seen, id: str) -> Response:
     """Type, name, properties, every point with value, unit, quality, age and origin, operations
     and what is armed, relations in and out, what depends on it, commands and events."""
     known = asking.twin(here.mirror.world, view, id)
-    return json_answer(build.twin_detail(here.mirror, view, known))
+    return json_answer(_detail(here, view, known))
+
+
+def _detail(here: Context, view: Sight, twin: str) -> rest.TwinDetail:
+    names = (status.name for status in here.mirror.sources())
+    return build.twin_detail(here.mirror.world, twin, sees=view.sees, sources=names)
 
 
 @router.get(

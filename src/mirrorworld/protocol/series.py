@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mirrorworld.server.answers import plain_value
+from mirrorworld.protocol.answers import plain_value
 from mirrorworld.world.frames import decode
 from mirrorworld.world.model import Kind, PointType
 from mirrorworld.world.ports import Series
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
@@ -36,11 +39,12 @@ def _payloads(series: Series) -> list[bytes]:
     ]
 
 
-def arrow(points: Sequence[tuple[str, PointType]], series: Sequence[Series]) -> bytes:
-    """A long table as an Arrow IPC stream: point, time, value, quality, sequence.
+def table(points: Sequence[tuple[str, PointType]], series: Sequence[Series]) -> pa.Table:
+    """History as one long Arrow table: point, time, value, quality, sequence.
 
     `value` is int64, bool, string, binary or list<double> where all points are of that kind, else
-    float64; beside numbers, texts stand in a column of their own, `text`.
+    float64; beside numbers, texts stand in a column of their own, `text`. The schema's metadata
+    has the unit of each point, as `unit:NAME`.
     """
     import pyarrow as pa
 
@@ -60,11 +64,18 @@ def arrow(points: Sequence[tuple[str, PointType]], series: Sequence[Series]) -> 
             column["text"] = pa.array(_texts(points, series), pa.string())
     column["quality"] = pa.array(_joined([one.quality for one in series], np.uint32))
     column["sequence"] = pa.array(_joined([one.sequence for one in series], np.int64))
-    units = {name: kind.unit for name, kind in points}
-    table = pa.table(column).replace_schema_metadata({f"unit:{n}": u for n, u in units.items()})
+    units = {f"unit:{name}": kind.unit for name, kind in points}
+    return pa.table(column).replace_schema_metadata(units)
+
+
+def arrow(points: Sequence[tuple[str, PointType]], series: Sequence[Series]) -> bytes:
+    """`table` as an Arrow IPC stream."""
+    import pyarrow as pa
+
+    rows = table(points, series)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
     return sink.getvalue().to_pybytes()
 
 
