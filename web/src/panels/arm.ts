@@ -29,7 +29,7 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
       field: h(
         "div",
         { class: "field" },
-        h("span", { class: "label" }, label),
+        h("span", { class: "field-label" }, label),
         h("div", { class: "input-unit" }, input, unit && h("span", { class: "unit" }, unit)),
         hint && h("span", { class: "hint" }, hint),
       ),
@@ -73,11 +73,11 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
     h(
       "div",
       { class: "field" },
-      h("span", { class: "label" }, "Shortest time between commands"),
+      h("span", { class: "field-label" }, "Shortest time between commands"),
       h("div", { class: "input-unit" }, interval, h("span", { class: "unit" }, "s")),
     ),
     h("label", { class: "check" }, confirm, "Ask for a second yes before each command"),
-    h("div", { class: "field" }, h("span", { class: "label" }, "Reason"), reason),
+    h("div", { class: "field" }, h("span", { class: "field-label" }, "Reason"), reason),
     error,
     h("button", { class: "visually-hidden", attrs: { type: "submit", tabindex: -1, "aria-hidden": "true" } }, "Save"),
   );

@@ -221,7 +221,8 @@ export class Chart {
     return {
       scale: scaleOf(line),
       side: place === 1 ? 3 : 1,
-      stroke: this.colour("--text-3"),
+      // An axis of one line wears the line's colour: which belongs to which needs no looking up.
+      stroke: this.colour(this.lines.filter((each) => scaleOf(each) === scaleOf(line)).length === 1 ? line.colour : "--text-3"),
       font: this.font(),
       size: (_plot, values) => 18 + Math.max(0, ...(values ?? []).map((each) => (each ?? "").length)) * 6.2,
       gap: 5,

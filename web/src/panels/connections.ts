@@ -2,11 +2,11 @@
 
 import { labelText } from "../format.ts";
 import type { Id } from "../mirror.ts";
-import type { Dependent } from "../protocol.ts";
+import type { Dependent, Property } from "../protocol.ts";
 import type { Context } from "./context.ts";
 import { h } from "./dom.ts";
 import { icon, type IconName } from "./icons.ts";
-import { propertyList } from "./properties.ts";
+import { plainText } from "./properties.ts";
 
 /** Relation → how it reads from its source, and from its target. */
 const WORDS: Readonly<Record<string, readonly [string, string, IconName]>> = {
@@ -36,11 +36,11 @@ export function connectionGroups(context: Context, id: Id): HTMLElement | null {
   };
   for (const relation of mirror.from(id)) {
     const words = WORDS[relation.kind];
-    put(words?.[0] ?? labelText(relation.kind), words?.[2] ?? "flow", relation.target, said(context, relation.properties));
+    put(words?.[0] ?? labelText(relation.kind), words?.[2] ?? "flow", relation.target, said(relation.properties));
   }
   for (const relation of mirror.to(id)) {
     const words = WORDS[relation.kind];
-    put(words?.[1] ?? `${labelText(relation.kind)} (from)`, words?.[2] ?? "flow", relation.source, said(context, relation.properties));
+    put(words?.[1] ?? `${labelText(relation.kind)} (from)`, words?.[2] ?? "flow", relation.source, said(relation.properties));
   }
   if (groups.size === 0) return null;
   const element = h("div", {});
@@ -59,11 +59,10 @@ export function connectionGroups(context: Context, id: Id): HTMLElement | null {
   return element;
 }
 
-function said(context: Context, properties: Parameters<typeof propertyList>[1] | undefined): HTMLElement | null {
+function said(properties: readonly Property[] | undefined): HTMLElement | null {
   if (!properties?.length) return null;
-  const list = propertyList(context, properties, 1);
-  list.classList.add("links-more");
-  return list;
+  const words = properties.map((property) => `${labelText(property.name).toLowerCase()} ${plainText(property)}`);
+  return h("div", { class: "links-said dimmer" }, words.join(" · "));
 }
 
 /** A row that leads to another twin; the scene shows which while the pointer is on it. */

@@ -41,6 +41,9 @@ export interface Trended {
   on(listener: () => void): void;
 }
 
+/** What a point is while it is dragged from one panel to another: its handle. */
+export const POINT_DRAG = "text/x-point";
+
 /** The server's own words for what went wrong, for a person. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error && error.message) return error.message;

@@ -115,12 +115,12 @@ export class Controls {
         h(
           "div",
           { class: "field" },
-          h("span", { class: "label" }, labelText(input.name)),
+          h("span", { class: "field-label" }, labelText(input.name)),
           h("div", { class: "input-unit" }, editor.element, input.unit ? h("span", { class: "unit" }, unitText(input.unit)) : null),
           h("span", { class: "hint" }, text(input.description)),
         ),
       ),
-      h("div", { class: "field" }, h("span", { class: "label" }, "Reason"), reason),
+      h("div", { class: "field" }, h("span", { class: "field-label" }, "Reason"), reason),
       error,
     );
     const send = async (): Promise<void> => {

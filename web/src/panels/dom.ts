@@ -239,7 +239,6 @@ export function popover(anchor: HTMLButtonElement, panel: HTMLElement, onOpen: (
 function place(anchor: HTMLElement, panel: HTMLElement): void {
   const at = anchor.getBoundingClientRect();
   const width = panel.offsetWidth;
-  const left = Math.max(8, Math.min(at.right - width, window.innerWidth - width - 8));
-  panel.style.left = `${Math.max(8, Math.min(left, at.left))}px`;
-  panel.style.top = `${at.bottom + 8}px`;
+  panel.style.left = `${Math.max(8, Math.min(at.left, window.innerWidth - width - 8))}px`;
+  panel.style.top = `${at.bottom + 16}px`;
 }

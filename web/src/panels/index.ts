@@ -80,6 +80,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     },
   });
   const phoneTabs = makePhoneTabs((view) => setSheet(sheet === view ? "none" : view));
+  trends.acceptDrops(bottom);
   bottom.append(dock.element, timeBar.element, phoneTabs.element);
 
   function setLeft(isOpen: boolean): void {

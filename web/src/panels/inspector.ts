@@ -11,7 +11,7 @@ import { Controls } from "./controls.ts";
 import { button, copyText, emptyState, h, iconButton, setText } from "./dom.ts";
 import { icon, type IconName } from "./icons.ts";
 import { PointList, type Pins } from "./points.ts";
-import { identityOf, isBlob, leaves, propertyList, reference } from "./properties.ts";
+import { identityOf, isBlob, leaves, plainText, propertyList, reference } from "./properties.ts";
 import type { Painter } from "./pulse.ts";
 import type { CommandTimes } from "./steps.ts";
 
@@ -299,7 +299,7 @@ export class Inspector implements Painter, Pins {
     };
     for (const [label, property] of facts) {
       const isGiven = property.name !== "";
-      fact(label, isGiven ? textOf(property) : "not given", isGiven ? "num" : "dimmer");
+      fact(label, isGiven ? plainText(property) : "not given", isGiven ? "num" : "dimmer");
     }
     fact("Id", id, "mono");
     if (type) fact("Type", mirror.typeName(type));
@@ -356,7 +356,7 @@ export class Inspector implements Painter, Pins {
           "div",
           { class: "twin-link" },
           icon("document", "dim"),
-          typeof value === "string" ? reference(this.context, value) : h("span", { class: "clip" }, label),
+          typeof value === "string" ? reference(this.context, value, label) : h("span", { class: "clip" }, label),
           isBlob(value) && h("span", { class: "kind" }, value.media_type ?? ""),
         );
       }),
@@ -380,12 +380,6 @@ export class Inspector implements Painter, Pins {
 
 function twinTypeTitle(chain: readonly TwinType[]): string {
   return chain.map((type) => text(type.name) || type.id).join(" ← ");
-}
-
-function textOf(property: Property): string {
-  const { value } = property;
-  if (typeof value === "object" && value !== null && !Array.isArray(value) && !("@" in value)) return text(value);
-  return String(value ?? "–");
 }
 
 function documentsOf(properties: readonly Property[]): Property[] {

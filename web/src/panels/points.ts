@@ -3,7 +3,7 @@
 import { ageText, labelText, momentText, numberText, qualityText, unitText } from "../format.ts";
 import { text } from "../mirror.ts";
 import { Kind, type PointValue } from "../protocol.ts";
-import { type Context, reasonOf } from "./context.ts";
+import { type Context, POINT_DRAG, reasonOf } from "./context.ts";
 import { button, copyText, h, setAttr, setText } from "./dom.ts";
 import { icon, setIcon } from "./icons.ts";
 import type { Samples } from "./series.ts";
@@ -187,7 +187,12 @@ class PointRow {
       this.spark,
       this.value,
     );
-    this.element = h("div", { class: "point", attrs: { "data-point": `${point.twin}.${point.name}` } }, this.row);
+    const name = `${point.twin}.${point.name}`;
+    this.element = h("div", { class: "point", attrs: { "data-point": name, draggable: isPlottable(point.type) ? "true" : undefined } }, this.row);
+    this.element.addEventListener("dragstart", (event) => {
+      event.dataTransfer?.setData(POINT_DRAG, String(handle));
+      event.dataTransfer?.setData("text/plain", name);
+    });
     this.paint(false);
   }
 

@@ -70,13 +70,13 @@ function valueNodes(context: Context, property: Property): (Node | string)[] {
 }
 
 /** A link to another twin, or outward; outward ones open apart and get no handle on this page. */
-export function reference(context: Context, iri: string): HTMLElement {
+export function reference(context: Context, iri: string, label = iri): HTMLElement {
   const { mirror } = context;
   if (mirror.twins.has(iri)) {
     return h("button", { class: "link", attrs: { type: "button" }, on: { click: () => context.goTo(iri) } }, mirror.nameOf(iri));
   }
   if (/^https?:\/\//.test(iri)) {
-    return h("a", { attrs: { href: iri, target: "_blank", rel: "noopener noreferrer" } }, iri);
+    return h("a", { class: "link", title: iri, attrs: { href: iri, target: "_blank", rel: "noopener noreferrer" } }, label);
   }
   return h("span", {}, iri);
 }
@@ -85,7 +85,7 @@ export function reference(context: Context, iri: string): HTMLElement {
 export function plainText(property: Property): string {
   const { value } = property;
   if (value === null || value === undefined || value === "") return "–";
-  if (typeof value === "number") return numberText(value);
+  if (typeof value === "number") return numberText(value, (/\.(\d+)$/.exec(String(value))?.[1] ?? "").length); // as given
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
   if (isRef(value)) return value.iri;

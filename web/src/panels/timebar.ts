@@ -62,7 +62,10 @@ export class TimeBar implements Painter {
         on: {
           pointerdown: (event) => this.onDown(event),
           pointermove: (event) => this.onMove(event),
-          pointerup: () => this.onUp(),
+          pointerup: (event) => {
+            this.onUp();
+            if (event.pointerType === "touch") this.tip.hidden = true;
+          },
           pointercancel: () => this.onUp(),
           pointerleave: () => (this.tip.hidden = true),
           keydown: (event) => this.onKey(event),

@@ -4,7 +4,7 @@ import { theme } from "../style/theme.ts";
 import { clockText, dayText, labelText, momentText, unitText } from "../format.ts";
 import type { AsOf } from "../protocol.ts";
 import { Chart, type Line, type Span } from "./chart.ts";
-import { type Context, reasonOf, remembered, type Trended } from "./context.ts";
+import { type Context, POINT_DRAG, reasonOf, remembered, type Trended } from "./context.ts";
 import { button, emptyState, h, iconButton, segmented, setAttr, setText } from "./dom.ts";
 import { type Mark, marksOf } from "./marks.ts";
 import type { Painter } from "./pulse.ts";
@@ -78,7 +78,8 @@ export class TrendPanel implements Painter, Trended {
       },
     });
     this.spans = segmented("Length of time", SPANS, "5", (choice) => this.setSpan(choice));
-    this.liveButton = button("Back to live", () => this.follow(), "primary", "right");
+    this.spans.element.classList.add("span-choice");
+    this.liveButton = button("Back to live", () => this.follow(), "primary", "clock");
     this.liveButton.hidden = true;
     this.tools = h(
       "div",
@@ -100,16 +101,6 @@ export class TrendPanel implements Painter, Trended {
       h("div", { class: "chart-place" }, this.chartPlace, this.readout, this.note),
       this.empty,
     );
-    this.element.addEventListener("dragover", (event) => {
-      if (event.dataTransfer?.types.includes("text/x-point")) event.preventDefault();
-    });
-    this.element.addEventListener("drop", (event) => {
-      const handle = Number(event.dataTransfer?.getData("text/x-point") || NaN);
-      if (Number.isInteger(handle)) {
-        event.preventDefault();
-        this.add(handle);
-      }
-    });
     series.on(() => pulse.mark(this));
     mirror.on("structure", () => {
       if (!this.isRestored && mirror.nPoints > 0) this.restore();
@@ -172,8 +163,18 @@ export class TrendPanel implements Painter, Trended {
     this.listeners.add(listener);
   }
 
-  get count(): number {
-    return this.trends.length;
+  /** Points may be dropped here from elsewhere on the page. */
+  acceptDrops(place: HTMLElement): void {
+    place.addEventListener("dragover", (event) => {
+      if (event.dataTransfer?.types.includes(POINT_DRAG)) event.preventDefault();
+    });
+    place.addEventListener("drop", (event) => {
+      const handle = Number(event.dataTransfer?.getData(POINT_DRAG) || NaN);
+      if (!Number.isInteger(handle)) return;
+      event.preventDefault();
+      this.add(handle);
+      this.context.show("trends");
+    });
   }
 
   private restore(): void {
