@@ -19,12 +19,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from mirrorworld import units
 from mirrorworld.live.guard import OWNER, principal
 from mirrorworld.live.mirror import Mirror
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
 from mirrorworld.world.changes import Change, Edits
 from mirrorworld.world.model import Scalar
 from mirrorworld.world.ports import Model, SourceConfig, SourceError
+from mirrorworld.world.state import warm
 from mirrorworld.world.world import World
 
 if TYPE_CHECKING:
@@ -224,6 +226,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
             webbrowser.open(f"{address}/?token={token}")
         ready.set()
 
+    await asyncio.to_thread(_warm)
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
         mirror = Mirror(world, record, connectors(), models=demo.models if demo else ())
@@ -252,6 +255,13 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
         _add_sources(mirror, directory, plant, [*remembered(directory), *given], say)
         await page
         say("stopping")
+
+
+def _warm() -> None:
+    """Does beforehand what would make the loop wait later: compiling, and reading the UCUM
+    grammar."""
+    warm()
+    units.parse("Cel")
 
 
 def _in_background(ending: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -42,6 +42,7 @@ class HandSource:
         self.answers = asyncio.Event()
         self.answers.set()
         self.is_running = asyncio.Event()
+        self.was_asked = asyncio.Event()
 
     async def discover(self, limit: int = 10_000) -> Sequence[Finding]:
         return [Finding(PUMP, None, "it is in the test")]
@@ -55,6 +56,7 @@ class HandSource:
 
     async def write(self, command: Command) -> Command:
         self.written.append(command)
+        self.was_asked.set()
         await self.answers.wait()
         return dataclasses.replace(command, state=self.answer, detail="")
 

@@ -48,6 +48,11 @@ async def _ended(mirror: Mirror, command_id: str) -> Command:
     return mirror.world.commands[command_id]
 
 
+async def _asked(source: HandSource) -> None:
+    async with asyncio.timeout(10):
+        await source.was_asked.wait()
+
+
 async def test_every_step_is_in_the_log_with_who_and_why(
     tmp_path: Path, mirror: Mirror, source: HandSource
 ) -> None:
@@ -92,7 +97,8 @@ async def test_a_value_that_the_point_cannot_have_is_refused(
 
 
 async def test_units_are_converted_or_refused_by_name(mirror: Mirror, source: HandSource) -> None:
-    await mirror.command(KIM, speed(10.0, timeout_ms=500), unit="1/s", wait=True)
+    await mirror.command(KIM, speed(10.0), unit="1/s")
+    await _asked(source)
     assert source.written[0].value == pytest.approx(600.0)
     refused = await mirror.command(KIM, speed(10.0), unit="kg")
     assert refused.state is CommandState.REFUSED
@@ -102,8 +108,8 @@ async def test_units_are_converted_or_refused_by_name(mirror: Mirror, source: Ha
 async def test_labels_of_an_enum_are_taken_for_their_codes(
     mirror: Mirror, source: HandSource
 ) -> None:
-    command = Command("", PUMP.id, point="mode", value="on", timeout_ms=500)
-    await mirror.command(KIM, command, wait=True)
+    await mirror.command(KIM, Command("", PUMP.id, point="mode", value="on"))
+    await _asked(source)
     assert source.written[0].value == 1
     wrong = await mirror.command(KIM, Command("", PUMP.id, point="mode", value="fast"))
     assert wrong.state is CommandState.REFUSED
@@ -217,9 +223,9 @@ async def test_a_source_that_does_not_answer_ends_the_command(
     mirror: Mirror, source: HandSource
 ) -> None:
     source.answers.clear()
-    ended = await mirror.command(KIM, speed(1.0, timeout_ms=500), wait=True)
+    ended = await mirror.command(KIM, speed(1.0, timeout_ms=2_000), wait=True)
     assert ended.state is CommandState.FAILED
-    assert "did not answer within 500 ms" in ended.detail
+    assert "did not answer within 2000 ms" in ended.detail
 
 
 async def test_what_does_not_exist_cannot_be_asked_for(mirror: Mirror) -> None:

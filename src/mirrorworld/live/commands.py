@@ -248,13 +248,12 @@ class CommandRoad:
             if source.link.state is not LinkState.LIVE:
                 await self._step(command, CommandState.FAILED, f"{source.name} was lost; not sent")
                 return
-            before = self._world.position.sequence
             answer = await self._write(command, source)
             command = await self._step(
                 dataclasses.replace(command, results=answer.results), answer.state, answer.detail
             )
             if command.state is CommandState.SENT:
-                await self._await_report(command, before)
+                await self._await_report(command)
         except OSError as error:
             # Not durable, so not sent or not to be told: the pipeline takes nothing any more.
             log.error("command %s: %s", command.id, error)
@@ -274,7 +273,7 @@ class CommandRoad:
             detail = f"{source.name}: {type(error).__name__}: {error}"
         return dataclasses.replace(command, state=CommandState.FAILED, detail=detail)
 
-    async def _await_report(self, command: Command, after: int) -> None:
+    async def _await_report(self, command: Command) -> None:
         if command.operation:
             await self._step(command, CommandState.CONFIRMED, "the source took the call")
             return
@@ -282,22 +281,24 @@ class CommandRoad:
         self._watched[command.id] = handle
         try:
             async with asyncio.timeout((command.expires_ns - self._pipeline.now_ns()) / 1e9):
-                while not self._is_reported(command, handle, after):
+                while not self._is_reported(command, handle):
                     self._reported.clear()
                     await self._reported.wait()
         except TimeoutError:
-            known = self._world.value(handle)
-            await self._step(
-                command,
-                CommandState.EXPIRED,
-                f"sent, but within {command.timeout_ms} ms the source reported only {known!r}",
-            )
-        else:
-            await self._step(command, CommandState.CONFIRMED, "reported by the source")
+            pass
         finally:
             del self._watched[command.id]
+        if self._is_reported(command, handle):
+            await self._step(command, CommandState.CONFIRMED, "reported by the source")
+            return
+        known = self._world.value(handle)
+        await self._step(
+            command,
+            CommandState.EXPIRED,
+            f"sent, but within {command.timeout_ms} ms the source reported only {known!r}",
+        )
 
-    def _is_reported(self, command: Command, handle: int, after: int) -> bool:
+    def _is_reported(self, command: Command, handle: int) -> bool:
         """Whether the source says that the value is now so. A source that reports by exception
         says nothing where the value was so already; then what it said last counts."""
         one = self._world.read(np.array([handle], np.uint32))

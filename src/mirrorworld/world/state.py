@@ -386,6 +386,25 @@ class State:
         self._n_young = 0
 
 
+def warm() -> None:
+    """Compiles the loops, or takes them from numba's cache, before there is anything to lose by
+    waiting: some seconds the first time on a machine, else some tenths of one."""
+    if not compiled.HAS_NUMBA:
+        return
+    state = State(use_compiled=True)
+    state.grow(1)
+    one = Frame(
+        np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.uint32), np.ones(1, np.int64)
+    )
+    for is_numbered in (True, False):
+        state.apply(
+            one, kinds=np.zeros(1, np.uint8), low=np.zeros(1), high=np.ones(1), received_ns=1,
+            sequence=1, origin=0, skew_ns=0, is_numbered=is_numbered,
+        )  # fmt: skip
+    state.remember(one)
+    state.changed_after(0)
+
+
 def _mix(point: Handles, source_ns: Times, cell: Cells, quality: Qualities) -> NDArray[np.uint64]:
     """As `compiled._mix`, for columns."""
     h = point.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
