@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from mirrorworld import __version__
@@ -28,6 +30,7 @@ from mirrorworld.app import (
 from mirrorworld.app import (
     up as run_up,
 )
+from mirrorworld.live.sources import scheme_of
 from mirrorworld.world.model import Scalar
 from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import Connector, Finding, SourceError
@@ -109,8 +112,6 @@ def discover(
     )
     (config,) = sources_from(options)
     known = connectors()
-    from mirrorworld.live.sources import scheme_of
-
     scheme = scheme_of(config.url)
     if scheme not in known:
         _fail(f"{url}: nothing here speaks '{scheme}'; known are {', '.join(sorted(known))}")
@@ -132,7 +133,7 @@ def discover(
         ]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
-        out.print(_findings(findings))
+        _show(findings)
 
 
 @app.command()
@@ -229,22 +230,32 @@ def _options(pairs: list[str] | None) -> dict[str, Scalar]:
     return options
 
 
-def _findings(findings: Any) -> Table:
-    table = Table("twin", "type", "points", "how it was guessed", box=None, pad_edge=False)
-    finding: Finding
+POINTS_SHOWN = 8
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    """Prints twins with their points; how they were guessed once for all that it is true of."""
+    points = 0
+    last = ""
     for finding in findings:
-        points = (*(finding.type.points if finding.type else ()), *finding.twin.points)
+        kinds = (*(finding.type.points if finding.type else ()), *finding.twin.points)
+        points += len(kinds)
+        if finding.guessed != last:
+            out.print(f"[dim]{escape(finding.guessed)}[/]", highlight=False)
+            last = finding.guessed
+        title = finding.type.name.best("en") if finding.type else finding.twin.type
+        out.print(f"  [bold]{escape(finding.twin.id)}[/]  {escape(title)}", highlight=False)
         samples = dict(finding.sample_values)
         shown = [
-            f"{p.name}{f' [{p.unit}]' if p.unit else ''}"
-            f"{f' = {samples[p.name]}' if p.name in samples else ''}"
-            for p in points[:6]
+            f"{escape(p.name)}{f' = {escape(str(samples[p.name]))}' if p.name in samples else ''}"
+            f"{f' [dim]{escape(p.unit)}[/]' if p.unit else ''}"
+            for p in kinds[:POINTS_SHOWN]
         ]
-        if len(points) > 6:
-            shown.append(f"and {len(points) - 6} more")
-        cells = (finding.twin.id, finding.twin.type, "\n".join(shown), finding.guessed)
-        table.add_row(*(escape(cell) for cell in cells))
-    return table
+        if len(kinds) > POINTS_SHOWN:
+            shown.append(f"and {len(kinds) - POINTS_SHOWN} more")
+        if shown:
+            out.print(Padding("  ".join(shown), (0, 0, 0, 4)), highlight=False)
+    out.print(f"{len(findings)} twins, {points} points; nothing was changed", highlight=False)
 
 
 def _fail(message: str) -> Any:
