@@ -242,6 +242,7 @@ async function main() {
     serverInfo: { applicationUri: "urn:test-plant", productUri: "urn:test-plant:product" },
     serverCapabilities: {
       operationLimits: limits,
+      minSupportedSampleRate: 0, // who asks for a sampling interval of 0 gets every change
       maxSessions: options.max_sessions ?? 10,
       maxMonitoredItemsPerSubscription: 200000, maxMonitoredItems: 400000,
     },
@@ -271,6 +272,10 @@ async function main() {
     read: ({ name }) => ({ value: nodes[name].readValue().value.value }),
     writes: () => ({ writes }),
     calls: () => ({ calls }),
+    clear: () => (writes.length = 0, calls.length = 0, {}),
+    unacknowledged: () => ({ count: Object.values(server.engine._sessions)
+      .flatMap((session) => session.publishEngine.subscriptions)
+      .reduce((sum, s) => sum + s.unacknowledgedMessageCount, 0) }),
     round: () => (rounds(), { round }),
     every: ({ ms }) => {
       clearInterval(timer);

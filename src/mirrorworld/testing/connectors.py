@@ -20,6 +20,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import numpy as np
+
 from mirrorworld.testing.sink import MemorySink
 from mirrorworld.world.changes import (
     Command,
@@ -122,6 +124,8 @@ class WatchingSink:
         for frame in self.frames:
             for handle, value, quality, source_ns in rows(frame, world.kinds):
                 twin, point = world.point(handle)
+                if isinstance(value, np.ndarray):
+                    value = repr(value)  # so that samples can be compared
                 found.append(Sample(twin, point.name, value, quality, source_ns))
         return found
 
