@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mirrorworld.record import blocks, compiled, vectorised
+from mirrorworld.testing import changes as signals
 from mirrorworld.world.changes import Change, Origin, OriginKind, Position
 from mirrorworld.world.frames import Frame
-from tests.record import signals
 
 CODECS = [pytest.param(vectorised, id="numpy")]
 if compiled.HAS_NUMBA:

@@ -9,12 +9,12 @@ from mirrorworld.record import compaction, open_record, restore, vectorised
 from mirrorworld.record.compiled import CODEC, HAS_NUMBA
 from mirrorworld.record.history import downsample
 from mirrorworld.record.tail import samples
+from mirrorworld.testing import changes as signals
 from mirrorworld.world.changes import Change, Position
 from mirrorworld.world.frames import Frame
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Series
 from mirrorworld.world.world import World
-from tests.record import signals
 
 POINTS = 60
 ALL = (-(1 << 63), (1 << 63) - 1)

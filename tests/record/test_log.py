@@ -12,9 +12,9 @@ import pytest
 from mirrorworld.record import CorruptRecordError, UnknownWorldError, WorldInUseError
 from mirrorworld.record import open_record as open_and_compact
 from mirrorworld.record.segments import BlockKind
+from mirrorworld.testing import changes as signals
 from mirrorworld.testing.faults import FaultyDisk
 from mirrorworld.world.changes import Position
-from tests.record import signals
 
 open_record = functools.partial(open_and_compact, compacts=False)
 
@@ -344,7 +344,7 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path):
 WRITER = """
 import sys
 from mirrorworld.record import open_record
-from tests.record import signals
+from mirrorworld.testing import changes as signals
 store = open_record(sys.argv[1], "world", segment_bytes=200_000, compacts=False)
 first = store.position.sequence + 1
 made = signals.changes(0, 1_000_000, epoch=store.epoch, first=first, rows=60)

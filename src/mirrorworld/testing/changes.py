@@ -1,4 +1,7 @@
-"""Changes at random, by seed: what a record is fed with in its tests."""
+"""Changes at random, by seed: what a record is fed with to be tried.
+
+They are of all kinds, with values from tame to wild; the same seed gives the same changes.
+"""
 
 from __future__ import annotations
 
