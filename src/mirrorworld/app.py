@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import signal
+import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,9 +24,9 @@ from mirrorworld import units
 from mirrorworld.live.guard import OWNER, principal
 from mirrorworld.live.mirror import Mirror
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
-from mirrorworld.world.changes import Change, Edits
+from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
 from mirrorworld.world.model import Scalar
-from mirrorworld.world.ports import Model, SourceConfig, SourceError
+from mirrorworld.world.ports import Carried, Format, Model, SourceConfig, SourceError
 from mirrorworld.world.state import warm
 from mirrorworld.world.world import World
 
@@ -139,17 +140,73 @@ def demo_world(name: str) -> DemoWorld:
 @contextlib.contextmanager
 def opened(directory: Path, world_id: str) -> Iterator[tuple[World, Store]]:
     """A world and its record, open for writing; closed again if what follows fails."""
-    from mirrorworld.record import open_record
-    from mirrorworld.record.store import restore
-
-    record = open_record(directory / "record", world_id)
-    try:
+    with _record(directory, world_id) as record:
         for report in record.reports:
             log.warning("%s", report)
-        yield restore(record), record
-    except BaseException:
+        yield _restored(record), record
+
+
+@contextlib.contextmanager
+def _record(directory: Path, world_id: str = "", *, read_only: bool = False) -> Iterator[Store]:
+    """The record of a world; UsageError if it cannot be opened, with what to do."""
+    from mirrorworld import record as room
+
+    try:
+        record = room.open_record(directory / "record", world_id, read_only=read_only)
+    except (room.UnknownWorldError, room.WorldInUseError, room.CorruptRecordError) as error:
+        raise UsageError(str(error)) from error
+    try:
+        yield record
+    finally:
         record.close()
-        raise
+
+
+def _restored(record: Store) -> World:
+    from mirrorworld.record import CorruptRecordError, restore
+
+    try:
+        return restore(record)
+    except CorruptRecordError as error:
+        raise UsageError(str(error)) from error
+
+
+def formats() -> dict[str, Format]:
+    """File suffix -> format, of all that are installed."""
+    found: dict[str, Format] = {}
+    for entry in importlib.metadata.entry_points(group="mirrorworld.formats"):
+        format_: Format = entry.load()()
+        found.update(dict.fromkeys(format_.suffixes, format_))
+    return found
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file by its name; UsageError names the suffixes there are."""
+    known = formats()
+    for suffix in sorted(known, key=len, reverse=True):
+        if path.name.endswith(suffix):
+            return known[suffix]
+    raise UsageError(f"{path}: no format has this suffix; known are {', '.join(sorted(known))}")
+
+
+def export_world(directory: Path, path: Path) -> Carried:
+    """Writes a world's structure to a file; the world may be running."""
+    format_ = format_of(path)
+    with _record(directory, read_only=True) as record:
+        return format_.export(_restored(record), path)
+
+
+def import_world(path: Path, directory: Path, world_id: str) -> Carried:
+    """Brings a file's content into a world that is not running, as one authored change; makes
+    the world where there is none."""
+    edits, carried = format_of(path).import_(path)
+    _make(directory)
+    with opened(directory, world_id) as (world, record):
+        change = Change(edits, Origin(OriginKind.AUTHORED, "import"), time.time_ns())
+        applied = world.apply(change).change
+        if applied is not None:
+            record.append(applied)
+            record.commit()
+    return carried
 
 
 def remembered(directory: Path) -> list[SourceConfig]:

@@ -24,7 +24,9 @@ from mirrorworld.app import (
     connectors,
     demo_worlds,
     directory_of,
+    export_world,
     home,
+    import_world,
     sources_from,
 )
 from mirrorworld.app import (
@@ -33,7 +35,7 @@ from mirrorworld.app import (
 from mirrorworld.live.sources import scheme_of
 from mirrorworld.world.model import Scalar
 from mirrorworld.world.plain import to_plain
-from mirrorworld.world.ports import Connector, Finding, SourceError
+from mirrorworld.world.ports import Carried, Connector, Finding, SourceError
 
 app = typer.Typer(
     name="mirrorworld",
@@ -178,6 +180,36 @@ def trust(
                 out.print("trusted")
     except OSError as error:
         _fail(f"{url}: {error}; is the world running?")
+
+
+@app.command(name="export")
+def export(
+    world: Annotated[str, typer.Argument(help="Name of the world.")],
+    path: Annotated[Path, typer.Argument(help="The file to write, as line.world.json.")],
+) -> None:
+    """Write a world's structure to a file; the world may be running."""
+    try:
+        _carried(export_world(directory_of(world), path))
+    except (UsageError, OSError, ValueError, LookupError) as error:
+        _fail(str(error))
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="The file to read, as line.world.json.")],
+    world: Annotated[str, typer.Option("--world", help="Into which world.")],
+) -> None:
+    """Bring a file's content into a world that is not running, or make a world of it."""
+    try:
+        _carried(import_world(path, directory_of(world), world))
+    except (UsageError, OSError, ValueError) as error:
+        _fail(str(error))
+
+
+def _carried(report: Carried) -> None:
+    print(f"{report.twins} twins, {report.types} types, {report.relations} relations")
+    for place, why in report.lost:
+        err.print(f"not carried: {place}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -41,4 +41,4 @@ def test_arms_are_not_taken_from_a_file(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     edits, carried = WorldFile().import_(path)
     assert not any(type(edit).__name__ == "Arm" for edit in edits.edits)
-    assert [place for place, _ in carried.lost] == [f"{path}: future", "hall/pump.flow"]
+    assert [place for place, _ in carried.lost] == [f"{path}: future", f"{path}: arms"]

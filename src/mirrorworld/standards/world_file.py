@@ -62,8 +62,8 @@ class WorldFile:
             relations=len(relations),
             lost=(
                 *((f"{path}: {name}", "unknown to this version") for name in sorted(unknown)),
-                *((f"{a.twin}.{a.name}", "arming is done by a person here, not by a file")
-                  for a in arms),
+                *([(f"{path}: arms", f"{len(arms)} points and operations: a person arms them here")]
+                  if arms else []),
             ),
         )  # fmt: skip
         return Edits(tuple(edits), f"import of {path.name}"), carried
