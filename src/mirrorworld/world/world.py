@@ -321,6 +321,7 @@ class World:
     def _apply_frame(
         self, change: Change, frame: Frame, position: Position, *, is_replayed: bool = False
     ) -> tuple[Frame | None, Tally]:
+        n_origins = len(self.origins)
         identity, in_heap = self._identity(frame)
         seen = frame if in_heap is None else dataclasses.replace(frame, cell=identity)
         fate, quality, tally = self.state.apply(
@@ -341,6 +342,10 @@ class World:
                 self._heap[int(frame.point[row])] = frame.heap_at(row)
         self._tally(change.source).add(tally)
         if not tally.accepted:
+            # Nothing of it enters the log, so nothing of it may stay here either.
+            for origin in self.origins[n_origins:]:
+                del self._origin_index[origin]
+            del self.origins[n_origins:]
             return None, tally
         kept = Frame(frame.point, frame.cell, quality, frame.source_ns, frame.heap)
         if tally.accepted < len(frame):
