@@ -74,6 +74,8 @@ class Site:
     rng: np.random.Generator
     noise: np.random.Generator
     """Of instruments alone: how often one is read must not change what happens."""
+    jam_rate: float = 1.0
+    """Factor on every machine's own chance of a jam."""
     air_bar: float = 6.8
     ambient_c: float = 21.5
 
@@ -226,7 +228,11 @@ class Machine:
         hidden = self.hidden
         hidden.wear += hidden.wear_per_bottle
         pace = self.speed_per_h / self.nominal_per_h
-        hazard = hidden.jam_per_bottle * (1.0 + hidden.jam_wear_gain * hidden.wear**2)
+        hazard = (
+            self.site.jam_rate
+            * hidden.jam_per_bottle
+            * (1.0 + hidden.jam_wear_gain * hidden.wear**2)
+        )
         hazard *= pace**hidden.jam_speed_exponent
         if self._jam_next or self.site.rng.random() < hazard:
             self._jam_next = False

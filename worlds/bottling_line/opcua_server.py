@@ -142,6 +142,8 @@ class ControllerServer:
         server.iserver.allow_remote_admin = False
         await server.set_application_uri(f"{NAMESPACE}:controllers")
         server.set_server_name("Bottling line 1")
+        built = datetime(2020, 3, 2, tzinfo=UTC)
+        await server.set_build_info(NAMESPACE, "Example Works", "Line controllers", "1", "1", built)
         server.set_endpoint(self.url)
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         self._aspace = server.iserver.aspace
@@ -203,14 +205,14 @@ class ControllerServer:
         nodes: dict[str, Node] = {}
         for name, (interface, owner) in instruments.owners(self._line).items():
             nodes[name] = await self._add_object(line, name, interface, owner)
-        feeds, powered, supplied = self._relations
+        feeds, powers, supplies = self._relations
         names = [item.name for item in FLOW]
         for first, second in itertools.pairwise(names):
             await nodes[first].add_reference(nodes[second], feeds)
         for name in (*self._line.machines, "Buffer"):
-            await nodes[name].add_reference(nodes["Cabinet"], powered)
+            await nodes["Cabinet"].add_reference(nodes[name], powers)
         for name in self._line.machines:
-            await nodes[name].add_reference(nodes["AirManifold"], supplied)
+            await nodes["AirManifold"].add_reference(nodes[name], supplies)
 
     async def _add_state_type(self) -> None:
         types = self._server.nodes.enum_data_type
@@ -224,9 +226,9 @@ class ControllerServer:
         self._relations = [
             await parent.add_reference_type(self._index, name, False, inverse)
             for name, inverse in (
-                ("FeedsTo", "FedBy"),
-                ("PoweredBy", "Powers"),
-                ("SuppliedBy", "Supplies"),
+                ("Feeds", "FedBy"),
+                ("Powers", "PoweredBy"),
+                ("Supplies", "SuppliedBy"),
             )
         ]
 

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--time-scale", type=float, default=1.0, help="plant seconds a second")
     parser.add_argument("--shift-minutes", type=float, default=0.0, help="0: no rhythm")
     parser.add_argument("--crew-after", type=float, default=150.0, help="seconds; 0: never")
+    parser.add_argument("--jam-rate", type=float, default=1.0, help="0: jams only when forced")
     parser.add_argument("--warm-up", type=float, default=300.0, help="seconds run before the start")
     parser.add_argument(
         "--jam-after", type=float, default=0.0, help="seconds; jams the filler once"
@@ -61,6 +62,7 @@ async def run(options: argparse.Namespace) -> None:
     if not 0.0 < options.time_scale <= 100.0:
         raise ValueError(f"--time-scale {options.time_scale:g}: must be above 0 and at most 100")
     line = Line(options.seed, options.shift_minutes * 60.0, options.crew_after)
+    line.site.jam_rate = options.jam_rate
     line.advance(options.warm_up)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -12,9 +12,9 @@ import numpy as np
 
 
 class AirStation:
-    """A speed-controlled compressor, a dryer and a receiver of 2 m³."""
+    """A speed-controlled compressor, a dryer and a receiver of 1 m³."""
 
-    receiver_l = 2000.0
+    receiver_l = 1000.0
     flow_max_nl_s = 26.0
     setpoint_low_bar = 6.0
     setpoint_high_bar = 8.0

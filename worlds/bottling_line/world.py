@@ -254,11 +254,9 @@ def _meter_places() -> dict[str, Pose]:
 
 def _relations(found: Mapping[str, str]) -> list[Edit]:
     edges = [(PART_OF, found["Line1"], HALL)]
-    for name, twin in found.items():
-        if twin.startswith(f"{UTILITIES}/"):
-            edges.append((LOCATED_IN, twin, HALL))
-        elif name != "Line1":
-            edges.append((PART_OF, twin, found["Line1"]))
+    edges += [
+        (LOCATED_IN, twin, HALL) for twin in found.values() if twin.startswith(f"{UTILITIES}/")
+    ]
     for name in _MACHINES:
         meter = f"meter_{name.lower()}"
         edges += [(POWERS, found["main_meter"], found[meter]), (POWERS, found[meter], found[name])]
