@@ -41,8 +41,15 @@ class WallClockMirror(StandIn):
 class LivingWorld:
     """Serves a world until it is closed. What is done to the world is done in its own loop."""
 
-    def __init__(self, static_dir: Path, edits: Edits, *, assets: Path | None = None) -> None:
-        self.mirror = WallClockMirror(World("test-world"))
+    def __init__(
+        self,
+        static_dir: Path,
+        edits: Edits,
+        *,
+        assets: Path | None = None,
+        mirror: WallClockMirror | None = None,
+    ) -> None:
+        self.mirror = mirror or WallClockMirror(World("test-world"))
         self.mirror.now_ns()
         self.mirror.apply(edits)
         self._static_dir = static_dir
@@ -111,9 +118,7 @@ class LivingWorld:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with served(
-            self.mirror, assets=self._assets, static_dir=self._static_dir
-        ) as running:
+        async with served(self.mirror, assets=self._assets, static_dir=self._static_dir) as running:
             self._url = running.url
             self._ready.set()
             await self._stop.wait()
@@ -124,18 +129,17 @@ class LivingWorld:
 
 def works() -> Edits:
     """A works without any geometry: two lines of machines that feed each other, and utilities."""
-    float_ = Kind.FLOAT
     types = [
         TwinType("Works", Text.of("Works")),
-        TwinType("Line", Text.of("Line"), points=(PointType("Throughput", float_, "/h", 0, 1000),)),
-        TwinType("Tank", points=_points("Level:%:0:100", "Temperature:Cel:0:120", "Pressure:bar:0:6")),
-        TwinType("Pump", points=_points("Speed:/min:0:3000", "Current:A:0:40", "Vibration:mm/s:0:12")),
-        TwinType("Mixer", points=_points("Speed:/min:0:400", "Torque:N.m:0:900", "Temperature:Cel:0:90")),
-        TwinType("Packing machine", points=_points("Speed:/h:0:900", "Rejects:1:0:50", "Temperature:Cel:0:90")),
-        TwinType("Energy meter", points=_points("Power:kW:0:250", "Energy:kW.h:0:9000")),
-        TwinType("Temperature sensor", points=_points("Temperature:Cel:0:120")),
-        TwinType("Controller", points=_points(*(f"Signal{i}:%:0:100" for i in range(24)))),
-    ]  # fmt: skip
+        _type("Line", "Throughput:/h:0:1000"),
+        _type("Tank", "Level:%:0:100", "Temperature:Cel:0:120", "Pressure:bar:0:6"),
+        _type("Pump", "Speed:/min:0:3000", "Current:A:0:40", "Vibration:mm/s:0:12"),
+        _type("Mixer", "Speed:/min:0:400", "Torque:N.m:0:900", "Temperature:Cel:0:90"),
+        _type("Packing machine", "Speed:/h:0:900", "Rejects:1:0:50", "Temperature:Cel:0:90"),
+        _type("Energy meter", "Power:kW:0:250", "Energy:kW.h:0:9000"),
+        _type("Temperature sensor", "Temperature:Cel:0:120"),
+        _type("Controller", *(f"Signal{i}:%:0:100" for i in range(24))),
+    ]
     twins = [Twin("works", "Works", Text.of("Riverside works"))]
     relations: list[Relation] = []
 
@@ -150,21 +154,23 @@ def works() -> Edits:
         pumps = [add(f"{line}/pump{i}", "Pump", f"Pump {i + 1}", line) for i in range(3 - k)]
         mixer = add(f"{line}/mixer", "Mixer", "Mixer", line)
         buffer = add(f"{line}/buffer", "Tank", "Buffer tank", line)
-        packers = [add(f"{line}/packer{i}", "Packing machine", f"Packer {i + 1}", line) for i in range(2)]
+        packers = [
+            add(f"{line}/packer{i}", "Packing machine", f"Packer {i + 1}", line) for i in range(2)
+        ]
         for a, b in zip(raw, pumps, strict=True):
             relations += [Relation("feeds", a, b), Relation("feeds", b, mixer)]
         relations.append(Relation("feeds", mixer, buffer))
         relations += [Relation("feeds", buffer, packer) for packer in packers]
     utilities = add("works/utilities", "Works", "Utilities", "works")
-    meters = [add(f"works/meter{i}", "Energy meter", f"Feeder {i + 1}", utilities) for i in range(3)]
+    meters = [
+        add(f"works/meter{i}", "Energy meter", f"Feeder {i + 1}", utilities) for i in range(3)
+    ]
     relations += [Relation("powers", meters[k], f"works/line{k}/mixer") for k in range(2)]
     add("works/plc", "Controller", "Line controller", utilities)
     for i in range(4):
         add(f"works/t{i}", "Temperature sensor", f"Room sensor {i + 1}", utilities)
     relations.append(Relation("feeds", "works/line0", "works/line1"))
-    return Edits(
-        (*map(PutType, types), *map(PutTwin, twins), *map(PutRelation, relations))
-    )
+    return Edits((*map(PutType, types), *map(PutTwin, twins), *map(PutRelation, relations)))
 
 
 def many(n_twins: int, n_points: int, per_area: int = 100) -> Edits:
@@ -181,12 +187,13 @@ def many(n_twins: int, n_points: int, per_area: int = 100) -> Edits:
     return Edits((*map(PutType, types), *map(PutTwin, twins), *map(PutRelation, relations)))
 
 
-def _points(*specifications: str) -> tuple[PointType, ...]:
+def _type(name: str, *specifications: str) -> TwinType:
+    """A type with float points, each told as `name:unit:low:high`."""
     made: list[PointType] = []
     for specification in specifications:
         name, unit, low, high = specification.split(":")
         made.append(PointType(name, Kind.FLOAT, unit, float(low), float(high)))
-    return tuple(made)
+    return TwinType(name, points=tuple(made))
 
 
 def waves(world: LivingWorld, phase: float) -> None:
