@@ -32,9 +32,27 @@ HAS_NUMBA: Final = njit is not None
 # What became of a metric.
 TAKEN, UNKNOWN, MISFIT, COMPLEX = 0, 1, 2, 3
 
+TIME_LIMIT_MS: Final = 1 << 43
+"""Times from the year 2248 on are no times, and would not fit 64 bits of nanoseconds later."""
+
 _FLOAT, _TEXT = int(Kind.FLOAT), int(Kind.TEXT)
 _BAD_NO_DATA = quality.BAD_NO_DATA
 _NAN_BITS = int(np.float64(np.nan).view(np.int64))
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was seen of a batch of DATA messages without reading their metrics, by message."""
+
+    data: bytes
+    """All of them, one after the other; empty without the compiled loop."""
+    ends: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    """-1: it has none."""
+    time_ms: NDArray[np.int64]
+    """0: it has none."""
+    is_malformed: NDArray[np.bool_]
+    n_metrics: int
 
 
 @dataclass(slots=True)
@@ -115,55 +133,62 @@ class DataDecoder:
             else:
                 self._names.pop((scope, key), None)  # type: ignore[arg-type]
 
-    def sequence(self, payload: bytes) -> int | None:
-        """The sequence number of a message; None if it has none.
-
-        Raises:
-            MalformedPayload: it cannot be read.
-        """
+    def scan(self, payloads: Sequence[bytes]) -> Scan:
+        """What must be known of DATA messages before they are decoded."""
+        n = len(payloads)
+        sequence = np.full(n, -1, np.int64)
+        time_ms = np.zeros(n, np.int64)
+        is_malformed = np.zeros(n, np.bool_)
         if self.use_compiled:
-            found = _sequence(np.frombuffer(payload, np.uint8))
-            if found < -1:
-                raise codec.MalformedPayload("a field beyond the end of its message")
-            return None if found < 0 else int(found)
-        found = None
-        for number, wire, value in codec.fields(payload, 0, len(payload)):
-            if number == 3 and wire == codec.VARINT:
-                found = value & 0x7FFF_FFFF
-        return found
+            data = b"".join(payloads)
+            sizes = np.fromiter((len(p) for p in payloads), np.int64, n)
+            ends = np.cumsum(sizes)
+            columns = (sequence, time_ms, is_malformed)
+            n_metrics = int(_scan(np.frombuffer(data, np.uint8), ends, *columns))
+            return Scan(data, ends, sequence, time_ms, is_malformed, n_metrics)
+        for i, payload in enumerate(payloads):
+            try:
+                for number, wire, value in codec.fields(payload, 0, len(payload)):
+                    if number == 3 and wire == codec.VARINT:
+                        sequence[i] = value & 0x7FFF_FFFF
+                    elif number == 1 and wire == codec.VARINT and value < TIME_LIMIT_MS:
+                        time_ms[i] = value
+            except codec.MalformedPayload:
+                is_malformed[i] = True
+        ends = np.cumsum([len(p) for p in payloads], dtype=np.int64)
+        return Scan(b"", ends, sequence, time_ms, is_malformed, 0)
 
     def decode(
         self,
         payloads: Sequence[bytes],
         alias_scopes: Sequence[int],
         name_scopes: Sequence[int],
+        scan: Scan | None = None,
     ) -> Decoded:
         """Reads DATA messages. The spans in the answer are places in their concatenation."""
+        scan = self.scan(payloads) if scan is None else scan
         if not self.use_compiled:
-            return self._decode_plainly(payloads, alias_scopes, name_scopes)
+            return self._decode_plainly(payloads, alias_scopes, name_scopes, scan)
         if self._new:
             self._extend()
-        sizes = np.fromiter((len(p) for p in payloads), np.int64, len(payloads))
-        ends = np.cumsum(sizes)
-        data = np.frombuffer(b"".join(payloads), np.uint8)
-        is_malformed = np.zeros(len(payloads), np.bool_)
-        n = _count(data, ends, is_malformed)
+        n = scan.n_metrics
         slot = np.empty(n, np.int32)
         fate = np.empty(n, np.uint8)
         cell = np.empty(n, np.int64)
-        codes = np.zeros(n, np.uint32)
+        codes = np.empty(n, np.uint32)
         source_ns = np.empty(n, np.int64)
         message = np.empty(n, np.int32)
         span = np.empty((n, 2), np.int64)
-        heap = np.empty(len(data), np.uint8)
+        heap = np.empty(len(scan.data), np.uint8)
         n, heap_size = _decode(
-            data,
-            ends,
+            np.frombuffer(scan.data, np.uint8),
+            scan.ends,
+            scan.time_ms,
             np.asarray(alias_scopes, np.int32),
             np.asarray(name_scopes, np.int32),
             (self._keys, self._key_scopes, self._slots),
             (self.kind, self.datatype),
-            (slot, fate, cell, codes, source_ns, message, span, heap, is_malformed),
+            (slot, fate, cell, codes, source_ns, message, span, heap, scan.is_malformed),
         )
         return Decoded(
             slot[:n],
@@ -174,7 +199,7 @@ class DataDecoder:
             message[:n],
             span[:n],
             heap[:heap_size].tobytes(),
-            is_malformed,
+            scan.is_malformed,
         )
 
     def _extend(self) -> None:
@@ -205,26 +230,27 @@ class DataDecoder:
         payloads: Sequence[bytes],
         alias_scopes: Sequence[int],
         name_scopes: Sequence[int],
+        scan: Scan,
     ) -> Decoded:
         rows: list[tuple[int, int, int, int, int, int, tuple[int, int]]] = []
         heap = bytearray()
-        is_malformed = np.zeros(len(payloads), np.bool_)
+        is_malformed = scan.is_malformed
         base = 0
         for i, data in enumerate(payloads):
             before, heap_before = len(rows), len(heap)
+            if is_malformed[i]:
+                base += len(data)
+                continue
             try:
-                time_ms = 0
-                for number, wire, value in codec.fields(data, 0, len(data)):
-                    if number == 1 and wire == codec.VARINT:
-                        time_ms = value
                 for number, wire, span in codec.fields(data, 0, len(data)):
                     if number != 2 or wire != codec.LENGTH:
                         continue
                     metric = codec.decode_metric(data, span[0], span[1])
                     slot = self.slot_of(alias_scopes[i], name_scopes[i], metric.alias, metric.name)
                     fate, cell, code = self._value(metric, slot, heap)
-                    ms = metric.timestamp_ms if metric.timestamp_ms is not None else time_ms
-                    ns = ms * 1_000_000 if ms < 1 << 43 else 0
+                    ms = metric.timestamp_ms
+                    ms = int(scan.time_ms[i]) if ms is None else ms
+                    ns = ms * 1_000_000 if ms < TIME_LIMIT_MS else 0
                     place = (base + span[0], base + span[1])
                     rows.append((slot, fate, cell, code, ns, i, place))
             except codec.MalformedPayload:
@@ -351,47 +377,41 @@ if njit is not None:
         return at, at + np.int64(size)
 
     @njit(cache=True, nogil=True)
-    def _count(data, ends, is_malformed):  # type: ignore[no-untyped-def]
-        """How many metrics there are; marks messages whose fields cannot be walked."""
+    def _scan(data, ends, sequence, time_ms, is_malformed):  # type: ignore[no-untyped-def]
+        """How many metrics there are; fills in what is known of each message."""
         total = 0
         at = 0
         for i in range(len(ends)):
             end = ends[i]
             while at < end:
-                key, start = _varint(data, at, end)
-                if start < 0:
-                    is_malformed[i] = True
-                    break
-                _, stop = _skip(data, start, end, np.int64(key & np.uint64(7)))
-                if stop < 0:
-                    is_malformed[i] = True
-                    break
-                if key == np.uint64(18):  # field 2, LENGTH
+                key = data[at]
+                if key == 0x12:  # field 2, LENGTH: a metric
+                    size, start = _varint(data, at + 1, end)
+                    if start < 0 or size > np.uint64(end - start):
+                        is_malformed[i] = True
+                        break
                     total += 1
-                at = stop
+                    at = start + np.int64(size)
+                elif key in (0x08, 0x18):
+                    value, at = _varint(data, at + 1, end)
+                    if at < 0:
+                        is_malformed[i] = True
+                        break
+                    if key == 0x18:
+                        sequence[i] = np.int64(value & np.uint64(0x7FFFFFFF))
+                    elif value < np.uint64(TIME_LIMIT_MS):
+                        time_ms[i] = np.int64(value)
+                else:
+                    tag, start = _varint(data, at, end)
+                    if start < 0:
+                        is_malformed[i] = True
+                        break
+                    _, at = _skip(data, start, end, np.int64(tag & np.uint64(7)))
+                    if at < 0:
+                        is_malformed[i] = True
+                        break
             at = end
         return total
-
-    @njit(cache=True, nogil=True)
-    def _sequence(data):  # type: ignore[no-untyped-def]
-        """The sequence number; -1: there is none; -2: malformed."""
-        found = np.int64(-1)
-        at = 0
-        end = len(data)
-        while at < end:
-            key, start = _varint(data, at, end)
-            if start < 0:
-                return np.int64(-2)
-            if key == np.uint64(24):  # field 3, VARINT
-                value, at = _varint(data, start, end)
-                if at < 0:
-                    return np.int64(-2)
-                found = np.int64(value & np.uint64(0x7FFFFFFF))
-            else:
-                _, at = _skip(data, start, end, np.int64(key & np.uint64(7)))
-                if at < 0:
-                    return np.int64(-2)
-        return found
 
     @njit(cache=True, nogil=True)
     def _whole(raw, datatype, carrier):  # type: ignore[no-untyped-def]
@@ -427,11 +447,10 @@ if njit is not None:
         return np.int64(0), False
 
     @njit(cache=True, nogil=True)
-    def _decode(data, ends, alias_scopes, name_scopes, tables, slots, out):  # type: ignore[no-untyped-def]
+    def _decode(data, ends, time_ms, alias_scopes, name_scopes, tables, slots, out):  # type: ignore[no-untyped-def]
         kinds, datatypes = slots
         slot, fate, cell, codes, source_ns, message, span, heap, is_malformed = out
         bits = np.empty(1, np.uint64)
-        as_double = bits.view(np.float64)
         as_single = bits.view(np.float32)
         double = np.empty(1, np.float64)
         double_bits = double.view(np.int64)
@@ -445,26 +464,24 @@ if njit is not None:
                 continue
             first_row = n
             first_used = used
-            time_ms = np.uint64(0)
+            message_ms = np.uint64(time_ms[i])
             at = begin
             while at < end:
-                key, start = _varint(data, at, end)
-                if key == np.uint64(8):
-                    time_ms, at = _varint(data, start, end)
+                if data[at] == 0x12:
+                    size_, inner = _varint(data, at + 1, end)
+                    stop = inner + np.int64(size_)
+                    at = stop
                 else:
-                    _, at = _skip(data, start, end, np.int64(key & np.uint64(7)))
-            at = begin
-            while at < end:
-                key, start = _varint(data, at, end)
-                inner, stop = _skip(data, start, end, np.int64(key & np.uint64(7)))
-                at = stop
-                if key != np.uint64(18):
-                    continue
+                    tag, start = _varint(data, at, end)
+                    inner, stop = _skip(data, start, end, np.int64(tag & np.uint64(7)))
+                    at = stop
+                    if tag != np.uint64(18):
+                        continue
                 alias = np.uint64(0)
                 has_alias = False
                 name_start = np.int64(-1)
                 name_end = np.int64(-1)
-                own_ms = time_ms
+                own_ms = message_ms
                 datatype = np.uint64(0)
                 is_null = False
                 has_properties = False
@@ -473,18 +490,29 @@ if njit is not None:
                 text_start = np.int64(0)
                 text_end = np.int64(0)
                 p = inner
+                is_whole = True
                 while p < stop:
-                    tag, q = _varint(data, p, stop)
-                    if q < 0:
-                        is_malformed[i] = True
-                        break
-                    number = np.int64(tag >> np.uint64(3))
-                    wire = np.int64(tag & np.uint64(7))
-                    if wire == 0:
-                        value, p = _varint(data, q, stop)
-                        if p < 0:
-                            is_malformed[i] = True
+                    byte = data[p]
+                    if byte < 0x80:
+                        number = np.int64(byte >> 3)
+                        wire = np.int64(byte & 7)
+                        q = p + 1
+                    else:
+                        tag, q = _varint(data, p, stop)
+                        if q < 0:
+                            is_whole = False
                             break
+                        number = np.int64(tag >> np.uint64(3))
+                        wire = np.int64(tag & np.uint64(7))
+                    if wire == 0:
+                        if q < stop and data[q] < 0x80:
+                            value = np.uint64(data[q])
+                            p = q + 1
+                        else:
+                            value, p = _varint(data, q, stop)
+                            if p < 0:
+                                is_whole = False
+                                break
                         if number == 2:
                             alias = value
                             has_alias = True
@@ -497,10 +525,23 @@ if njit is not None:
                         elif number in (10, 11, 14):
                             carrier = number
                             raw = value
+                    elif wire == 1 and number == 13 and stop - q >= 8:
+                        carrier = 13
+                        raw = (
+                            np.uint64(data[q])
+                            | np.uint64(data[q + 1]) << np.uint64(8)
+                            | np.uint64(data[q + 2]) << np.uint64(16)
+                            | np.uint64(data[q + 3]) << np.uint64(24)
+                            | np.uint64(data[q + 4]) << np.uint64(32)
+                            | np.uint64(data[q + 5]) << np.uint64(40)
+                            | np.uint64(data[q + 6]) << np.uint64(48)
+                            | np.uint64(data[q + 7]) << np.uint64(56)
+                        )
+                        p = q + 8
                     else:
                         q, p = _skip(data, q, stop, wire)
                         if p < 0:
-                            is_malformed[i] = True
+                            is_whole = False
                             break
                         if wire == 2:
                             if number == 1:
@@ -514,12 +555,16 @@ if njit is not None:
                                 text_end = p
                             elif 16 <= number <= 19:
                                 carrier = number
-                        elif (wire == 5 and number == 12) or (wire == 1 and number == 13):
-                            carrier = number
-                            raw = np.uint64(0)
-                            for b in range(p - q):
-                                raw |= np.uint64(data[q + b]) << np.uint64(8 * b)
-                if is_malformed[i]:
+                        elif wire == 5 and number == 12:
+                            carrier = 12
+                            raw = (
+                                np.uint64(data[q])
+                                | np.uint64(data[q + 1]) << np.uint64(8)
+                                | np.uint64(data[q + 2]) << np.uint64(16)
+                                | np.uint64(data[q + 3]) << np.uint64(24)
+                            )
+                if not is_whole:
+                    is_malformed[i] = True
                     break
                 found = np.int32(-1)
                 if has_alias:
@@ -530,11 +575,12 @@ if njit is not None:
                 slot[n] = found
                 fate[n] = TAKEN
                 cell[n] = 0
+                codes[n] = 0
                 message[n] = i
                 span[n, 0] = inner
                 span[n, 1] = stop
                 source_ns[n] = 0
-                if own_ms >> np.uint64(43) == 0:
+                if own_ms < np.uint64(TIME_LIMIT_MS):
                     source_ns[n] = np.int64(own_ms) * 1_000_000
                 if found < 0:
                     fate[n] = UNKNOWN
@@ -544,7 +590,7 @@ if njit is not None:
                 known = datatypes[found]
                 if has_properties or known < 1 or known > 15:
                     fate[n] = COMPLEX
-                elif datatype != 0 and datatype != np.uint64(known):
+                elif datatype != np.uint64(0) and datatype != np.uint64(known):
                     fate[n] = MISFIT
                 elif is_null:
                     codes[n] = _BAD_NO_DATA
@@ -567,9 +613,7 @@ if njit is not None:
                         double[0] = as_single[0]
                         cell[n] = double_bits[0]
                     elif carrier == 13:
-                        bits[0] = raw
-                        double[0] = as_double[0]
-                        cell[n] = double_bits[0]
+                        cell[n] = np.int64(raw)
                     else:
                         fate[n] = MISFIT
                 elif known == 11:

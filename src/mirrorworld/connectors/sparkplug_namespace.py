@@ -158,7 +158,7 @@ class SparkplugNamespace:
         self._ignored = -1
         self._next_scope = 0
         self._old_scopes: list[int] = []
-        self._data: list[tuple[bytes, _Node, _Device, bool]] = []
+        self._data: list[tuple[bytes, _Node, _Device]] = []
         self._values: list[tuple[int, Any, int, int]] = []
         source = hashlib.sha256(twins.source.encode()).hexdigest()[:12]
         self._folder = None if state_dir is None else state_dir / f"sparkplug-births-{source}"
@@ -450,10 +450,7 @@ class SparkplugNamespace:
             self._sink.count("sparkplug_data_before_birth")
             await self._ask_rebirth(node)
             return
-        self._follow(node, self._decoder.sequence(raw))
-        if not node.is_sure:
-            await self._ask_rebirth(node)
-        self._data.append((raw, node, device, node.is_sure))
+        self._data.append((raw, node, device))
 
     def _follow(self, node: _Node, seq: int | None) -> None:
         """Checks that a message follows the one before (§6.4.20): modulo 256, without a gap."""
@@ -497,7 +494,7 @@ class SparkplugNamespace:
             found.append(self._build(values))
         if self._data:
             data, self._data = self._data, []
-            found += self._decode(data)
+            found += await self._decode(data)
         if self._old_scopes:
             for scope in self._old_scopes:
                 self._decoder.drop_scope(scope)
@@ -544,12 +541,22 @@ class SparkplugNamespace:
                 self._last_cell[slot] = cell if kind is Kind.FLOAT else int(value or 0)
         return builder.build()
 
-    def _decode(self, data: Sequence[tuple[bytes, _Node, _Device, bool]]) -> list[Frame]:
-        payloads = [raw for raw, _, _, _ in data]
+    async def _decode(self, data: Sequence[tuple[bytes, _Node, _Device]]) -> list[Frame]:
+        payloads = [raw for raw, _, _ in data]
+        scan = self._decoder.scan(payloads)
+        is_sure = np.ones(len(data), np.bool_)
+        for i, seq in enumerate(scan.sequence.tolist()):
+            node = data[i][1]
+            if not scan.is_malformed[i]:
+                self._follow(node, seq if seq >= 0 else None)
+            if not node.is_sure:
+                is_sure[i] = False
+                await self._ask_rebirth(node)
         got = self._decoder.decode(
             payloads,
-            [node.alias_scope for _, node, _, _ in data],
-            [device.name_scope for _, _, device, _ in data],
+            [node.alias_scope for _, node, _ in data],
+            [device.name_scope for _, _, device in data],
+            scan,
         )
         count = self._sink.count
         if got.is_malformed.any():
@@ -574,9 +581,8 @@ class SparkplugNamespace:
             takes &= point != NO_HANDLE
         codes, source_ns, cell = got.quality, got.source_ns, got.cell
         source_ns[source_ns == 0] = self._received_ns
-        if not all(is_sure for _, _, _, is_sure in data):
-            unsure = ~np.array([is_sure for _, _, _, is_sure in data])
-            codes[unsure[got.message] & (codes == 0)] = quality.UNCERTAIN
+        if not is_sure.all():
+            codes[~is_sure[got.message] & (codes == 0)] = quality.UNCERTAIN
         if not takes.all():
             slot, point, cell = slot[takes], point[takes], cell[takes]
             codes, source_ns = codes[takes], source_ns[takes]
@@ -608,12 +614,12 @@ class SparkplugNamespace:
         message: NDArray[np.int32],
         fate: NDArray[np.uint8],
         payloads: Sequence[bytes],
-        data: Sequence[tuple[bytes, _Node, _Device, bool]],
+        data: Sequence[tuple[bytes, _Node, _Device]],
     ) -> None:
         """Metrics that only the general codec can read."""
         starts = np.cumsum([0, *(len(p) for p in payloads)])
         for (start, end), i in zip(spans.tolist(), message[fate == COMPLEX].tolist(), strict=True):
-            raw, node, device, _ = data[i]
+            raw, node, device = data[i]
             base = int(starts[i])
             try:
                 metric = codec.decode_metric(raw, start - base, end - base)
@@ -658,7 +664,7 @@ class SparkplugNamespace:
             dead = list(node.devices.values())
             node.seq = -1
         else:
-            self._follow(node, self._decoder.sequence(raw))
+            self._follow(node, codec.decode(raw).seq)
             dead = [self._device(node, device_name)]
         slots = sorted({slot for device in dead if device.is_alive for slot in device.slots})
         for device in dead:
