@@ -123,6 +123,11 @@ export class Mirror {
     this.#stream.close();
   }
 
+  /** Cuts the line as a failing network would; it comes back by itself. */
+  dropLine(): void {
+    this.#stream.drop();
+  }
+
   /** The server's clock now, Unix milliseconds. */
   nowMs(): number {
     return Date.now() + this.#clockOffsetMs;

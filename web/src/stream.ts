@@ -58,6 +58,11 @@ export class Stream {
     this.#socket?.close(1000);
   }
 
+  /** Lets go of the line without leave; the stream comes back as after any loss. */
+  drop(): void {
+    this.#socket?.close(4000, "dropped");
+  }
+
   /** Sends a message; false if there is no line now. */
   send(message: ClientMessage): boolean {
     if (!this.isOpen) return false;

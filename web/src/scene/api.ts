@@ -6,8 +6,10 @@ export interface SceneStats {
   /** Of the last frame, shadows and outline included. */
   draw_calls: number;
   triangles: number;
-  /** Milliseconds of JavaScript per frame: mean of the last frames, drawing calls included. */
+  /** Milliseconds of the page's own work per frame, values taken in included: a running mean. */
   js_ms: number;
+  /** Milliseconds that handing the frame to WebGL took; software GL waits in here. */
+  draw_ms: number;
   fps: number;
   /** Twins drawn by instancing. */
   instances: number;

@@ -80,6 +80,16 @@ export class AssetLibrary {
     this.#url = url;
   }
 
+  /** The asset as it is in the file, for who arranges its parts on their own; null: not to be had. */
+  async loadScene(name: string): Promise<Object3D | null> {
+    try {
+      return (await this.#loader.loadAsync(this.#url(name))).scene;
+    } catch (error) {
+      console.warn(`scene: the asset '${name}' cannot be shown`, error);
+      return null;
+    }
+  }
+
   /** undefined: not loaded yet; null: cannot be loaded. */
   get(name: string): AssetModel | null | undefined {
     return this.#models.get(name);

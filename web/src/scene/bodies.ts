@@ -48,15 +48,17 @@ const WORDS: [RegExp, Form][] = [
   [/pump|compressor|motor|drive|fan|blower|engine|spindle/i, "pump"],
   [/valve|damper|actuator|cylinder/i, "valve"],
   [/meter|gauge|counter|energy|power/i, "meter"],
-  [/convey|belt|line\b|rail|feeder/i, "conveyor"],
+  [/convey|belt|\brail|feeder/i, "conveyor"],
   [/sensor|probe|transmitter|thermo|pressure|vibration|accelero|level|temp|flow/i, "sensor"],
   [/building|hall|room|floor|site|plant|area|zone/i, "building"],
   [/server|gateway|node|edge|controller|plc|device|system|computer/i, "hub"],
   [/machine|station|cell|robot|press|mill|lathe|cnc|oven|mixer|filler|capper|packer/i, "cabinet"],
 ];
 
-export function formFor(name: string, nPoints: number): Form {
-  for (const [word, form] of WORDS) if (word.test(name)) return form;
+/** By the type's name before the twin's own: "Line controller" is a controller. */
+export function formFor(type: string, name: string, nPoints: number): Form {
+  for (const text of [type, name])
+    for (const [word, form] of WORDS) if (word.test(text)) return form;
   if (nPoints === 0) return "hub";
   return nPoints <= 2 ? "sensor" : "cabinet";
 }
@@ -92,7 +94,7 @@ export class Bodies {
 
 function instance(geometry: BufferGeometry, bodies: readonly Body[], states: TwinStates): InstancedMesh {
   const material = states.patch(
-    new MeshStandardMaterial({ roughness: 0.46, metalness: 0.12, vertexColors: true }),
+    new MeshStandardMaterial({ roughness: 0.36, metalness: 0.2, vertexColors: true }),
     "body",
     (shader) => {
       shader.vertexShader = shader.vertexShader

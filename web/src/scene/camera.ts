@@ -37,6 +37,9 @@ export class CameraRig {
   #pitch = 0;
   #push = 0;
   #insets = { left: 0, right: 0, top: 0, bottom: 0 };
+  /** Where the middle of the view is drawn, off the middle of the canvas; follows the insets. */
+  #offset = { x: 0, y: 0 };
+  #hasOffset = false;
   #wall = new Box3();
 
   constructor(camera: PerspectiveCamera, canvas: HTMLCanvasElement) {
@@ -79,11 +82,48 @@ export class CameraRig {
   }
 
   applyInsets(): void {
-    const { left, right, top, bottom } = this.#insets;
     const w = this.#canvas.clientWidth;
     const h = this.#canvas.clientHeight;
-    this.camera.setViewOffset(w, h, (right - left) / 2, (bottom - top) / 2, w, h);
+    if (!this.#hasOffset || this.#isStill.matches) {
+      const { left, right, top, bottom } = this.#insets;
+      this.#offset = { x: (right - left) / 2, y: (bottom - top) / 2 };
+      this.#hasOffset = true;
+    }
+    this.camera.setViewOffset(w, h, this.#offset.x, this.#offset.y, w, h);
     this.onMove();
+  }
+
+  /** Lets the view glide to where the panels leave room; true while it does. */
+  #glide(dt_s: number): boolean {
+    const { left, right, top, bottom } = this.#insets;
+    const dx = (right - left) / 2 - this.#offset.x;
+    const dy = (bottom - top) / 2 - this.#offset.y;
+    if (dx === 0 && dy === 0) return false;
+    const part = Math.abs(dx) + Math.abs(dy) < 0.5 ? 1 : 1 - Math.exp(-dt_s * 9);
+    this.#offset.x += dx * part;
+    this.#offset.y += dy * part;
+    this.applyInsets();
+    return true;
+  }
+
+  /** Moves sideways, if need be, until a place is in the free part of the view. */
+  reveal(place: Vector3): void {
+    if (this.mode === "walk" || this.#flight !== null) return;
+    const w = this.#canvas.clientWidth;
+    const h = this.#canvas.clientHeight;
+    this.camera.updateMatrixWorld();
+    const at = place.clone().project(this.camera);
+    // The picture is still gliding to its new middle: measure from where it will be.
+    const { left, right, top, bottom } = this.#insets;
+    const x = (at.x * 0.5 + 0.5) * w + this.#offset.x - (right - left) / 2;
+    const y = (0.5 - at.y * 0.5) * h + this.#offset.y - (bottom - top) / 2;
+    const margin = 36;
+    const isFree =
+      at.z < 1 && x > left + margin && x < w - right - margin && y > top + margin && y < h - bottom - margin;
+    if (isFree) return;
+    const target = new Vector3(place.x, this.orbit.target.y, place.z);
+    const step = target.clone().sub(this.orbit.target);
+    this.#fly(this.camera.position.clone().add(step), target, false);
   }
 
   // --- flights ---------------------------------------------------------------------------
@@ -189,9 +229,10 @@ export class CameraRig {
 
   /** Moves by `dt_s`; true while there is more to come. */
   update(dt_s: number, nowMs: number): boolean {
+    const glides = this.#glide(dt_s);
     if (this.#flight !== null) return this.#continueFlight(nowMs);
-    if (this.mode === "walk") return this.#walk(dt_s);
-    return this.#orbitByKeys(dt_s) || this.orbit.update(dt_s);
+    if (this.mode === "walk") return this.#walk(dt_s) || glides;
+    return this.#orbitByKeys(dt_s) || this.orbit.update(dt_s) || glides;
   }
 
   #continueFlight(nowMs: number): boolean {

@@ -51,8 +51,8 @@ export interface Layout {
   carries: Uint8Array;
 }
 
-const GAP_M = 0.5;
-const FLOW_GAP_M = 1.7;
+const GAP_M = 0.42;
+const FLOW_GAP_M = 1.25;
 const PAD_M = 0.55;
 const TITLE_M = 0.85;
 const PLATE_M = 0.08;
@@ -236,7 +236,7 @@ class Plan {
       .map((twin) => this.#single(twin));
     if (blocks.length === 0) return shelves(rest, gap);
     const uniform = rest.length > 3 ? [shelves(rest, gap)] : rest;
-    return shelves([...blocks, ...uniform], Math.max(gap, GAP_M * 2));
+    return shelves([...blocks, ...uniform], Math.max(gap, GAP_M * 2), true);
   }
 
   #single(twin: number): Block {
@@ -294,20 +294,17 @@ class Plan {
       }
     }
     const { w, d } = this.#out;
-    const depths = columns.map((c) => c.reduce((sum, t) => sum + d[t]! + GAP_M, -GAP_M));
-    const deepest = Math.max(...depths);
-    const items: Block["items"] = [];
-    let x = 0;
-    columns.forEach((column, i) => {
+    const stacks: Block[] = columns.map((column) => {
       const width = Math.max(...column.map((t) => w[t]!));
-      let z = (deepest - depths[i]!) / 2;
+      const items: Block["items"] = [];
+      let z = 0;
       for (const twin of column) {
-        items.push({ twin, x: x + width / 2, z: z + d[twin]! / 2 });
+        items.push({ twin, x: width / 2, z: z + d[twin]! / 2 });
         z += d[twin]! + GAP_M;
       }
-      x += width + FLOW_GAP_M;
+      return { w: width, d: z - GAP_M, items };
     });
-    return { w: x - FLOW_GAP_M, d: deepest, items };
+    return fold(stacks);
   }
 
   // --- places, outside in ------------------------------------------------------------------
@@ -374,7 +371,7 @@ class Plan {
 }
 
 /** Packs blocks in rows whose total is about `ASPECT` times as wide as deep. */
-function shelves(blocks: Block[], gap: number): Block {
+function shelves(blocks: Block[], gap: number, isCentred = false): Block {
   if (blocks.length === 0) return { w: 0, d: 0, items: [] };
   if (blocks.length === 1) return blocks[0]!;
   let area = 0;
@@ -384,23 +381,69 @@ function shelves(blocks: Block[], gap: number): Block {
     widest = Math.max(widest, block.w);
   }
   const limit = Math.max(widest, Math.sqrt(area * ASPECT));
-  const items: Block["items"] = [];
-  let x = 0;
-  let z = 0;
-  let rowDepth = 0;
-  let width = 0;
+  const rows: { blocks: Block[]; w: number; d: number }[] = [];
   for (const block of blocks) {
-    if (x > 0 && x + block.w > limit + 1e-6) {
-      x = 0;
-      z += rowDepth + gap;
-      rowDepth = 0;
+    const row = rows[rows.length - 1];
+    if (row === undefined || row.w + gap + block.w > limit + 1e-6) {
+      rows.push({ blocks: [block], w: block.w, d: block.d });
+    } else {
+      row.blocks.push(block);
+      row.w += gap + block.w;
+      row.d = Math.max(row.d, block.d);
     }
-    for (const item of block.items) items.push({ twin: item.twin, x: x + item.x, z: z + item.z });
-    rowDepth = Math.max(rowDepth, block.d);
-    width = Math.max(width, x + block.w);
-    x += block.w + gap;
   }
-  return { w: width, d: z + rowDepth, items };
+  const width = Math.max(...rows.map((row) => row.w));
+  const items: Block["items"] = [];
+  let z = 0;
+  for (const row of rows) {
+    let x = isCentred ? (width - row.w) / 2 : 0;
+    for (const block of row.blocks) {
+      for (const item of block.items) items.push({ twin: item.twin, x: x + item.x, z: z + item.z });
+      x += block.w + gap;
+    }
+    z += row.d + gap;
+  }
+  return { w: width, d: z - gap, items };
+}
+
+/**
+ * Sets columns of a flow side by side; one that would be far wider than deep is folded into
+ * rows, each read from left to right like a text.
+ */
+function fold(columns: Block[]): Block {
+  const width = columns.reduce((sum, column) => sum + column.w + FLOW_GAP_M, -FLOW_GAP_M);
+  const depth = Math.max(...columns.map((column) => column.d)) + 2 * GAP_M;
+  const nRows = Math.max(1, Math.round(Math.sqrt(width / depth / ASPECT)));
+  const limit = Math.max(width / nRows + 1, ...columns.map((column) => column.w));
+  const rows: Block[] = [];
+  let row: Block[] = [];
+  let used = 0;
+  const close = (): void => {
+    const deepest = Math.max(...row.map((column) => column.d));
+    const items: Block["items"] = [];
+    let x = 0;
+    for (const column of row) {
+      for (const item of column.items)
+        items.push({ twin: item.twin, x: x + item.x, z: (deepest - column.d) / 2 + item.z });
+      x += column.w + FLOW_GAP_M;
+    }
+    rows.push({ w: x - FLOW_GAP_M, d: deepest, items });
+    row = [];
+    used = 0;
+  };
+  for (const column of columns) {
+    if (row.length > 0 && used + column.w > limit) close();
+    row.push(column);
+    used += column.w + FLOW_GAP_M;
+  }
+  close();
+  const items: Block["items"] = [];
+  let z = 0;
+  for (const block of rows) {
+    for (const item of block.items) items.push({ twin: item.twin, x: item.x, z: z + item.z });
+    z += block.d + 2 * GAP_M;
+  }
+  return { w: Math.max(...rows.map((block) => block.w)), d: z - 2 * GAP_M, items };
 }
 
 /** The edges without those that close a circle (found depth first, from the lowest index). */

@@ -282,12 +282,14 @@ class Build {
       this.#ordinals.push(ordinal);
       const handles = mirror.handlesOf(twin.id);
       this.#numeric.push(handles.filter((h) => (mirror.pointType(h).kind ?? Kind.FLOAT) <= Kind.ENUM));
-      this.#forms.push(formFor(`${twin.type ?? ""} ${mirror.nameOf(twin.id)}`, handles.length));
+      this.#forms.push(formFor(`${twin.type ?? ""} ${mirror.typeName(twin.type ?? "")}`, mirror.nameOf(twin.id), handles.length));
       const name = assetName(mirror.geometryOf(twin.id));
       const model = name ? this.#means.library.get(name) : null;
       if (model === undefined) this.#missing.add(name);
       this.#models.push(model ?? null);
-      this.#poses.push(poseMatrix(twin));
+      // A pose without a look, of a twin with parts: the parts show where it is.
+      const isFrame = name === "" && mirror.children(twin.id).length > 0;
+      this.#poses.push(isFrame ? null : poseMatrix(twin));
     }
   }
 
@@ -426,7 +428,7 @@ class Build {
     }
     this.#barRows(bars, columns, x[i]!, top[i]!, z[i]! + d[i]! / 2 - room / 2 - 0.06, rows);
     this.boundsOf.set(ordinal, box);
-    this.#anchor(ordinal, x[i]!, top[i]! + height + 0.18, bodyZ, 1, w[i]!);
+    this.#anchor(ordinal, x[i]!, top[i]! + height + 0.1, bodyZ, 1, w[i]!);
   }
 
   #standAsPlatform(i: number): void {
@@ -438,7 +440,7 @@ class Build {
     const box = this.#plate(i, isZone ? 0.5 : 0.3, isZone ? palette.zone : palette.platform[level]!);
     if (!isZone && depth[i] === 0)
       this.shades.push({ x: x[i]!, y: 0.006, z: z[i]!, w: w[i]!, d: d[i]!, soft_m: 0.9, strength: 0.75 });
-    const size = Math.min(Math.max(w[i]! * 0.045, 0.4), 1.3 - Math.min(depth[i]!, 3) * 0.22);
+    const size = Math.min(Math.max(w[i]! * 0.045, 0.52), 1.3 - Math.min(depth[i]!, 3) * 0.22);
     const front = z[i]! + d[i]! / 2;
     this.titles.push({
       text: mirror.nameOf(this.#twin(i).id),
@@ -455,7 +457,8 @@ class Build {
       this.#barRows(bars, Math.min(columns, bars.length), x[i]!, top[i]!, front - 0.95 - (rows * BAR_PITCH_M) / 2, rows);
     }
     this.boundsOf.set(ordinal, box);
-    this.#anchor(ordinal, x[i]!, top[i]! + 0.3, front - 0.3, 0.7, Math.min(w[i]!, 6));
+    // Its name is written on it: it gets a label only when it is looked at.
+    this.#anchor(ordinal, x[i]!, top[i]! + 0.3, front - 0.3, 0, Math.min(w[i]!, 6));
   }
 
   #standPosed(i: number): void {
@@ -592,7 +595,7 @@ class Build {
   #crown(i: number): Vector3 {
     const ordinal = this.#ordinals[i]!;
     const { x, y, z } = this.anchors;
-    return new Vector3(x[ordinal], y[ordinal]! - 0.18, z[ordinal]);
+    return new Vector3(x[ordinal], y[ordinal]! - 0.1, z[ordinal]);
   }
 }
 

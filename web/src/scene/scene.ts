@@ -26,7 +26,7 @@ import { Channel, TwinStates } from "./twin_state.ts";
 
 /** While nothing but the plant itself moves, this many pictures a second are enough. */
 const AMBIENT_MS = 1000 / 32;
-const HOME_WAY = new Vector3(-0.24, 0.62, 1);
+const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 const KEY_VALUES = 4;
 
 export class WorldScene implements SceneApi {
@@ -53,6 +53,8 @@ export class WorldScene implements SceneApi {
   #wasAsked = true;
   #nFrames = 0;
   #jsMs = 0;
+  #drawMs = 0;
+  #valuesMs = 0;
   #drawCalls = 0;
   #triangles = 0;
   #badPoints = new Int32Array(0);
@@ -60,6 +62,7 @@ export class WorldScene implements SceneApi {
   #pointer: { x: number; y: number } | null = null;
   #pressed: { x: number; y: number; ms: number } | null = null;
   #highlighted: number[] = [];
+  #selectedMs = -Infinity;
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
 
@@ -74,6 +77,7 @@ export class WorldScene implements SceneApi {
       alarm: (ordinal) => this.#alarmOf(ordinal),
     });
     this.#bottles = new Bottles(this.#library, mirror);
+    this.#bottles.onLoad = () => this.invalidate();
     this.stage.scene.add(this.#beacons.mesh, this.#bottles.group);
     const forced = new URL(location.href).searchParams.get("quality");
     if (forced === "low" || forced === "medium" || forced === "high") {
@@ -148,6 +152,7 @@ export class WorldScene implements SceneApi {
       draw_calls: this.#drawCalls,
       triangles: this.#triangles,
       js_ms: this.#jsMs,
+      draw_ms: this.#drawMs,
       fps: this.stage.fps,
       instances: this.#population?.nInstances ?? 0,
       tags: this.#population?.tags.count ?? 0,
@@ -157,14 +162,21 @@ export class WorldScene implements SceneApi {
     };
   }
 
-  /** Bottles that are drawn now, by segment: what a test compares with the plant's counters. */
+  // --- what tests and the curious may ask -----------------------------------------------------
+
+  /** Bottles that are drawn now, by segment of the line. */
   bottleCounts(): Record<string, number> {
     return this.#bottles.counts();
   }
 
+  /** Where a twin stands. */
+  boundsOf(id: Id): Box3 | undefined {
+    return this.#population?.boundsOf(this.#mirror.ordinal(id));
+  }
+
   /** Where a twin is on the canvas, in CSS pixels; null: it is not there. */
   project(id: Id): { x: number; y: number } | null {
-    const box = this.#population?.boundsOf(this.#mirror.ordinal(id));
+    const box = this.boundsOf(id);
     if (box === undefined) return null;
     const point = box.getCenter(new Vector3()).project(this.rig.camera);
     if (point.z > 1) return null;
@@ -174,8 +186,41 @@ export class WorldScene implements SceneApi {
     };
   }
 
+  /** The twin at a place of the window. */
+  pickAt(clientX: number, clientY: number): Id | null {
+    return this.#mirror.twinAt(this.#pickAt(clientX, clientY))?.id ?? null;
+  }
+
+  /** What the texture says of a point: before, now, quality, unused. */
+  tagTexel(handle: number): number[] {
+    return this.#tagTexture.texel(handle);
+  }
+
+  /** How a twin is shown; and how many beacons there are in all. */
+  twinState(id: Id): { highlight: number; stale: number; alarm: number; beacons: number } {
+    const ordinal = this.#mirror.ordinal(id);
+    return {
+      highlight: this.#states.get(ordinal, Channel.Highlight),
+      stale: this.#states.get(ordinal, Channel.Stale),
+      alarm: this.#states.get(ordinal, Channel.Alarm),
+      beacons: this.#beacons.count,
+    };
+  }
+
+  /** Milliseconds that the last batch of values took. */
+  valuesMs = 0;
+
   setInsets(left: number, right: number, top: number, bottom: number): void {
     this.rig.setInsets(left, right, top, bottom);
+    // A panel that opened for what was just selected must not hide it.
+    if (performance.now() - this.#selectedMs < 1500) this.#reveal();
+  }
+
+  #reveal(): void {
+    const { selected } = this.#mirror;
+    if (selected === null || !this.#hasFramed) return;
+    const box = this.#population?.boundsOf(this.#mirror.ordinal(selected));
+    if (box !== undefined) this.rig.reveal(box.getCenter(new Vector3()));
   }
 
   // --- following the mirror ------------------------------------------------------------------
@@ -258,9 +303,12 @@ export class WorldScene implements SceneApi {
 
   #takeValues(handles: Uint32Array | null): void {
     if (this.#population === null || this.#isRebuildDue) return;
+    const start = performance.now();
     this.#tagTexture.update(this.#tagSource(), handles, performance.now());
     this.#countQuality(handles);
     this.#labels.refresh();
+    this.valuesMs = performance.now() - start;
+    this.#valuesMs += this.valuesMs;
     this.invalidate();
   }
 
@@ -275,6 +323,7 @@ export class WorldScene implements SceneApi {
     }
     const touched = new Set<number>();
     const n = handles === null ? nPoints : handles.length;
+    if (handles === null) for (let twin = 0; twin < nOrdinals; twin++) touched.add(twin);
     for (let i = 0; i < n; i++) {
       const h = handles === null ? i : handles[i]!;
       // A point that has never had a value says nothing yet: doubtful, not bad.
@@ -336,6 +385,8 @@ export class WorldScene implements SceneApi {
       this.#links.setColors(flow, flowLight, power, accent);
       this.stage.scene.add(this.#links.mesh);
     }
+    this.#selectedMs = performance.now();
+    this.#reveal();
     this.#takeHover();
   }
 
@@ -541,7 +592,9 @@ export class WorldScene implements SceneApi {
     const isFlying = this.rig.update(dt_s, nowMs);
     this.#hoverPointer();
     const isMoving = this.#advance(dt_s, nowMs);
+    const drawStart = performance.now();
     this.#draw(nowMs);
+    const drawMs = performance.now() - drawStart;
     const wantsLabels = this.#labels.update(
       this.rig.camera,
       this.#canvas.clientWidth,
@@ -550,7 +603,10 @@ export class WorldScene implements SceneApi {
       this.#hasMoved,
     );
     this.#hasMoved = false;
-    this.#jsMs += (performance.now() - start - this.#jsMs) * 0.1;
+    const jsMs = performance.now() - start - drawMs + this.#valuesMs;
+    this.#valuesMs = 0;
+    this.#jsMs += (jsMs - this.#jsMs) * 0.1;
+    this.#drawMs += (drawMs - this.#drawMs) * 0.1;
     if (isFlying) this.invalidate();
     else if (isMoving || wantsLabels) this.#ask();
     if (this.#nFrames === 0 || document.documentElement.dataset["ready"] !== "true") this.#reportReady();

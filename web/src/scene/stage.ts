@@ -6,7 +6,6 @@
  */
 
 import {
-  ACESFilmicToneMapping,
   BackSide,
   BoxGeometry,
   CircleGeometry,
@@ -18,7 +17,8 @@ import {
   Mesh,
   MeshBasicMaterial,
   MeshStandardMaterial,
-  PCFSoftShadowMap,
+  NeutralToneMapping,
+  PCFShadowMap,
   PerspectiveCamera,
   PMREMGenerator,
   Scene,
@@ -74,9 +74,9 @@ export class Stage {
 
   constructor(canvas: HTMLCanvasElement) {
     this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: "high-performance" });
-    this.renderer.toneMapping = ACESFilmicToneMapping;
+    this.renderer.toneMapping = NeutralToneMapping;
     this.renderer.shadowMap.enabled = true;
-    this.renderer.shadowMap.type = PCFSoftShadowMap;
+    this.renderer.shadowMap.type = PCFShadowMap;
     this.renderer.shadowMap.autoUpdate = false;
     this.renderer.info.autoReset = false;
     this.scene.fog = new Fog(0, 60, 400);
@@ -280,7 +280,7 @@ function makeDome(): Mesh<SphereGeometry, ShaderMaterial> {
         float up = way.y;
         vec3 color = mix(horizon, sky, smoothstep(0.0, 0.22, up));
         color = mix(color, zenith, smoothstep(0.12, 0.8, up));
-        color = mix(color, ground, smoothstep(0.0, -0.35, up));
+        color = mix(color, ground, smoothstep(-0.08, -0.6, up));
         float near = max(dot(normalize(vec3(way.x, 0.0, way.z)), normalize(vec3(sunward.x, 0.0, sunward.z))), 0.0);
         color += glow * 0.28 * pow(near, 3.0) * exp(-abs(up) * 7.0);
         gl_FragColor = vec4(color, 1.0);
@@ -326,8 +326,10 @@ function makeFloor(uniforms: Record<string, { value: unknown }>): Mesh<CircleGeo
       .replace(
         "#include <color_fragment>",
         `#include <color_fragment>
-        float grid = max(lines(1.0, 0.004) * 0.16, lines(5.0, 0.012) * 0.34);
+        float grid = max(lines(1.0, 0.003) * 0.07, lines(5.0, 0.008) * 0.16);
         diffuseColor.rgb = mix(diffuseColor.rgb, lineColor, grid);
+        float pool = distance(vFloor.xz, middle.xz) / fadeM;
+        diffuseColor.rgb *= 0.72 + 0.5 * exp(-pool * pool * 7.0);
         diffuseColor.a = 1.0 - smoothstep(fadeM * 0.45, fadeM, distance(vFloor.xz, middle.xz));`,
       )
       .replace(
@@ -355,9 +357,9 @@ function makeStudio(mode: Mode): Scene {
     new ShaderMaterial({
       side: BackSide,
       uniforms: {
-        up: { value: new Color(dark ? "#31465c" : "#dcebf8") },
-        level: { value: new Color(dark ? "#526b82" : "#fbfdff") },
-        down: { value: new Color(dark ? "#12171d" : "#a9b1b8") },
+        up: { value: new Color(dark ? "#3d5369" : "#dcebf8") },
+        level: { value: new Color(dark ? "#8298ab" : "#fbfdff") },
+        down: { value: new Color(dark ? "#20272e" : "#a9b1b8") },
       },
       vertexShader: "varying vec3 vWay; void main() { vWay = position; gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }",
       fragmentShader: `

@@ -21,9 +21,9 @@ import {
 } from "three";
 
 const PER_ROW = 512;
-export const BAR_M = 0.11;
+export const BAR_M = 0.12;
 export const BAR_PITCH_M = 0.18;
-export const BAR_HEIGHT_M = 0.4;
+export const BAR_HEIGHT_M = 0.5;
 
 /** What the texture is kept from: the mirror's columns and its points' ranges. */
 export interface TagSource {
@@ -114,6 +114,10 @@ export class TagTexture {
     this.#lastMs = this.#startMs = nowMs;
     this.uniforms.tagMix.value = handles === null ? 1 : 0;
     this.uniforms.tagTexels.value!.needsUpdate = true;
+  }
+
+  texel(handle: number): number[] {
+    return Array.from(this.#texels.subarray(handle * 4, handle * 4 + 4));
   }
 
   /** Lets bars move on; true while they do. */

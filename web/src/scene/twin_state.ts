@@ -154,7 +154,7 @@ function patchFragment(shader: Shader): void {
       totalEmissiveRadiance += highlightColor * vTwin.r * 0.34;
       if (vTwin.b > 0.6) {
         vec3 alarmColor = vTwin.b > 0.9 ? alarmColors[3] : alarmColors[2];
-        totalEmissiveRadiance += alarmColor * pulse * 0.16;
+        totalEmissiveRadiance += alarmColor * (0.04 + 0.1 * pulse);
       }`,
     );
 }
