@@ -11,10 +11,25 @@ if TYPE_CHECKING:
     from .world import BottlingLine
 
 
-def make() -> BottlingLine:
-    """The world, as `mirrorworld up` runs it."""
+def make(
+    *,
+    seed: int = 7,
+    shift_minutes: float = 60.0,
+    crew_after_s: float = 150.0,
+    jam_after_s: float = 0.0,
+) -> BottlingLine:
+    """The world, as `mirrorworld up` runs it.
+
+    Args:
+        seed: of everything that chance decides in the plant.
+        shift_minutes: length of a shift; 0: no rhythm.
+        crew_after_s: when the crew clears a jam that nobody has cleared; 0: never.
+        jam_after_s: jams the filler once, so long after the start; 0: leaves jams to chance.
+    """
     # Late, so that the plant's process, which imports this package too, knows nothing of the
     # mirror.
     from .world import BottlingLine
 
-    return BottlingLine()
+    return BottlingLine(
+        seed=seed, shift_minutes=shift_minutes, crew_after_s=crew_after_s, jam_after_s=jam_after_s
+    )

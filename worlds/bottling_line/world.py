@@ -106,9 +106,18 @@ class BottlingLine:
 
     name = NAME
 
-    def __init__(self, *, seed: int = 7, shift_minutes: float = SHIFT_MINUTES) -> None:
-        self._seed = seed
-        self._shift_minutes = shift_minutes
+    def __init__(
+        self,
+        *,
+        seed: int = 7,
+        shift_minutes: float = SHIFT_MINUTES,
+        crew_after_s: float = 150.0,
+        jam_after_s: float = 0.0,
+    ) -> None:
+        self._plant_options = (
+            *("--seed", str(seed), "--shift-minutes", str(shift_minutes)),
+            *("--crew-after", str(crew_after_s), "--jam-after", str(jam_after_s)),
+        )
         self._processes = Processes()
         self.models: Sequence[Model] = (
             LineAlarms(f"{CONTROLLERS}/"),
@@ -126,7 +135,7 @@ class BottlingLine:
         plant = [
             *(sys.executable, "-m", f"{__package__}.plant", "--follow-stdin"),
             *("--opcua-port", str(opcua_port), "--mqtt", f"127.0.0.1:{mqtt_port}"),
-            *("--seed", str(self._seed), "--shift-minutes", str(self._shift_minutes)),
+            *self._plant_options,
         ]
         try:
             broker, is_ready = _broker(directory, mqtt_port)

@@ -64,6 +64,7 @@ def guards(
     bottom: float,
     top: float,
     gap_z: float = 0.16,
+    has_roof: bool = True,
 ) -> None:
     """A housing of profiles and glass, open at both ends where bottles pass (|z| < gap)."""
     p = PROFILE_M
@@ -99,11 +100,9 @@ def guards(
         node.add(GUARD, above.move(x, tunnel, (z1 - gap_z) / 2))
         node.add(STEEL_DARK, box(0.03, 0.03, z1 + gap_z, 0.005).move(x, tunnel, (z1 - gap_z) / 2))
         node.add(STEEL_DARK, box(0.03, top - bottom - p, 0.03, 0.005).move(x, bottom, -gap_z))
-    # Roof: sheet at the rim, glass in the middle.
-    node.add(
-        GUARD,
-        box(width - p, 0.008, depth - p, 0.002).move((x0 + x1) / 2, top - 0.02, (z0 + z1) / 2),
-    )
+    if has_roof:
+        pane = box(width - p, 0.008, depth - p, 0.002)
+        node.add(GUARD, pane.move((x0 + x1) / 2, top - 0.02, (z0 + z1) / 2))
 
 
 def operator_panel(node: Node, x: float, z: float) -> None:

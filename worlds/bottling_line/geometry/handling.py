@@ -174,7 +174,7 @@ def depalletiser(item: Item) -> Node:
         root.add(
             BLACK, box(0.02, top - 0.4, 0.05, 0.003).move(x + (0.08 if x < 0 else -0.08), 0.2, z)
         )
-    guards(root, x0 - 0.3, x1 + 0.05, z0 - 0.3, z1 + 0.3, 0.1, 2.1, gap_z=0.2)
+    guards(root, x0 - 0.3, x1 + 0.05, z0 - 0.3, z1 + 0.3, 0.1, 2.1, gap_z=0.2, has_roof=False)
     # The pallet with its layers; each goes when it has been swept off.
     pallet_x, pallet_z = middle_x - 0.1, middle_z
     pallet_node = root.child("pallet", (pallet_x, 0.16, pallet_z))

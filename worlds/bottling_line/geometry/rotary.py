@@ -410,6 +410,8 @@ def _stars(root: Node, item: Item, rotary: Rotary) -> None:
     for name, (side, offset) in starts.items():
         at = (side * rotary.star_x_m, 0.0, -r)
         drives = {"drives": _turns(2 * math.pi / rotary.pockets)}
+        # Bottles slide on a plate from belt to carousel.
+        root.add(STEEL, cylinder(r + 0.045, 0.012, 40, 0.003).move(at[0], BELT_Y_M - 0.013, at[2]))
         star = root.child(f"star_{name}", at, extras=drives)
         disc = _star_disc(r, rotary.pockets, math.degrees(offset))
         star.add(GREEN_PLASTIC, disc.move(y=BELT_Y_M + 0.045), disc.move(y=BELT_Y_M + 0.15))

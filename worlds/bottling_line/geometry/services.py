@@ -43,7 +43,7 @@ def air_station() -> Node:
     fan = root.child("fan", (-1.2, 1.672, 0.0))
     root.add(STEEL_DARK, annulus(0.3, 0.36, 0.05, 36).move(-1.2, 1.67, 0))
     fan.extras = {
-        "drives": {"point": "Load", "kind": "rotate", "axis": [0, 1, 0], "per_second": 0.12}
+        "drives": {"point": "Load", "kind": "rotate", "axis": [0, 1, 0], "per_bottle": 360.0}
     }
     blade = box(0.12, 0.006, 0.26, 0.002).turn("z", 22)
     fan.add(ANTHRACITE, blade.move(z=0.0).ring(7, 0.16), cylinder(0.06, 0.03, 16))
