@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirrorworld.client import connect, open
+    from mirrorworld.app import open_world as open
+    from mirrorworld.client import connect
 
     __version__: str
 
@@ -19,10 +20,14 @@ __all__ = ["__version__", "connect", "open"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("connect", "open"):
-        from importlib import import_module
+    if name == "connect":
+        from mirrorworld.client import connect
 
-        return getattr(import_module("mirrorworld.client"), name)
+        return connect
+    if name == "open":
+        from mirrorworld.app import open_world
+
+        return open_world
     if name == "__version__":
         from importlib.metadata import version
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import inspect
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from mirrorworld import units
 from mirrorworld.live.guard import OWNER, principal
 from mirrorworld.live.mirror import Mirror
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
+from mirrorworld.protocol.places import home
 from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
 from mirrorworld.world.model import Scalar
 from mirrorworld.world.ports import Carried, Format, Model, SourceConfig, SourceError
@@ -31,6 +33,7 @@ from mirrorworld.world.state import warm
 from mirrorworld.world.world import World
 
 if TYPE_CHECKING:
+    from mirrorworld.client import World as LocalWorld
     from mirrorworld.record import Store
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,8 @@ class UsageError(Exception):
 class DemoWorld(Protocol):
     """A world that comes as a package behind the entry-point group `mirrorworld.worlds`.
 
-    It brings its own plant as processes, and what people would have authored about it.
+    It brings its own plant as processes, and what people would have authored about it. Its module's
+    `make` gives it; what that takes by keyword can be set with `--option`.
     """
 
     name: str
@@ -84,11 +88,6 @@ class UpOptions:
     options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
 
 
-def home() -> Path:
-    """Where worlds live: `$MIRRORWORLD_HOME`, else `.mirrorworld` in the home directory."""
-    return Path(os.environ.get("MIRRORWORLD_HOME") or Path.home() / ".mirrorworld")
-
-
 def directory_of(world: str) -> Path:
     """The directory of a world by name."""
     return home() / "worlds" / world
@@ -119,8 +118,12 @@ def demo_worlds() -> dict[str, importlib.metadata.EntryPoint]:
     return {entry.name: entry for entry in entries}
 
 
-def demo_world(name: str) -> DemoWorld:
-    """The installed world of that name, ready to start."""
+def demo_world(name: str, options: Mapping[str, Scalar] | None = None) -> DemoWorld:
+    """The installed world of that name, ready to start.
+
+    Args:
+        options: what its `make` takes; a number or a text as its default is.
+    """
     entries = demo_worlds()
     if name not in entries:
         raise UsageError(f"no world '{name}' is installed; there are {', '.join(sorted(entries))}")
@@ -131,7 +134,19 @@ def demo_world(name: str) -> DemoWorld:
             f"world {name} needs more than is installed ({error});"
             " pip install 'mirrorworld[demo]' brings it"
         ) from error
-    return module.make()
+    known = inspect.signature(module.make).parameters
+    for key, value in (options or {}).items():
+        if key not in known:
+            has = ", ".join(known) or "none"
+            raise UsageError(f"--option {key}: world {name} has no such option; it has {has}")
+        if isinstance(value, str) != isinstance(known[key].default, str):
+            raise UsageError(
+                f"--option {key}={value}: world {name} wants something like {known[key].default}"
+            )
+    try:
+        return module.make(**(options or {}))
+    except ValueError as error:
+        raise UsageError(f"world {name}: {error}") from error
 
 
 # --- one world, open -------------------------------------------------------------------------
@@ -209,6 +224,47 @@ def import_world(path: Path, directory: Path, world_id: str) -> Carried:
     return carried
 
 
+def open_world(directory: str | os.PathLike[str], *, writable: bool = False) -> LocalWorld:
+    """A world kept in a directory, without a server.
+
+    For reading it may be served elsewhere at the same time; what comes later is not seen until it
+    is opened again. It answers to the same calls as `mirrorworld.connect`, see
+    `mirrorworld.client.World`.
+
+    Args:
+        directory: the world's, or the name of one below `$MIRRORWORLD_HOME/worlds`.
+        writable: for edits; then nobody else may have it open.
+
+    Raises:
+        NotFoundError: there is no world there.
+        NotAllowedError: it is open for writing elsewhere; connect to it instead.
+    """
+    from mirrorworld.client import LocalAccess, NotAllowedError, NotFoundError
+    from mirrorworld.client import World as ClientWorld
+    from mirrorworld.protocol.places import address_of
+    from mirrorworld.protocol.rest import Problem
+    from mirrorworld.record import UnknownWorldError, WorldInUseError, open_record
+    from mirrorworld.record.store import restore
+
+    path = Path(directory)
+    if not path.exists() and len(path.parts) == 1:
+        path = directory_of(str(directory))
+    try:
+        record = open_record(path / "record", create=False, read_only=not writable)
+    except UnknownWorldError as error:
+        raise NotFoundError(Problem(str(error), str(path))) from error
+    except WorldInUseError as error:
+        address = address_of(path)
+        mend = f"mirrorworld.connect('{address}') works on it" if address else ""
+        raise NotAllowedError(Problem(str(error), str(path), mend)) from error
+    try:
+        world = restore(record)
+    except BaseException:
+        record.close()
+        raise
+    return ClientWorld(LocalAccess(world, record, str(path), is_writable=writable))
+
+
 def remembered(directory: Path) -> list[SourceConfig]:
     """The sources that were added to a world before."""
     path = directory / "sources.json"
@@ -254,12 +310,12 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     Raises:
         UsageError: it cannot start; the message says what to do.
     """
-    from mirrorworld.server import serve, token_of
+    from mirrorworld.server import announced, serve, token_of
 
     given = sources_from(options)
     demo = None
     if not given and options.world in ("", *demo_worlds()):
-        demo = demo_world(options.world or DEFAULT_WORLD)
+        demo = demo_world(options.world or DEFAULT_WORLD, options.options)
     world_id = options.world or (demo.name if demo else given[0].name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world_id):
         raise UsageError(f"'{world_id}' cannot name a world: letters, digits, '-', '_', '.' can")
@@ -281,6 +337,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
         say(f"{world_id}: {address}/?token={token}")
         if options.opens_browser:
             webbrowser.open(f"{address}/?token={token}")
+        ending.enter_context(announced(directory, address))
         ready.set()
 
     await asyncio.to_thread(_warm)

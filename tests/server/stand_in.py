@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -124,6 +123,8 @@ class ListRecord:
         )
 
     def as_of(self, position: Position) -> Snapshot:
+        if position.sequence > self.world.position.sequence:
+            raise LookupError(f"{position} is not written yet")
         then = World(self.world.id, epoch=self.world.epoch)
         for change in self.log:
             if change.position and change.position.sequence <= position.sequence:
@@ -360,7 +361,11 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    mirror: StandIn, *, assets: Path | None = None, static_dir: Path | None = None
+    mirror: StandIn,
+    *,
+    port: int = 0,
+    assets: Path | None = None,
+    static_dir: Path | None = None,
 ) -> AsyncIterator[Served]:
     """Serves a mirror with the real server for as long as the test needs it."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -369,7 +374,7 @@ async def served(
         serve(
             mirror,  # pyright: ignore[reportArgumentType]
             token=TOKEN,
-            port=0,
+            port=port,
             assets=assets,
             static_dir=static_dir,
             on_ready=ready.set_result,
@@ -492,9 +497,3 @@ class Copy:
             "values": {h: v for h, v in self.values.items() if h in alive},
             "texts": {h: t for h, t in self.texts.items() if h in alive},
         }
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

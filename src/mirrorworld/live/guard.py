@@ -26,6 +26,9 @@ _MAY: Final = {
 class RoleGuard:
     """Decides by role. A source may declare only itself and what lies below its name."""
 
+    is_by_twin = False
+    """What people see never depends on the twin, so whoever shows a world need ask but once."""
+
     def may(self, who: Principal, action: Action, twin: str, purpose: str, now_ns: int) -> Decision:
         """See `Guard`."""
         fitting = [role for role in who.roles if action in _MAY.get(role, ())]

@@ -7,6 +7,7 @@ holds itself, so that both say the same.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -119,6 +120,25 @@ def point_value(
         origin=OriginKind(origin.kind).name.lower() if origin else "",
         by=origin.by if origin else "",
     )
+
+
+def handle(world: World, name: str) -> int:
+    """The handle of `twin.point`. Both parts may have dots in them, so each is tried.
+
+    Raises:
+        KeyError: there is no such twin or point; the message says what is near.
+    """
+    at = len(name)
+    while (at := name.rfind(".", 0, at)) >= 0:
+        if name[:at] in world.structure.twins:
+            return world.structure.handle(name[:at], name[at + 1 :])
+    raise KeyError(f"{name}: no such point; one is written twin.point, as in line1/filler.level")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What a name may have been meant to be, as a question; empty if nothing is near."""
+    found = difflib.get_close_matches(name[:200], list(known)[:5_000], n=3, cutoff=0.6)
+    return "did you mean " + " or ".join(f"'{one}'" for one in found) + "?" if found else ""
 
 
 def twin_row(world: World, twin_id: str) -> rest.TwinRow:

@@ -15,6 +15,9 @@ from mirrorworld.world.ports import Series
 if TYPE_CHECKING:
     import pyarrow as pa
 
+EVER_NS: Final = 1 << 62
+"""Later than any sample: a source's clock may be ahead, and its samples count too."""
+
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
 
@@ -37,6 +40,11 @@ def _payloads(series: Series) -> list[bytes]:
         series.heap[cell >> 32 : (cell >> 32) + (cell & 0xFFFF_FFFF)]
         for cell in series.cell.tolist()
     ]
+
+
+def last_payload(series: Series) -> bytes:
+    """The bytes of the last sample of a point of variable size; empty if there is none."""
+    return _payloads(series)[-1] if len(series.cell) else b""
 
 
 def table(points: Sequence[tuple[str, PointType]], series: Sequence[Series]) -> pa.Table:

@@ -6,7 +6,6 @@ here they get their status.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from mirrorworld.protocol.answers import near
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.server.doors import BodyTooLarge
 
@@ -32,10 +32,7 @@ class Refused(Exception):
 
 def unknown(what: str, name: str, known: Iterable[str], mend: str) -> Refused:
     """404 that names what it may have been meant to be."""
-    near = difflib.get_close_matches(name[:200], list(known)[:5_000], n=3, cutoff=0.6)
-    if near:
-        mend = "did you mean " + " or ".join(f"'{one}'" for one in near) + "?"
-    return Refused(404, f"there is no {what} '{name[:200]}'", what, mend)
+    return Refused(404, f"there is no {what} '{name[:200]}'", what, near(name, known) or mend)
 
 
 def answer(problem: Problem, status: int) -> Response:

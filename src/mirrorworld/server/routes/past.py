@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 
-from mirrorworld.protocol import answers as build
+from mirrorworld.protocol import past as shape
 from mirrorworld.protocol import rest
-from mirrorworld.protocol.series import ARROW, arrow, values_of
+from mirrorworld.protocol.series import ARROW, EVER_NS, arrow, values_of
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused
 from mirrorworld.server.routes import answers
 from mirrorworld.server.sight import Sight
-from mirrorworld.world.changes import Change, Edits, OriginKind, Position
-from mirrorworld.world.frames import Frame, decode, rows
+from mirrorworld.world.changes import Position
 from mirrorworld.world.model import point_id
-from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import Series
-from mirrorworld.world.world import World
 
 SERIES_MAX = 64
 ROWS_MAX = 2_000_000
@@ -57,7 +54,7 @@ async def history(
     point: Annotated[list[str], Query(description="`twin.point`", max_length=SERIES_MAX)] = [],  # noqa: B006
     handle: Annotated[list[int], Query(max_length=SERIES_MAX)] = [],  # noqa: B006
     start: Time = "0",
-    end: Annotated[str | None, Query(description="Not included; absent: now")] = None,
+    end: Annotated[str | None, Query(description="Not included; absent: no end")] = None,
     max_rows: Annotated[
         int | None,
         Query(ge=2, le=ROWS_MAX, description="Of each point; extremes stay. Absent: all"),
@@ -73,7 +70,7 @@ async def history(
         mend = f"ask for {SERIES_MAX} at a time"
         raise Refused(422, f"{len(handles)} points at once", "point", mend)
     start_ns = asking.time_ns(start, "start")
-    end_ns = here.mirror.now_ns() + 1 if end is None else asking.time_ns(end, "end")
+    end_ns = EVER_NS if end is None else asking.time_ns(end, "end")
     if end_ns < start_ns:
         raise Refused(422, "the end is before the start", "end", "")
     wants_arrow = ARROW in request.headers.get("accept", "")
@@ -144,35 +141,13 @@ async def asof(
 
 
 def _as_of_time(here: Context, handles: NDArray[np.uint32], time_ns: int) -> Response:
-    world = here.mirror.world
-    cell, source_ns, quality = here.mirror.record.as_of_time(time_ns)
-    values: list[rest.PointValue] = []
-    for handle in handles.tolist():
-        twin, kind = world.point(handle)
-        then = int(source_ns[handle]) if handle < len(cell) else 0
-        value = None
-        if then > 0:
-            payload: int | bytes = int(cell[handle])
-            if kind.kind.is_heap:
-                one = here.mirror.record.read(handle, then, then + 1)
-                payload = _heap_last(one)
-            value = build.plain_value(decode(kind.kind, payload))
-        code = int(quality[handle]) if handle < len(cell) else 0x8032_0000
-        values.append(build.point_value(twin, kind, handle, value, code, then))
+    values = shape.as_of_time(here.mirror.world, here.mirror.record, handles, time_ns)
     return json_answer(rest.AsOf(None, time_ns, values))
 
 
 def _as_of_position(here: Context, handles: NDArray[np.uint32], at: Position) -> Response:
-    then = World.from_snapshot(here.mirror.record.as_of(at))
-    known = handles[handles < then.n_points]
-    return json_answer(rest.AsOf(str(then.position), None, build.point_values(then, known)))
-
-
-def _heap_last(series: Series) -> bytes:
-    if not len(series.cell):
-        return b""
-    cell = int(series.cell[-1])
-    return series.heap[cell >> 32 : (cell >> 32) + (cell & 0xFFFF_FFFF)]
+    values = shape.as_of_position(here.mirror.record, handles, at)
+    return json_answer(rest.AsOf(str(at), None, values))
 
 
 @router.get(
@@ -203,7 +178,7 @@ def _changes(here: Context, view: Sight, after: Position, limit: int) -> rest.Ch
     last, samples, n = after, 0, 0
     for change in itertools.islice(here.mirror.record.changes(after, limit), limit):
         n += 1
-        row = _row(here.mirror.world, view, change)
+        row = shape.change_row(here.mirror.world, change, sees=view.sees, sees_all=view.is_whole)
         samples += len(row.points)
         found.append(row)
         last = change.position or last
@@ -211,33 +186,3 @@ def _changes(here: Context, view: Sight, after: Position, limit: int) -> rest.Ch
             break
     is_end = n < limit and samples < SAMPLES_MAX
     return rest.ChangesPage(found, str(last), is_end)
-
-
-def _row(world: World, view: Sight, change: Change) -> rest.ChangeRow:
-    body: dict[str, Any] | None = None
-    points: list[str] = []
-    values: list[Any] = []
-    source_ns: list[int] = []
-    quality: list[int] = []
-    if isinstance(change.body, Frame):
-        for handle, value, code, when in rows(change.body, world.kinds):
-            twin, kind = world.point(handle)
-            if view.sees(twin):
-                points.append(point_id(twin, kind.name))
-                values.append(build.plain_value(value))
-                quality.append(code)
-                source_ns.append(when)
-    elif view.is_whole or (not isinstance(change.body, Edits) and view.sees(change.body.twin)):
-        body = to_plain(change.body, tagged=True)
-    return rest.ChangeRow(
-        position=str(change.position),
-        source=change.source,
-        origin=OriginKind(change.origin.kind).name.lower(),
-        by=change.origin.by,
-        received_ns=change.received_ns,
-        body=body,
-        points=points,
-        values=values,
-        source_ns=source_ns,
-        quality=quality,
-    )

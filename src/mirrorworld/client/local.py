@@ -1,0 +1,251 @@
+"""A world that this process holds itself: its record read, or written, without a server.
+
+No source feeds it, so nothing new comes but one's own edits, and no command can be sent. Knows
+the kernel and the port of a record; which record it is, `app.py` decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.client.errors import (
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    of_exception,
+)
+from mirrorworld.protocol import answers, past, rest, series
+from mirrorworld.protocol.rest import Problem
+from mirrorworld.world.changes import (
+    Change,
+    Command,
+    Edit,
+    Edits,
+    Event,
+    Origin,
+    OriginKind,
+    Position,
+)
+from mirrorworld.world.model import Property, TwinType, point_id
+from mirrorworld.world.ports import Record
+from mirrorworld.world.query import Query
+from mirrorworld.world.world import World
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OWNER: Final = "owner"
+
+
+class LocalAccess:
+    """See `access.Access`.
+
+    Args:
+        world: as the record gave it.
+        record: its past; open for writing if `is_writable`.
+        place: the directory, for people.
+    """
+
+    def __init__(
+        self, world: World, record: Record, place: str, *, is_writable: bool = False
+    ) -> None:
+        self.place = place
+        self._world = world
+        self._record = record
+        self._is_writable = is_writable
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def info(self) -> rest.WorldInfo:
+        world = self._world
+        return rest.WorldInfo(
+            id=world.id,
+            position=str(world.position),
+            durable=str(world.position),
+            twins=len(world.structure.twins),
+            points=world.n_points,
+            types=len(world.structure.types),
+            relations=len(world.structure.relations),
+            active_events=sum(event.is_active for event in world.events.values()),
+            open_commands=sum(not c.state.is_final for c in world.commands.values()),
+            now_ns=time.time_ns(),
+            version=version("mirrorworld"),
+            principal=rest.Who(OWNER, [OWNER]),
+            first_ns=int(getattr(self._record, "first_ns", 0)),
+            rows=answers.rows(world),
+            features=["history", "edits"] if self._is_writable else ["history"],
+        )
+
+    def types(self) -> list[TwinType]:
+        return list(self._world.structure.types.values())
+
+    def twins(self, query: Query, limit: int, cursor: str | None) -> rest.TwinsPage:
+        try:
+            page = self._world.query(query, limit, cursor)
+        except ValueError as error:
+            raise of_exception(error) from error
+        rows = [answers.twin_row(self._world, twin) for twin in page.twins]
+        return rest.TwinsPage(rows, page.cursor, page.total)
+
+    def twin(self, twin_id: str) -> rest.TwinDetail:
+        if twin_id not in self._world.structure.twins:
+            mend = answers.near(twin_id, self._world.structure.twins)
+            raise NotFoundError(Problem(f"there is no twin '{twin_id}'", self.place, mend))
+        return answers.twin_detail(self._world, twin_id)
+
+    def _handles(self, points: Sequence[str]) -> NDArray[np.uint32]:
+        try:
+            return np.array([answers.handle(self._world, name) for name in points], np.uint32)
+        except KeyError as error:
+            raise of_exception(error) from error
+
+    def read(self, points: Sequence[str]) -> list[rest.PointValue]:
+        return answers.point_values(self._world, self._handles(points))
+
+    def history(
+        self, points: Sequence[str], start_ns: int, end_ns: int | None, max_rows: int | None
+    ) -> pa.Table:
+        if not points:
+            raise InvalidError(Problem("no point is named", "points", "name at least one"))
+        end_ns = series.EVER_NS if end_ns is None else end_ns
+        handles = self._handles(points).tolist()
+        kinds = [self._world.point(handle) for handle in handles]
+        try:
+            read = [self._record.read(handle, start_ns, end_ns, max_rows) for handle in handles]
+        except (LookupError, ValueError, OSError) as error:
+            raise of_exception(error) from error
+        return series.table([(point_id(twin, kind.name), kind) for twin, kind in kinds], read)
+
+    def as_of(
+        self, points: Sequence[str], time_ns: int | None, position: str | None
+    ) -> list[rest.PointValue]:
+        handles = self._handles(points)
+        try:
+            if position is not None:
+                return past.as_of_position(self._record, handles, Position.parse(position))
+            return past.as_of_time(self._world, self._record, handles, time_ns or time.time_ns())
+        except (LookupError, ValueError, OSError) as error:
+            raise of_exception(error) from error
+
+    def changes(self, after: str, limit: int) -> rest.ChangesPage:
+        try:
+            found = list(self._record.changes(Position.parse(after), limit))
+        except (LookupError, ValueError, OSError) as error:
+            raise of_exception(error) from error
+        rows = [past.change_row(self._world, change) for change in found]
+        last = str(found[-1].position) if found else after
+        return rest.ChangesPage(rows, last, len(found) < limit)
+
+    # --- acting ---
+
+    def edit(self, edits: Sequence[Edit], reason: str) -> str:
+        return str(self._apply(Edits(tuple(edits), reason)))
+
+    def _apply(self, body: Edits | Event) -> Position:
+        if not self._is_writable:
+            mend = "open(directory, writable=True), or connect() to the server that has it"
+            raise NotAllowedError(Problem("this world is open for reading", self.place, mend))
+        origin = Origin(OriginKind.AUTHORED, OWNER)
+        try:
+            applied = self._world.apply(Change(body, origin, time.time_ns())).change
+            if applied is not None:
+                self._record.append(applied)
+                self._record.commit()
+        except (LookupError, ValueError, OSError) as error:
+            raise of_exception(error) from error
+        with self._changed:
+            self._changed.notify_all()
+        return self._world.position
+
+    def command(self, request: rest.CommandRequest) -> Command:
+        place = f"{request.twin}.{request.point or request.operation}"
+        mend = "start the world with `mirrorworld up`, then connect() to it"
+        raise NotAllowedError(Problem("no source is live here to send it to", place, mend))
+
+    def command_of(self, command_id: str, wait_s: float) -> Command:
+        found = self._world.commands.get(command_id)
+        if found is None:
+            raise NotFoundError(Problem(f"there is no command '{command_id}'", self.place))
+        return found
+
+    def commands(self) -> list[Command]:
+        found = self._world.commands.values()
+        return sorted(found, key=lambda command: command.requested_ns, reverse=True)
+
+    def events(self, twin: str | None, active: bool | None) -> list[Event]:
+        found = [
+            event
+            for event in self._world.events.values()
+            if (twin is None or event.twin == twin)
+            and (active is None or event.is_active == active)
+        ]
+        return sorted(found, key=lambda event: event.source_ns, reverse=True)
+
+    def acknowledge(self, event_id: str, comment: str) -> Event:
+        event = self._world.events.get(event_id)
+        if event is None:
+            raise NotFoundError(Problem(f"there is no event '{event_id}'", self.place))
+        said = (Property("comment", comment),) if comment else ()
+        kept = tuple(p for p in event.properties if p.name != "comment")
+        seen = dataclasses.replace(event, is_acknowledged=True, properties=(*kept, *said))
+        self._apply(seen)
+        return seen
+
+    def sources(self) -> list[rest.Source]:
+        return []
+
+    def subscribe(self, points: Sequence[str]) -> LocalUpdates:
+        return LocalUpdates(self._world, self._handles(points), self._changed)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._record.close()
+
+
+class LocalUpdates:
+    """Values of points of a world that this process changes itself."""
+
+    def __init__(
+        self, world: World, handles: NDArray[np.uint32], changed: threading.Condition
+    ) -> None:
+        self._world = world
+        self._handles = handles
+        self._after = -1
+        self._changed = changed
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[list[rest.PointValue]]:
+        while True:
+            try:
+                yield self.next(None)
+            except EOFError:
+                return
+
+    def next(self, timeout_s: float | None) -> list[rest.PointValue]:
+        """See `access.Updates`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_closed or self._new().any(), timeout_s):
+                raise TimeoutError("nothing new came in time")
+            if self._is_closed:
+                raise EOFError("the subscription was closed")
+            handles = self._handles[self._new()]
+            self._after = self._world.position.sequence
+            return answers.point_values(self._world, handles)
+
+    def _new(self) -> NDArray[np.bool_]:
+        return self._world.read(self._handles).changed > self._after
+
+    def close(self) -> None:
+        """See `access.Updates`."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()

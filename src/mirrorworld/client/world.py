@@ -1,0 +1,293 @@
+"""A world as objects: twins, points, commands. The same wherever the world is.
+
+Objects hold names, not copies: `point.value` asks each time. What was fetched together
+(`twin.properties`, `world.read(...)`) is a value that no longer changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+from mirrorworld.client import acts, show
+from mirrorworld.client.access import Access
+from mirrorworld.client.acts import Command, Subscription
+from mirrorworld.client.things import Point, Points, Twin, Twins, history, names_of
+from mirrorworld.client.times import Time, nanoseconds
+from mirrorworld.client.values import As, Values
+from mirrorworld.protocol import rest
+from mirrorworld.world.changes import Arm, Disarm, Edit, Event
+from mirrorworld.world.model import Scalar, TwinType
+from mirrorworld.world.query import Query
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+PAGE: Final = 1_000
+
+
+class World:
+    """A world. Use it as a context manager, or `close` it."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    # --- reading ---
+
+    @property
+    def info(self) -> rest.WorldInfo:
+        """The world at a glance, now."""
+        return self._access.info()
+
+    @property
+    def id(self) -> str:
+        """The world's id."""
+        return self.info.id
+
+    @property
+    def position(self) -> str:
+        """`epoch:sequence` of the latest change."""
+        return self.info.position
+
+    @property
+    def types(self) -> dict[str, TwinType]:
+        """All types by id."""
+        return {one.id: one for one in self._access.types()}
+
+    def twins(
+        self,
+        *,
+        type: str | Iterable[str] = (),
+        text: str = "",
+        property: Mapping[str, Scalar] | list[tuple[str, str, Scalar]] | None = None,
+        related: tuple[str, str] | None = None,
+        box: tuple[float, float, float, float, float, float] | None = None,
+        limit: int | None = None,
+    ) -> Twins:
+        """The twins for which all that is given holds.
+
+        Args:
+            type: of this type or one that extends it; or of one of several.
+            text: found anywhere in id, name, type's name and text properties.
+            property: path -> value, or (path, operator, value) with `== != < <= > >=`.
+            related: (path, twin): the path of relations leads to that twin, as in
+                `("part_of*", "line1")`; steps are separated by `/`, `^` turns one around.
+            box: (x0, y0, z0, x1, y1, z1) in metres.
+            limit: at most so many.
+        """
+        conditions: list[tuple[str, str, Scalar]] = []
+        if isinstance(property, Mapping):
+            conditions += [(path, "==", value) for path, value in property.items()]
+        else:
+            conditions += property or []
+        query = Query(
+            (type,) if isinstance(type, str) else tuple(type),
+            text,
+            tuple(conditions),
+            (tuple(related[0].split("/")), related[1]) if related else None,
+            box,
+        )
+        rows: list[rest.TwinRow] = []
+        cursor: str | None = None
+        while limit is None or len(rows) < limit:
+            wanted = PAGE if limit is None else min(PAGE, limit - len(rows))
+            page = self._access.twins(query, wanted, cursor)
+            rows += page.twins
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return Twins(self._access, rows)
+
+    def twin(self, id: str) -> Twin:
+        """The twin of that id; NotFoundError (a LookupError) names what is near."""
+        return Twin(self._access, id, self._access.twin(id))
+
+    def point(self, id: str) -> Point:
+        """The point `twin.point`."""
+        (value,) = self._access.read([id])
+        return Point(self._access, value.id, value.twin, value.name)
+
+    def read(self, points: Points) -> Values:
+        """Latest values of points, all of one moment where the world is local."""
+        return Values(self._access.read(names_of(points)))
+
+    @overload
+    def history(
+        self,
+        points: Points,
+        start: Time = ...,
+        end: Time = ...,
+        max_rows: int | None = ...,
+        *,
+        as_: Literal["arrow"] = ...,
+    ) -> pa.Table: ...
+    @overload
+    def history(
+        self,
+        points: Points,
+        start: Time = ...,
+        end: Time = ...,
+        max_rows: int | None = ...,
+        *,
+        as_: Literal["pandas"],
+    ) -> pd.DataFrame: ...
+    @overload
+    def history(
+        self,
+        points: Points,
+        start: Time = ...,
+        end: Time = ...,
+        max_rows: int | None = ...,
+        *,
+        as_: Literal["polars"],
+    ) -> pl.DataFrame: ...
+    def history(
+        self,
+        points: Points,
+        start: Time = None,
+        end: Time = None,
+        max_rows: int | None = None,
+        *,
+        as_: As = "arrow",
+    ) -> Any:
+        """Samples with start <= source time < end, as one long table.
+
+        Its columns are point, time (UTC nanoseconds), value, quality (OPC UA status) and
+        sequence. `value` has the points' kind where they share one, else float64 with texts in a
+        column `text` beside it.
+
+        Args:
+            start: None: from the first on. A time, ISO 8601 text, nanoseconds, or a `timedelta`
+                before now. Times without a zone are UTC.
+            end: None: until now.
+            max_rows: of each point at most so many; its extremes stay.
+            as_: "pandas" and "polars" need that library.
+        """
+        return history(self._access, names_of(points), start, end, max_rows, as_)
+
+    def asof(self, at: Time | str, points: Points) -> Values:
+        """Values as they were true at a source time, or (`"1:4711"`) known at a position."""
+        names = names_of(points)
+        if isinstance(at, str) and _is_position(at):
+            return Values(self._access.as_of(names, None, at))
+        return Values(self._access.as_of(names, nanoseconds(at), None))
+
+    def changes(self, after: str = "0:0") -> Iterator[rest.ChangeRow]:
+        """The log from a position on, every durable change of it, up to now."""
+        while True:
+            page = self._access.changes(after, PAGE)
+            yield from page.changes
+            after = page.after
+            if page.is_end:
+                return
+
+    def subscribe(self, points: Points) -> Subscription:
+        """New values of points as they come, exactly. See `Subscription`."""
+        return Subscription(self._access.subscribe(names_of(points)))
+
+    # --- acting ---
+
+    def write(
+        self,
+        point: str | Point,
+        value: Scalar,
+        *,
+        unit: str = "",
+        reason: str = "",
+        timeout_s: float = 10.0,
+        confirmed: bool = False,
+    ) -> Command:
+        """Asks the real thing for a value; `.wait()` on what comes back.
+
+        Args:
+            unit: UCUM unit of the value; "" is the point's own.
+            timeout_s: after that it is never sent.
+            confirmed: you say yes a second time, where the arm asks for it.
+        """
+        one = point if isinstance(point, Point) else self.point(point)
+        return acts.write(
+            self._access,
+            one.twin,
+            one.name,
+            value,
+            unit=unit,
+            reason=reason,
+            timeout_s=timeout_s,
+            confirmed=confirmed,
+        )
+
+    def call(
+        self,
+        twin: str | Twin,
+        operation: str,
+        *,
+        reason: str = "",
+        timeout_s: float = 10.0,
+        confirmed: bool = False,
+        **arguments: Scalar,
+    ) -> Command:
+        """Asks the real thing for an operation; `.wait()` on what comes back."""
+        return acts.call(
+            self._access,
+            twin.id if isinstance(twin, Twin) else twin,
+            operation,
+            arguments,
+            reason=reason,
+            timeout_s=timeout_s,
+            confirmed=confirmed,
+        )
+
+    def edit(self, *edits: Edit, reason: str = "") -> str:
+        """Makes edits of structure, together or not at all; returns their durable position."""
+        return self._access.edit(edits, reason)
+
+    def arm(self, twin: str, name: str, *, reason: str = "", **interlocks: Any) -> str:
+        """Makes a point or operation writable; `low=`, `high=`, … are those of `Arm`."""
+        return self.edit(Arm(twin, name, **interlocks), reason=reason)
+
+    def disarm(self, twin: str, name: str, *, reason: str = "") -> str:
+        """Makes a point or operation read-only again."""
+        return self.edit(Disarm(twin, name), reason=reason)
+
+    # --- conditions ---
+
+    def events(self, *, twin: str | None = None, active: bool | None = None) -> list[Event]:
+        """Alarms and other conditions, latest first."""
+        return self._access.events(twin, active)
+
+    def acknowledge(self, event: str | Event, comment: str = "") -> Event:
+        """Says that you have seen an event."""
+        return self._access.acknowledge(event if isinstance(event, str) else event.id, comment)
+
+    def commands(self) -> list[Command]:
+        """Open and recent commands, latest first."""
+        return [Command(self._access, one) for one in self._access.commands()]
+
+    def sources(self) -> list[rest.Source]:
+        """The sources and how they stand."""
+        return self._access.sources()
+
+    # --- being there ---
+
+    def close(self) -> None:
+        """Lets go of the world."""
+        self._access.close()
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<World at {self._access.place}>"
+
+    def _repr_html_(self) -> str:
+        return show.world(self.info, self._access.place)
+
+
+def _is_position(text: str) -> bool:
+    epoch, colon, sequence = text.partition(":")
+    return bool(colon) and epoch.isdigit() and sequence.isdigit()
