@@ -148,7 +148,7 @@ def test_wear_shows_only_in_its_consequences() -> None:
     for line, wear in ((fresh, 0.05), (worn, 1.2)):
         line.filler.hidden.wear = wear
         line.filler.hidden.wear_per_bottle = 0.0
-        line.advance(900.0)
+        line.advance(500.0)
     assert worn.filler.temperature_c > fresh.filler.temperature_c + 5.0
     assert worn.filler.valve_ml.mean() < fresh.filler.valve_ml.mean() - 0.5
     quiet = sum(fresh.filler.vibration_mm_s() for _ in range(50))
@@ -204,6 +204,22 @@ def test_the_shift_goes_through_its_phases() -> None:
             seen.append(phase)
     assert seen == list(RHYTHM)
     assert Shift(0.0).step(1e6) is None
+
+
+def test_a_break_runs_the_line_empty_and_the_shift_fills_it_again() -> None:
+    line = Line(7, shift_s=1200.0, crew_after_s=20.0)
+    while line.shift.phase.name != "planned stop":
+        line.advance(1.0)
+    line.advance(5.0)
+    assert line.depalletiser.state is State.STOPPED
+    assert line.depalletiser.cause == "planned stop"
+    came = line.depalletiser.count_in
+    line.advance(15.0)
+    assert line.depalletiser.count_in == came
+    line.advance(30.0)
+    assert line.shift.phase.name == "production"
+    assert line.depalletiser.count_in > came
+    assert line.setpoint_per_h == 16_000.0
 
 
 @given(

@@ -32,8 +32,9 @@ from mirrorworld.world.changes import (
 )
 from mirrorworld.world.ports import SourceConfig
 from mirrorworld.world.world import World
-from mirrorworld_worlds.bottling_line import make
+from mirrorworld_worlds.bottling_line import instruments, make
 from mirrorworld_worlds.bottling_line.alarms import LineAlarms
+from mirrorworld_worlds.bottling_line.line import Line
 from mirrorworld_worlds.bottling_line.opcua_server import NAMESPACE
 from mirrorworld_worlds.bottling_line.processes import Processes, StartError
 from mirrorworld_worlds.bottling_line.world import BottlingLine
@@ -146,6 +147,25 @@ async def test_counters_add_up_over_the_protocol() -> None:
             assert came > 500
             assert came - went - rejected == inside, name
 
+        # Whatever can be browsed in the plant's namespace is an instrument, a method, a fact of
+        # identification or a part: nothing of wear, leak, drift or chance.
+        declared = {i.name for kind in instruments.INTERFACES for i in kind.instruments}
+        declared |= {a.name for kind in instruments.INTERFACES for a in kind.actions}
+        declared |= set(Line(1).machines) | set(instruments.owners(Line(1))) | {"Line1"}
+        seen: set[str] = set()
+        todo = [line]
+        while todo:
+            for found in await todo.pop().get_references(
+                ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward
+            ):
+                if found.NodeId.NamespaceIndex == index:
+                    is_fact = found.ReferenceTypeId == ua.NodeId(ua.ObjectIds.HasProperty)
+                    if not is_fact:
+                        seen.add(found.BrowseName.Name)
+                    todo.append(client.get_node(found.NodeId))
+        assert seen
+        assert seen <= declared, f"undeclared: {seen - declared}"
+
 
 async def test_the_server_refuses_what_its_range_forbids() -> None:
     async with running_plant() as plant, Client(plant["opcua"]) as client:
@@ -200,6 +220,17 @@ async def test_the_world_mirrors_both_sources(mosquitto: Any) -> None:
         again = line.edits(world)
         assert again is not None
         assert world.apply(Change(again, origin, time.time_ns())).change is None
+
+        metrics = {
+            name
+            for twin in twins
+            if twin.startswith("utilities/bottling/utilities/")
+            for name, _, _ in world.structure.points_of(twin)
+        }
+        assert metrics == {
+            *("Pressure", "PressureSetpoint", "Flow", "Load", "OilTemperature", "DewPoint"),
+            *("RunningHours", "ActivePower", "Energy", "Current", "Voltage"),
+        }
 
         energy = mirror.value(COMPRESSOR.replace("compressor", "main_meter"), "Energy")
         point = (COMPRESSOR.replace("compressor", "main_meter"), "Energy")

@@ -157,7 +157,7 @@ class Line:
         if phase.runs:
             self.depalletiser.start()
         else:
-            self.depalletiser.stop()
+            self.depalletiser.stop(phase.name)
 
     def _meter(self, dt_s: float) -> None:
         total = 0.0

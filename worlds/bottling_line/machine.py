@@ -132,6 +132,7 @@ class Machine:
         self._timer_s = 0.0
         self._empty_s = 0.0
         self._jam_next = False
+        self._is_slow = False
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -143,12 +144,12 @@ class Machine:
             self._enter(State.RESETTING, "", 1.5)
         return ""
 
-    def stop(self) -> str:
+    def stop(self, cause: str = "stopped by operator") -> str:
         """Stop in a controlled way; returns why not, or ""."""
         if self.state is State.ABORTED:
             return "jammed: clear the jam first"
         if self.state not in (State.STOPPED, State.STOPPING):
-            self._enter(State.STOPPING, "stopped by operator")
+            self._enter(State.STOPPING, cause)
         return ""
 
     def clear_jam(self) -> str:
@@ -266,9 +267,14 @@ class Machine:
 
     def _pace(self) -> float:
         """Share of the set-point that the queues before and after allow, as line control does."""
-        pace = 1.0
-        if self.upstream is not None and self.upstream.backlog < 4:
-            pace = 0.93
+        if self.upstream is not None:
+            # With hysteresis, or the drive would hunt between two speeds.
+            queue = self.upstream.backlog
+            if queue <= 1:
+                self._is_slow = True
+            elif queue >= min(10, self.upstream.capacity // 3):
+                self._is_slow = False
+        pace = 0.93 if self._is_slow else 1.0
         if self.downstream is not None:
             full = self.downstream.count / self.downstream.capacity
             if full > 0.8:
@@ -326,7 +332,7 @@ class Machine:
             case State.STARTING if done:
                 self._enter(State.EXECUTE, "")
             case State.STOPPING if self.speed_per_h <= 0.0:
-                self._enter(State.STOPPED, "stopped by operator")
+                self._enter(State.STOPPED, self.cause)
             case _:
                 pass
 
