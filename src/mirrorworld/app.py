@@ -313,10 +313,11 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     from mirrorworld.server import announced, serve, token_of
 
     given = sources_from(options)
+    world_id = options.world or _kept_in(options.directory)
+    world_id = world_id or (given[0].name if given else DEFAULT_WORLD)
     demo = None
-    if not given and options.world in ("", *demo_worlds()):
-        demo = demo_world(options.world or DEFAULT_WORLD, options.options)
-    world_id = options.world or (demo.name if demo else given[0].name)
+    if not given and world_id in demo_worlds():
+        demo = demo_world(world_id, options.options)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world_id):
         raise UsageError(f"'{world_id}' cannot name a world: letters, digits, '-', '_', '.' can")
     directory = options.directory or directory_of(world_id)
@@ -376,6 +377,16 @@ def _warm() -> None:
     grammar."""
     warm()
     units.parse("Cel")
+
+
+def _kept_in(directory: Path | None) -> str:
+    """The name of the world that is kept in a directory; "" if none is."""
+    from mirrorworld.record import CorruptRecordError, world_in
+
+    try:
+        return "" if directory is None else world_in(directory / "record")
+    except (CorruptRecordError, OSError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _in_background(ending: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -54,7 +54,7 @@ Urls = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--option", "-o", help="An option of the connector, as KEY=VALUE; repeatable."),
+    typer.Option("--option", "-o", help="KEY=VALUE for the sources, or for a world by name."),
 ]
 Username = Annotated[str, typer.Option("--user", help="User name for the source.")]
 Password = Annotated[

@@ -13,6 +13,7 @@ from mirrorworld.record.store import (
     WorldInUseError,
     open_record,
     restore,
+    world_in,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "WorldInUseError",
     "open_record",
     "restore",
+    "world_in",
 ]

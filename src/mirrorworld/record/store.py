@@ -117,6 +117,12 @@ def open_record(
         raise
 
 
+def world_in(path: str | os.PathLike[str]) -> str:
+    """The id of the world whose record is in a directory; "" if none is there."""
+    description = read_description(Path(path))
+    return "" if description is None else str(description.get("world", ""))
+
+
 class Store:
     """The record of one world."""
 
