@@ -310,6 +310,15 @@ class Store:
                 return
             yield change
 
+    @property
+    def first_ns(self) -> int:
+        """Earliest source time of a sample that is kept; 0: there is none."""
+        manifest = self.compacted.manifest()
+        files = (entry.time_min for entry in manifest.samples())
+        segments = (s for s in self.log.view() if s.number > manifest.through)
+        blocks = (b.source_ns_min for s in segments for b in s.blocks if b.rows)
+        return max(0, min((*files, *blocks), default=0))
+
     def read(self, point: int, start_ns: int, end_ns: int, max_rows: int | None = None) -> Series:
         """See Record. `kept_from_ns` says if the range reaches beyond what is kept."""
         return self.history.read(point, self._kind(point), start_ns, end_ns, max_rows)
