@@ -10,6 +10,7 @@ import pytest
 
 from mirrorworld.world.changes import Edits
 from tests.web.living_world import LivingWorld
+from tests.web.panel_world import PanelWorld
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -18,6 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 READY_MS = 60_000
 
 OpenPage = Callable[..., "Page"]
+
+# For tests of the panels alone: the scene runs, but software GL is spared the pixels.
+NO_DRAWING = """
+for (const name of ["drawElements", "drawArrays", "drawElementsInstanced", "drawArraysInstanced",
+    "blitFramebuffer", "clear"])
+  WebGL2RenderingContext.prototype[name] = () => undefined;
+"""
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +52,14 @@ def living(static_dir: Path) -> Iterator[Callable[[Edits], LivingWorld]]:
 
 
 @pytest.fixture
+def line(static_dir: Path) -> Iterator[PanelWorld]:
+    """The bottling line with its past."""
+    world = PanelWorld(static_dir)
+    yield world
+    world.close()
+
+
+@pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """A function that opens a world's page and waits until its first picture.
 
@@ -53,7 +69,14 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     contexts = []
     errors: list[str] = []
 
-    def open_(world: LivingWorld, *, quality: str = "low", width: int = 900, **options) -> Page:
+    def open_(
+        world: LivingWorld,
+        *,
+        quality: str = "low",
+        width: int = 900,
+        with_scene: bool = True,
+        **options,
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": options.pop("height", 600)},
             bypass_csp=True,
@@ -63,6 +86,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         page = context.new_page()
+        if not with_scene:
+            page.add_init_script(NO_DRAWING)
         page.on("pageerror", lambda error: errors.append(str(error)))
         address, _, token = world.url.partition("/?token=")
         context.request.post(f"{address}/api/session", data={"token": token})

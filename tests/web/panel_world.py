@@ -1,4 +1,4 @@
-"""A bottling line with a past, for the tests of the panels: every kind of point, command and source.
+"""A bottling line with a past, for the tests of the panels: all kinds of points and commands.
 
 The server is the real one; the plant, its record and its sources are made here, and are told what
 to do by the tests.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -159,10 +160,12 @@ class PanelMirror(WallClockMirror):
                 for i in range(1, 5)
             ),
             Finding(
-                Twin("plant/tank", "Tank", Text.of("Tank")), tank,
-                "object of type TankType, its own variables as points", (("Level", 61.5),),
+                Twin("plant/tank", "Tank", Text.of("Tank")),
+                tank,
+                "object of type TankType, its own variables as points",
+                (("Level", 61.5),),
             ),
-        ]  # fmt: skip
+        ]
 
     async def trust(self, who: Principal, source: str, fingerprint: str) -> Status:
         """Takes the fingerprint that waits, and no other."""
@@ -200,39 +203,58 @@ def bottling_line() -> Edits:
         description=Text.of("Fills bottles by weight from a ring bowl, 40 valves.", "en"),
         points=(
             PointType(
-                "SpeedSetpoint", Kind.FLOAT, "/h", 0, 24_000, is_writable=True,
+                "SpeedSetpoint",
+                Kind.FLOAT,
+                "/h",
+                0,
+                24_000,
+                is_writable=True,
                 description=Text.of("Wanted speed of the carousel", "en"),
             ),
             PointType("BowlPressure", Kind.FLOAT, "bar", 0, 6, is_writable=True),
             PointType("BowlLevel", Kind.FLOAT, "%", 0, 100, semantic_ids=("0173-1#02-AAM631#002",)),
             PointType("Order", Kind.TEXT),
             PointType("VibrationSpectrum", Kind.ARRAY, "mm/s"),
-            PointType("Efficiency", Kind.FLOAT, "%", 0, 100, description=Text.of("Good bottles of those that were possible", "en")),
+            PointType(
+                "Efficiency",
+                Kind.FLOAT,
+                "%",
+                0,
+                100,
+                description=Text.of("Good bottles of those that were possible", "en"),
+            ),
             PointType("BowlLevelIn10Min", Kind.FLOAT, "%", 0, 100),
             PointType("BearingHours", Kind.FLOAT, "h"),
         ),
         operations=(
-            OperationType("ClearJam", description=Text.of("Moves the carousel back two pockets", "en")),
+            OperationType(
+                "ClearJam", description=Text.of("Moves the carousel back two pockets", "en")
+            ),
             OperationType(
                 "ChangeFormat",
                 inputs=(
-                    PointType("bottle", Kind.ENUM, labels=((0, "0.33 l"), (1, "0.5 l"), (2, "1.0 l"))),
+                    PointType(
+                        "bottle", Kind.ENUM, labels=((0, "0.33 l"), (1, "0.5 l"), (2, "1.0 l"))
+                    ),
                     PointType("speed", Kind.FLOAT, "/h", 0, 24_000),
                 ),
             ),
         ),
-    )  # fmt: skip
+    )
     nameplate = Property(
         "Nameplate",
         (
-            Property("ManufacturerName", Text((("en", "Nordlicht Filling Systems"), ("de", "Nordlicht Abfülltechnik")))),
+            Property(
+                "ManufacturerName",
+                Text((("en", "Nordlicht Filling Systems"), ("de", "Nordlicht Abfülltechnik"))),
+            ),
             Property("SerialNumber", "NF-40-2291-7", semantic_ids=("0173-1#02-AAM556#002",)),
             Property("ManufacturerProductDesignation", "Ringfill 40"),
             Property("YearOfConstruction", 2021),
             Property("Address", (Property("Street", "Werftstraße 12"), Property("City", "Kiel"))),
         ),
         semantic_ids=("https://admin-shell.io/zvei/nameplate/2/0/Nameplate",),
-    )  # fmt: skip
+    )
     data = Property(
         "TechnicalData",
         (
@@ -254,24 +276,47 @@ def bottling_line() -> Edits:
     twins = [
         Twin("hall", "Hall", Text.of("Hall 2", "en")),
         Twin("line1", "Line", Text.of("Line 1", "en"), (Property("Location", "Hall 2"),)),
-        Twin("line1/rinser", "Machine", Text.of("Rinser", "en"), (Property("serial_number", "RN-118"),), pose=Pose(x_m=-6)),
         Twin(
-            FILLER, "Filler", Text((("en", "Filler"), ("de", "Füller"))),
-            (nameplate, data, documents, Property("spare_parts_from", Ref("line1/capper"))), pose=Pose(x_m=-2),
+            "line1/rinser",
+            "Machine",
+            Text.of("Rinser", "en"),
+            (Property("serial_number", "RN-118"),),
+            pose=Pose(x_m=-6),
         ),
-        Twin("line1/capper", "Machine", Text.of("Capper", "en"), (Property("serial_number", "CP-7731"),), pose=Pose(x_m=2)),
-        Twin("line1/labeller", "Machine", Text.of("Labeller", "en"), (Property("serial_number", "LB-02"),), pose=Pose(x_m=6)),
+        Twin(
+            FILLER,
+            "Filler",
+            Text((("en", "Filler"), ("de", "Füller"))),
+            (nameplate, data, documents, Property("spare_parts_from", Ref("line1/capper"))),
+            pose=Pose(x_m=-2),
+        ),
+        Twin(
+            "line1/capper",
+            "Machine",
+            Text.of("Capper", "en"),
+            (Property("serial_number", "CP-7731"),),
+            pose=Pose(x_m=2),
+        ),
+        Twin(
+            "line1/labeller",
+            "Machine",
+            Text.of("Labeller", "en"),
+            (Property("serial_number", "LB-02"),),
+            pose=Pose(x_m=6),
+        ),
         Twin("line1/packer", "Machine", Text.of("Packer", "en"), pose=Pose(x_m=10)),
         Twin("line1/air", "Compressor", Text.of("Compressed air", "en"), pose=Pose(x_m=-2, z_m=-5)),
         Twin("line1/meter", "Meter", Text.of("Energy meter", "en"), pose=Pose(x_m=2, z_m=-5)),
-        Twin("line1/cabinet", "Cabinet", Text.of("Control cabinet", "en"), pose=Pose(x_m=6, z_m=-5)),
-    ]  # fmt: skip
+        Twin(
+            "line1/cabinet", "Cabinet", Text.of("Control cabinet", "en"), pose=Pose(x_m=6, z_m=-5)
+        ),
+    ]
     machines = [t.id for t in twins if t.type in ("Machine", "Filler")]
     relations = [Relation("part_of", "line1", "hall")]
     relations += [Relation("part_of", t.id, "line1") for t in twins if t.id.startswith("line1/")]
     relations += [
         Relation("feeds", a, b, properties=(Property("by", "conveyor"),))
-        for a, b in zip(machines, machines[1:], strict=False)
+        for a, b in itertools.pairwise(machines)
     ]
     relations += [Relation("powers", "line1/meter", machine) for machine in machines]
     relations += [
@@ -281,13 +326,35 @@ def bottling_line() -> Edits:
     ]
     types = [
         TwinType("Hall", Text.of("Hall", "en")),
-        TwinType("Line", Text.of("Bottling line", "en"), points=(PointType("Efficiency", Kind.FLOAT, "%", 0, 100),)),
+        TwinType(
+            "Line",
+            Text.of("Bottling line", "en"),
+            points=(PointType("Efficiency", Kind.FLOAT, "%", 0, 100),),
+        ),
         machine,
         filler,
-        TwinType("Compressor", Text.of("Compressor", "en"), points=(PointType("Pressure", Kind.FLOAT, "bar", 0, 10), PointType("Flow", Kind.FLOAT, "m3/h", 0, 400))),
-        TwinType("Meter", Text.of("Energy meter", "en"), points=(PointType("Power", Kind.FLOAT, "kW", 0, 120), PointType("Energy", Kind.FLOAT, "kW.h"))),
-        TwinType("Cabinet", Text.of("Cabinet", "en"), points=(PointType("Temperature", Kind.FLOAT, "Cel", 0, 60),)),
-    ]  # fmt: skip
+        TwinType(
+            "Compressor",
+            Text.of("Compressor", "en"),
+            points=(
+                PointType("Pressure", Kind.FLOAT, "bar", 0, 10),
+                PointType("Flow", Kind.FLOAT, "m3/h", 0, 400),
+            ),
+        ),
+        TwinType(
+            "Meter",
+            Text.of("Energy meter", "en"),
+            points=(
+                PointType("Power", Kind.FLOAT, "kW", 0, 120),
+                PointType("Energy", Kind.FLOAT, "kW.h"),
+            ),
+        ),
+        TwinType(
+            "Cabinet",
+            Text.of("Cabinet", "en"),
+            points=(PointType("Temperature", Kind.FLOAT, "Cel", 0, 60),),
+        ),
+    ]
     return Edits(
         (
             *map(PutType, types),
@@ -315,10 +382,16 @@ class PanelWorld(LivingWorld):
         mirror.clock_ns = mirror.start_ns + 1_300 * SECOND_NS
         mirror.apply(
             Event(
-                "line1/packer:cartons", "line1/packer", "material", Text.of("Cartons are running low", "en"),
-                Severity.LOW, True, False, mirror.clock_ns,
+                "line1/packer:cartons",
+                "line1/packer",
+                "material",
+                Text.of("Cartons are running low", "en"),
+                Severity.LOW,
+                True,
+                False,
+                mirror.clock_ns,
             )
-        )  # fmt: skip
+        )
         for i, (at_s, severity, words) in enumerate(
             ((500, Severity.INFO, "Shift begins"), (1_010, Severity.MEDIUM, "Bowl level is low"))
         ):
@@ -339,10 +412,12 @@ class PanelWorld(LivingWorld):
             Tally(accepted=184_220),
         )
         mirror.statuses["utilities"] = Status(
-            "utilities", "sparkplug://broker.plant:1883", "sparkplug",
+            "utilities",
+            "sparkplug://broker.plant:1883",
+            "sparkplug",
             Link(LinkState.LIVE, "", mirror.now_ns() - PAST_S * SECOND_NS),
             Tally(accepted=22_113, duplicate=4, late=17),
-        )  # fmt: skip
+        )
 
     def tick(self, **values: object) -> None:
         """Samples of all points, now; `values` replaces those of the filler by name."""
@@ -397,10 +472,16 @@ class PanelWorld(LivingWorld):
 
         def act(mirror: WallClockMirror) -> None:
             mirror.statuses["packaging"] = Status(
-                "packaging", "opc.tcp://10.20.0.31:4840", "opcua",
-                Link(LinkState.REFUSED, "its certificate is not known here; compare it and trust it", mirror.now_ns()),
+                "packaging",
+                "opc.tcp://10.20.0.31:4840",
+                "opcua",
+                Link(
+                    LinkState.REFUSED,
+                    "its certificate is not known; compare it and trust it",
+                    mirror.now_ns(),
+                ),
                 pending=(Pending(FINGERPRINT, "CN=Packer PLC, O=Example Works"),),
-            )  # fmt: skip
+            )
 
         self.do(act)
 

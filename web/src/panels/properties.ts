@@ -33,7 +33,7 @@ function propertyRow(context: Context, property: Property, index: number, depth:
     );
   }
   const value = h("span", { class: "prop-value num" }, ...valueNodes(context, property));
-  if (property.unit) value.append(h("span", { class: "unit" }, unitText(property.unit)));
+  if (property.unit) value.append(" ", h("span", { class: "unit" }, unitText(property.unit)));
   const mark = semantic(property);
   if (mark) value.append(mark);
   for (const attribute of property.attributes ?? []) {

@@ -469,6 +469,10 @@ export class Tree implements Painter {
 
   private onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.areRowsStale) {
+      this.areRowsStale = false; // keys may come faster than pictures
+      this.flatten();
+    }
     const row = this.rowOf.get(this.active) ?? 0;
     const key = this.keys[row];
     if (key === undefined) return;
