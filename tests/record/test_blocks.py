@@ -49,6 +49,40 @@ def test_with_and_without_numba_the_bytes_are_the_same(seed):
         assert one == other
 
 
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_moving_on_without_rows_leads_to_the_same_state(codec, is_late):
+    made = frames(7, 200)
+    for change in made[:100:3] if is_late else ():
+        change.body.source_ns[:] -= 10**12
+    if not is_late:
+        for i, change in enumerate(made):
+            change.body.source_ns[:] = i
+    writer, reader, mover = blocks.PointState(), blocks.PointState(), blocks.PointState()
+    is_odd, odd_cell = np.full(60, 2, np.uint8), np.zeros(60, np.int64)
+    best, rising = {}, []
+    for i, part in enumerate(in_blocks(made, 40)):
+        payload = blocks.encode(part, writer, is_anchor=i == 0, codec=codec)
+        samples = blocks.decode(payload, reader, epoch=1, is_anchor=i == 0, codec=codec)
+        rows = zip(samples.point, samples.cell, samples.quality, samples.source_ns, strict=True)
+        expected = True
+        for point, *row in rows:
+            expected &= point not in best or best[point][2] <= row[2]
+            best[point] = row
+        rising.append(expected)
+        got = blocks.advance(
+            payload, mover, is_odd, odd_cell, is_anchor=i == 0, points_end=60, codec=codec
+        )
+        assert got == expected
+    for name in ("last", "mode", "quality", "time"):
+        assert np.array_equal(getattr(mover, name)[:60], getattr(reader, name)[:60])
+    cell = vectorised.restore_cells(mover.mode[:60], mover.last[:60])
+    for point, row in best.items():
+        got = odd_cell[point] if is_odd[point] == 1 else cell[point]
+        assert [got, mover.quality[point], mover.time[point]] == row
+    assert all(rising) is not is_late
+
+
 @given(
     cells=arrays.arrays(np.int64, st.integers(1, 40)),
     points=st.data(),

@@ -21,17 +21,18 @@ import gzip
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mirrorworld.record.store import Store, open_record
+from mirrorworld.record import Store, compaction, open_record, restore
 from mirrorworld.world.changes import Change, Edits, Origin, OriginKind, Position, PutTwin
 from mirrorworld.world.frames import Frame
 from mirrorworld.world.model import Kind, PointType, Twin
+from mirrorworld.world.world import World
 
 START_NS: Final = 1_790_000_000_000_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -122,35 +123,50 @@ class SignalMix:
 def run(
     *,
     points: int = 200_000,
-    scans: int = 40,
-    skab: str = "/work/shared/data/skab",
+    scans: int = 60,
+    skab: str = "../shared/data/skab",
     peers: bool = True,
-    **_: Any,
 ) -> dict[str, Any]:
     """Measures the record; returns one JSON-able object.
 
+    Times are CPU time, wall time where the name says so.
+    `bytes_per_row` counts the files of the log (`log/*.mwlog`: samples, tables of changes,
+    headers and checksums), without the one block that declares the twins; what keyframes and
+    the Parquet made of the same samples take is said beside it and is not in it.
+
     Args:
-        points: how many points the mix has.
+        points: how many points the mix has; a multiple of 20.
         scans: how many samples each gets.
-        skab: directory of the SKAB data set; skipped where it is absent.
+        skab: directory of the SKAB data set; left out where it is absent.
         peers: whether DuckDB and SQLite are measured beside.
     """
     with tempfile.TemporaryDirectory(prefix="mirrorworld-bench-") as name:
         directory = Path(name)
+        _warm(directory / "warm")
         result: dict[str, Any] = {"points": points, "scans": scans}
-        result |= _append(directory / "mix", points, scans)
+        result |= _mix(directory / "mix", points, scans)
+        result |= _one_day(directory / "day")
+        result |= _skab(directory / "skab", Path(skab))
+        if peers:
+            result["peers"] = {
+                "duckdb": _duckdb(directory / "peer.duckdb", points),
+                "sqlite": _sqlite(directory / "peer.sqlite", points),
+            }
     return result
 
 
-def _append(directory: Path, points: int, scans: int) -> dict[str, Any]:
+def _mix(directory: Path, points: int, scans: int) -> dict[str, Any]:
+    """Appends and commits the mix scan by scan; then as-of, replay and compaction of it."""
     mix = SignalMix(points)
-    _warm(directory.with_name("warm"))
-    sequence = 2
-    cpu = wall = 0.0
-    with open_record(directory, "bench") as store:
-        store.append(mix.declared(store.epoch))
+    with open_record(directory, "bench", compacts=False) as store:
+        world = restore(store)
+        store.append(_accepted(world, mix.declared(store.epoch)))
         store.commit()
-        declared = _log_bytes(store)
+        overhead = _bytes(store.directory / "log")
+        store.keyframe(world.snapshot())
+        first_keyframes = _bytes(store.directory / "keyframes")
+        cpu = wall = 0.0
+        sequence = world.position.sequence + 1
         for _ in range(scans):
             made = mix.changes(sequence, store.epoch)
             sequence += len(made)
@@ -160,28 +176,263 @@ def _append(directory: Path, points: int, scans: int) -> dict[str, Any]:
             store.commit()
             cpu += time.process_time() - cpu_start
             wall += time.perf_counter() - wall_start
+            for change in made:
+                world.replay(change)
+            if store.wants_keyframe:
+                store.keyframe(world.snapshot())
         rows = points * scans
-        size = _log_bytes(store) - declared
+        size = _bytes(store.directory / "log") - overhead
+        keyframes = _bytes(store.directory / "keyframes") - first_keyframes
+        figures = _as_of(store, rows, scans) | _replay(store, rows)
+        store.log.roll()
+        start = time.process_time()
+        compaction.compact(store.directory)
+        compacting = time.process_time() - start
+        manifest = store.compacted.manifest()
+        parquet = sum(f.size_bytes for f in manifest.samples())
     return {
         "rows": rows,
         "rows_per_cpu_s": round(rows / cpu),
         "rows_per_wall_s": round(rows / wall),
         "bytes_per_row": round(size / rows, 3),
+        "keyframe_bytes_per_row": round(keyframes / rows, 3),
+        "parquet_bytes_per_row": round(parquet / rows, 3),
+        "compaction_rows_per_cpu_s": round(rows / compacting),
+        **figures,
     }
+
+
+def _as_of(store: Store, rows: int, scans: int) -> dict[str, Any]:
+    """As-of all points, at times and positions spread over the history, out of the log."""
+    sequences = store.position.sequence - 2
+    times = [START_NS + int((i + 0.5) / 12 * scans * SECOND_NS) for i in range(12)]
+    positions = [Position(store.epoch, 3 + int((i + 0.5) / 6 * sequences)) for i in range(6)]
+    store.as_of(positions[0])
+    by_time = [_timed(lambda t=t: store.as_of_time(t)) for t in times]
+    by_position = [_timed(lambda p=p: store.as_of(p)) for p in positions]
+    return {
+        "asof_ms": _median(cpu for cpu, _ in by_time),
+        "asof_worst_ms": round(max(cpu for cpu, _ in by_time), 1),
+        "asof_wall_ms": _median(wall for _, wall in by_time),
+        "asof_position_ms": _median(cpu for cpu, _ in by_position),
+    }
+
+
+def _timed(call: Callable[[], object]) -> tuple[float, float]:
+    """(CPU, wall) milliseconds of a call."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    call()
+    return (time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(float(np.median(list(values))), 1)
+
+
+def _replay(store: Store, rows: int) -> dict[str, Any]:
+    """Reading the whole log back, to changes."""
+    start = time.process_time()
+    read = sum(len(c.body) for c in store.log.changes(0) if isinstance(c.body, Frame))
+    return {"replay_rows_per_cpu_s": round(read / (time.process_time() - start))}
+
+
+def _one_day(directory: Path) -> dict[str, Any]:
+    """One of 20 points for a day, a sample a second, to 1,000 rows."""
+    n_points, rows = 20, 86_400
+    random = np.random.default_rng(5)
+    point = np.tile(np.arange(n_points, dtype=np.uint32), rows)
+    value = np.round(20 + np.cumsum(random.normal(0, 0.02, (rows, n_points)), axis=0), 2)
+    times = np.repeat(START_NS + np.arange(rows, dtype=np.int64) * SECOND_NS, n_points)
+    twin = Twin("t", points=tuple(PointType(f"p{i}") for i in range(n_points)))
+    with open_record(directory, "day", compacts=False) as store:
+        world = restore(store)
+        edits = Change(Edits((PutTwin(twin),)), _MEASURED, START_NS)
+        store.append(_accepted(world, edits))
+        for i, at in enumerate(range(0, len(point), 72_000)):
+            part = slice(at, at + 72_000)
+            body = Frame(
+                point[part],
+                np.ascontiguousarray(value).reshape(-1)[part].view(np.int64),
+                np.zeros(72_000, np.uint32),
+                times[part],
+            )
+            place = Position(store.epoch, 2 + i)
+            store.append(Change(body, _MEASURED, START_NS + rows * SECOND_NS, "s", 1, i, place))
+            store.commit()
+        store.kinds_of = lambda: world.kinds
+
+        def read() -> None:
+            few = store.read(7, START_NS, START_NS + rows * SECOND_NS, max_rows=1000)
+            assert 500 < len(few.cell) <= 1000
+
+        read()
+        from_log = [_timed(read) for _ in range(10)]
+        store.log.roll()
+        compaction.compact(store.directory)
+        read()
+        from_parquet = [_timed(read) for _ in range(10)]
+    return {
+        "downsample_ms": _median(cpu for cpu, _ in from_parquet),
+        "downsample_wall_ms": _median(wall for _, wall in from_parquet),
+        "downsample_from_log_ms": _median(cpu for cpu, _ in from_log),
+    }
+
+
+# --- SKAB -----------------------------------------------------------------------------------
+
+
+def _skab(directory: Path, data: Path) -> dict[str, Any]:
+    """Every value of every row of the data set is a sample; a row is a change, as it would be
+    when it arrives live. All columns count, also the two of labels."""
+    files = sorted(data.rglob("*.csv*"))
+    if not files:
+        return {"skab_bytes_per_row": None, "skab": f"no data set in {data}"}
+    sequence = samples = 0
+    with open_record(directory, "skab", compacts=False) as store:
+        world = restore(store)
+        columns = _skab_columns(files)
+        twin = Twin("testbed", points=tuple(PointType(name) for name in columns))
+        store.append(_accepted(world, Change(Edits((PutTwin(twin),)), _MEASURED, START_NS)))
+        store.commit()
+        overhead = _bytes(store.directory / "log")
+        sequence = world.position.sequence
+        for names, times, values in map(_read_skab, files):
+            point = np.array([columns[name] for name in names], np.uint32)
+            for row in range(len(times)):
+                sequence += 1
+                samples += len(point)
+                body = Frame(
+                    point,
+                    values[row].view(np.int64),
+                    np.zeros(len(point), np.uint32),
+                    np.full(len(point), times[row]),
+                )
+                received = int(times[row]) + 3_000_000 + sequence * 7919 % 1_000_000
+                place = Position(store.epoch, sequence)
+                store.append(Change(body, _MEASURED, received, "skab", 1, sequence, place))
+                if sequence % 1000 == 0:
+                    store.commit()
+        store.commit()
+        size = _bytes(store.directory / "log") - overhead
+        store.log.roll()
+        compaction.compact(store.directory)
+        parquet = sum(f.size_bytes for f in store.compacted.manifest().samples())
+    return {
+        "skab_bytes_per_row": round(size / samples, 3),
+        "skab_parquet_bytes_per_row": round(parquet / samples, 3),
+        "skab_samples": samples,
+        "skab_csv_bytes_per_row": round(sum(_text_size(f) for f in files) / samples, 3),
+    }
+
+
+def _read_skab(path: Path) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as text:
+        reader = csv.reader(text, delimiter=";")
+        names = next(reader)[1:]
+        rows = list(reader)
+    times = np.array([row[0].replace(" ", "T") for row in rows], "datetime64[ns]").astype(np.int64)
+    return names, times, np.array([[float(cell) for cell in row[1:]] for row in rows])
+
+
+def _skab_columns(files: list[Path]) -> dict[str, int]:
+    columns: dict[str, int] = {}
+    for path in files:
+        for name in _read_skab(path)[0]:
+            columns.setdefault(name, len(columns))
+    return columns
+
+
+def _text_size(path: Path) -> int:
+    return len(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else path.stat().st_size
+
+
+# --- peers ----------------------------------------------------------------------------------
+
+
+def _duckdb(path: Path, points: int) -> dict[str, Any]:
+    """The same mix into a DuckDB table from Arrow, a transaction a scan; CPU of all its threads,
+    of which it gets one."""
+    try:
+        import duckdb
+        import pyarrow as pa
+    except ImportError:
+        return {"left out": "duckdb is not installed"}
+    mix, scans = SignalMix(points), 10
+    handles = pa.array(np.arange(points, dtype=np.uint32))
+    cpu = 0.0
+    with duckdb.connect(str(path), config={"threads": 1}) as db:
+        db.execute("CREATE TABLE s (point UINTEGER, time BIGINT, cell BIGINT, quality UINTEGER)")
+        for _ in range(scans):
+            cell, quality, times = mix.scan()
+            batch = pa.table({"point": handles, "time": times, "cell": cell, "quality": quality})
+            start = time.process_time()
+            db.register("batch", batch)
+            db.execute("INSERT INTO s SELECT * FROM batch")
+            cpu += time.process_time() - start
+        start = time.process_time()
+        db.execute("CHECKPOINT")
+        cpu += time.process_time() - start
+    return _rates(points * scans, cpu, path)
+
+
+def _sqlite(path: Path, points: int) -> dict[str, Any]:
+    """A part of the mix into an SQLite table with WAL, a transaction a scan."""
+    mix, part, scans = SignalMix(points), min(points, 50_000), 4
+    cpu = 0.0
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE s (point INTEGER, time INTEGER, cell INTEGER, quality INTEGER)")
+    for _ in range(scans):
+        cell, quality, times = mix.scan()
+        columns = (
+            range(part),
+            times[:part].tolist(),
+            cell[:part].tolist(),
+            quality[:part].tolist(),
+        )
+        start = time.process_time()
+        with db:
+            db.executemany("INSERT INTO s VALUES (?, ?, ?, ?)", zip(*columns, strict=True))
+        cpu += time.process_time() - start
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return _rates(part * scans, cpu, path)
+
+
+def _rates(rows: int, cpu_s: float, path: Path) -> dict[str, Any]:
+    return {
+        "rows": rows,
+        "rows_per_cpu_s": round(rows / cpu_s),
+        "bytes_per_row": round(path.stat().st_size / rows, 3),
+    }
+
+
+# --- helpers --------------------------------------------------------------------------------
+
+
+def _accepted(world: World, change: Change) -> Change:
+    accepted = world.apply(change).change
+    assert accepted is not None
+    return accepted
 
 
 def _warm(directory: Path) -> None:
     """Compiles the loops, which is done once per machine and cached."""
     mix = SignalMix(2_000)
-    with open_record(directory, "warm") as store:
-        sequence = 1
+    with open_record(directory, "warm", compacts=False) as store:
+        world = restore(store)
+        store.append(_accepted(world, mix.declared(store.epoch)))
+        store.commit()
+        store.keyframe(world.snapshot())
         for _ in range(3):
-            for change in mix.changes(sequence, store.epoch):
-                store.append(change)
-                sequence += 1
+            for change in mix.changes(world.position.sequence + 1, store.epoch):
+                store.append(_accepted(world, change))
             store.commit()
-        list(store.changes(Position(store.epoch, 0)))
+        store.as_of_time(START_NS + SECOND_NS)
+        store.as_of(store.position)
+        store.read(4, START_NS, START_NS + 10 * SECOND_NS)
 
 
-def _log_bytes(store: Store) -> int:
-    return sum(path.stat().st_size for path in (store.directory / "log").iterdir())
+def _bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())

@@ -26,6 +26,9 @@ SEPARATE_BYTES: Final = 2048
 
 COMPRESSION_LEVEL: Final = 1
 
+_NO_COUNTS: Final = np.zeros(8, np.int64)
+_NO_BYTES: Final = np.empty(0, np.uint8)
+
 _ROW_COLUMNS: Final = 4
 _CHANGE_COLUMNS: Final = 8
 
@@ -220,9 +223,13 @@ def decode(
     *,
     epoch: int,
     is_anchor: bool,
+    points_end: int | None = None,
     codec: Any = CODEC,
 ) -> Samples:
     """The samples of a block's payload; moves the state on.
+
+    Args:
+        points_end: one more than the highest handle, where it is known.
 
     Raises:
         ValueError: the payload is not one that `encode` made.
@@ -231,35 +238,10 @@ def decode(
     n, n_changes = block.n_rows, block.n_changes
     if is_anchor:
         state.reset(block.base_ns)
-    lengths = block.lengths()
-    columns = [block.column(i, length, codec) for i, length in enumerate(lengths)]
-    by_handle, by_value, by_quality, by_time = columns[:_ROW_COLUMNS]
-    change_columns = columns[_ROW_COLUMNS : _ROW_COLUMNS + _CHANGE_COLUMNS]
-    table = [
-        _sums(column, start, i == 0)
-        for i, (column, start) in enumerate(zip(change_columns, block.first, strict=True))
-    ]
-    moded = _sums(columns[12], 0).astype(np.uint32)
-    modes = columns[13].astype(np.uint8)
-    exceptions = _sums(columns[14], 0)
-    point_max = int(codec.handles(by_handle).max()) if n else -1
-    state.hold(point_max + 1)
-    if len(moded):
-        codec.remode(moded, modes, state.last, state.mode)
+    arguments = _prepare(block, state, points_end, codec)
+    table = block.table(codec)
     point, cell, quality, time = codec.restore(
-        by_handle,
-        by_value,
-        by_quality,
-        by_time,
-        block.is_time_by_row,
-        int(UNITS_NS[block.unit]),
-        block.base_ns,
-        exceptions,
-        columns[15].view(np.int64),
-        state.last,
-        state.mode,
-        state.quality,
-        state.time,
+        *arguments, state.last, state.mode, state.quality, state.time
     )
     state.rows += n
     if int(table[6].sum()) != n or len(table[0]) != n_changes:
@@ -352,6 +334,54 @@ def pick(
     return Picked(time, cell, quality, sequence[change], heap_start, block.heap)
 
 
+def advance(
+    payload: bytes | memoryview,
+    state: PointState,
+    is_odd: NDArray[np.uint8],
+    odd_cell: NDArray[np.int64],
+    *,
+    is_anchor: bool,
+    points_end: int,
+    codec: Any = CODEC,
+) -> bool:
+    """Moves the state on without giving the samples; see `vectorised.advance`."""
+    block = _open(payload)
+    if is_anchor:
+        state.reset(block.base_ns)
+    arguments = _prepare(block, state, points_end, codec)
+    state.rows += block.n_rows
+    columns = (state.last, state.mode, state.quality, state.time)
+    return bool(codec.advance(*arguments, *columns, is_odd, odd_cell))
+
+
+def has_heap(payload: bytes | memoryview) -> bool:
+    """Whether a block has values of variable size."""
+    return _open(payload).has_heap
+
+
+def _prepare(
+    block: _Block, state: PointState, points_end: int | None, codec: Any
+) -> tuple[Any, ...]:
+    """Makes the state fit for a block's rows; the first arguments of `restore`."""
+    n = block.n_rows
+    if points_end is None:
+        points_end = int(codec.handles(block.column(0, n, codec)).max()) + 1 if n else 0
+    state.hold(points_end)
+    n_modes, n_exceptions = block.lengths()[12], block.lengths()[14]
+    if n_modes:
+        moded = _sums(block.column(12, n_modes, codec), 0).astype(np.uint32)
+        modes = block.column(13, n_modes, codec).astype(np.uint8)
+        codec.remode(moded, modes, state.last, state.mode)
+    return (
+        *(block.parts(i) for i in range(_ROW_COLUMNS)),
+        block.is_time_by_row,
+        int(UNITS_NS[block.unit]),
+        block.base_ns,
+        _sums(block.column(14, n_exceptions, codec), 0),
+        block.column(15, n_exceptions, codec).view(np.int64),
+    )
+
+
 # --- the container --------------------------------------------------------------------------
 
 
@@ -381,6 +411,7 @@ class _Block:
         self.n_changes, self.n_rows = head.n_changes, head.n_rows
         self.base_ns, self.is_time_by_row, self.unit = head.base_ns, head.is_time_by_row, head.unit
         self.first, self.origins, self.sources = head.first, head.origins, head.sources
+        self.has_heap = head.n_heap > 0
         self._head = head
         self._counts = {entry[0]: np.array(entry[1:], np.int64) for entry in head.counts}
         self._packed = packed
@@ -436,6 +467,20 @@ class _Block:
         if i not in self._counts:
             return symbols.astype(np.uint64)
         return codec.join(symbols, self._counts[i], self.stream((i, True)))
+
+    def parts(self, i: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
+        """A column as `split` gave it."""
+        symbols = self.stream((i, False))
+        if i not in self._counts:
+            return symbols, _NO_COUNTS, _NO_BYTES
+        return symbols, self._counts[i], self.stream((i, True))
+
+    def table(self, codec: Any) -> list[NDArray[np.int64]]:
+        """The columns of the table of changes."""
+        return [
+            _sums(self.column(_ROW_COLUMNS + i, self.n_changes, codec), self.first[i], i == 0)
+            for i in range(_CHANGE_COLUMNS)
+        ]
 
     def pick(self, i: int, rows: NDArray[np.int64], codec: Any) -> NDArray[np.uint64]:
         symbols = self.stream((i, False))

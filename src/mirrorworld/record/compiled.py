@@ -339,29 +339,41 @@ def split(numbers: Any) -> Any:
 
 
 @_compile
-def join(symbols: Any, counts: Any, planes: Any) -> Any:
-    """See `vectorised.join`."""
-    n = len(symbols)
-    numbers = np.empty(n, np.uint64)
+def _starts(counts: Any) -> Any:
+    """Where the first bytes of each class of a column begin."""
     starts = np.zeros(9, np.int64)
     size = 0
     for width in range(1, 9):
         starts[width] = size
         size += counts[width - 1] * width
+    return starts
+
+
+@_compile
+def _large(symbol: Any, starts: Any, counts: Any, planes: Any) -> Any:
+    """The next number of a class."""
+    width = np.int64(symbol) - (SMALL_LIMIT - 1)
+    at = starts[width]
+    starts[width] += 1
+    number = np.uint64(0)
+    for b in range(width):
+        number |= np.uint64(planes[at]) << np.uint64(8 * b)
+        at += counts[width - 1]
+    return number
+
+
+@_compile
+def join(symbols: Any, counts: Any, planes: Any) -> Any:
+    """See `vectorised.join`."""
+    n = len(symbols)
+    numbers = np.empty(n, np.uint64)
+    starts = _starts(counts)
     for row in range(n):
         symbol = symbols[row]
         if symbol < SMALL_LIMIT:
             numbers[row] = symbol
-            continue
-        width = np.int64(symbol) - (SMALL_LIMIT - 1)
-        at = starts[width]
-        starts[width] += 1
-        step = counts[width - 1]
-        number = np.uint64(0)
-        for b in range(width):
-            number |= np.uint64(planes[at]) << np.uint64(8 * b)
-            at += step
-        numbers[row] = number
+        else:
+            numbers[row] = _large(symbol, starts, counts, planes)
     return numbers
 
 
@@ -369,11 +381,7 @@ def join(symbols: Any, counts: Any, planes: Any) -> Any:
 def pick(symbols: Any, counts: Any, planes: Any, rows: Any) -> Any:
     """See `vectorised.pick`."""
     picked = np.empty(len(rows), np.uint64)
-    starts = np.zeros(9, np.int64)
-    size = 0
-    for width in range(1, 9):
-        starts[width] = size
-        size += counts[width - 1] * width
+    starts = _starts(counts)
     row = 0
     for at in range(len(rows)):
         wanted = rows[at]
@@ -382,17 +390,13 @@ def pick(symbols: Any, counts: Any, planes: Any, rows: Any) -> Any:
             if symbol >= SMALL_LIMIT:
                 starts[symbol - (SMALL_LIMIT - 1)] += 1
             row += 1
-        symbol = np.int64(symbols[row])
+        symbol = symbols[row]
         if symbol < SMALL_LIMIT:
             picked[at] = np.uint64(symbol)
-            continue
-        width = symbol - (SMALL_LIMIT - 1)
-        place = starts[width]
-        number = np.uint64(0)
-        for b in range(width):
-            number |= np.uint64(planes[place]) << np.uint64(8 * b)
-            place += counts[width - 1]
-        picked[at] = number
+        else:
+            # The same row is not asked for twice, so its number is the next of its class.
+            picked[at] = _large(symbol, starts, counts, planes)
+            row += 1
     return picked
 
 
@@ -457,10 +461,18 @@ def known(
 
 @_compile
 def _restore_loop(
-    by_handle: Any,
-    by_value: Any,
-    by_quality: Any,
-    by_time: Any,
+    handle_symbols: Any,
+    handle_counts: Any,
+    handle_planes: Any,
+    value_symbols: Any,
+    value_counts: Any,
+    value_planes: Any,
+    quality_symbols: Any,
+    quality_counts: Any,
+    quality_planes: Any,
+    time_symbols: Any,
+    time_counts: Any,
+    time_planes: Any,
     is_time_by_row: Any,
     unit_ns: Any,
     base_ns: Any,
@@ -473,23 +485,38 @@ def _restore_loop(
     cell: Any,
     number: Any,
 ) -> Any:
-    n = len(by_handle)
+    n = len(handle_symbols)
     point = np.empty(n, np.uint32)
     quality = np.empty(n, np.uint32)
     time = np.empty(n, np.int64)
+    handle_starts, value_starts = _starts(handle_counts), _starts(value_counts)
+    quality_starts, time_starts = _starts(quality_counts), _starts(time_counts)
     handle = np.int64(-1)
     moment = np.int64(base_ns)
     for row in range(n):
-        handle += _unzigzag(by_handle[row]) + np.int64(1)
+        step = np.uint64(handle_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, handle_starts, handle_counts, handle_planes)
+        handle += _unzigzag(step) + np.int64(1)
         point[row] = handle
-        code = last_quality[handle] ^ np.uint32(by_quality[row])
+        step = np.uint64(quality_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, quality_starts, quality_counts, quality_planes)
+        code = last_quality[handle] ^ np.uint32(step)
         last_quality[handle] = code
         quality[row] = code
-        step = _unzigzag(by_time[row]) * np.int64(unit_ns)
-        moment = (moment if is_time_by_row else last_time[handle]) + step
+        step = np.uint64(time_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, time_starts, time_counts, time_planes)
+        moment = (moment if is_time_by_row else last_time[handle]) + _unzigzag(step) * np.int64(
+            unit_ns
+        )
         last_time[handle] = moment
         time[row] = moment
-        value = last[handle] + _unzigzag(by_value[row])
+        step = np.uint64(value_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, value_starts, value_counts, value_planes)
+        value = last[handle] + _unzigzag(step)
         last[handle] = value
         _restore_one(mode[handle], value, cell, number, row)
     for at in range(len(exceptions)):
@@ -513,12 +540,12 @@ def restore(
     last_time: Any,
 ) -> Any:
     """See `vectorised.restore`."""
-    cell = np.empty(len(by_handle), np.int64)
+    cell = np.empty(len(by_handle[0]), np.int64)
     return _restore_loop(
-        by_handle,
-        by_value,
-        by_quality,
-        by_time,
+        *by_handle,
+        *by_value,
+        *by_quality,
+        *by_time,
         is_time_by_row,
         unit_ns,
         base_ns,
@@ -530,6 +557,103 @@ def restore(
         last_time,
         cell,
         cell.view(np.float64),
+    )
+
+
+@_compile
+def _advance_loop(
+    handle_symbols: Any,
+    handle_counts: Any,
+    handle_planes: Any,
+    value_symbols: Any,
+    value_counts: Any,
+    value_planes: Any,
+    quality_symbols: Any,
+    quality_counts: Any,
+    quality_planes: Any,
+    time_symbols: Any,
+    time_counts: Any,
+    time_planes: Any,
+    is_time_by_row: Any,
+    unit_ns: Any,
+    base_ns: Any,
+    exceptions: Any,
+    exception_cells: Any,
+    last: Any,
+    last_quality: Any,
+    last_time: Any,
+    is_odd: Any,
+    odd_cell: Any,
+) -> Any:
+    handle_starts, value_starts = _starts(handle_counts), _starts(value_counts)
+    quality_starts, time_starts = _starts(quality_counts), _starts(time_counts)
+    handle = np.int64(-1)
+    moment = np.int64(base_ns)
+    is_rising = True
+    next_exception = 0
+    for row in range(len(handle_symbols)):
+        step = np.uint64(handle_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, handle_starts, handle_counts, handle_planes)
+        handle += _unzigzag(step) + np.int64(1)
+        step = np.uint64(quality_symbols[row])
+        if step:
+            if step >= SMALL_LIMIT:
+                step = _large(step, quality_starts, quality_counts, quality_planes)
+            last_quality[handle] ^= np.uint32(step)
+        step = np.uint64(time_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, time_starts, time_counts, time_planes)
+        before = last_time[handle]
+        moment = (moment if is_time_by_row else before) + _unzigzag(step) * np.int64(unit_ns)
+        if moment < before and is_odd[handle] != 2:
+            is_rising = False
+        last_time[handle] = moment
+        step = np.uint64(value_symbols[row])
+        if step >= SMALL_LIMIT:
+            step = _large(step, value_starts, value_counts, value_planes)
+        last[handle] += _unzigzag(step)
+        is_odd[handle] = 0
+        if next_exception < len(exceptions) and exceptions[next_exception] == row:
+            is_odd[handle] = 1
+            odd_cell[handle] = exception_cells[next_exception]
+            next_exception += 1
+    return is_rising
+
+
+def advance(
+    by_handle: Any,
+    by_value: Any,
+    by_quality: Any,
+    by_time: Any,
+    is_time_by_row: Any,
+    unit_ns: Any,
+    base_ns: Any,
+    exceptions: Any,
+    exception_cells: Any,
+    last: Any,
+    mode: Any,
+    last_quality: Any,
+    last_time: Any,
+    is_odd: Any,
+    odd_cell: Any,
+) -> bool:
+    """See `vectorised.advance`."""
+    return _advance_loop(
+        *by_handle,
+        *by_value,
+        *by_quality,
+        *by_time,
+        is_time_by_row,
+        unit_ns,
+        base_ns,
+        exceptions,
+        exception_cells,
+        last,
+        last_quality,
+        last_time,
+        is_odd,
+        odd_cell,
     )
 
 

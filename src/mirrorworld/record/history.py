@@ -25,7 +25,7 @@ from mirrorworld.record.tail import (
     NEVER,
     AsOf,
     Tail,
-    apply_latest,
+    apply_until,
     fresh,
     heap_rows,
     heap_starts,
@@ -128,11 +128,7 @@ class History:
             self._compacted.apply_latest(manifest, source_ns, kinds, columns)
             segments = [s for s in segments if s.number > manifest.through]
             after = 0
-        for _, block in samples(
-            segments, after=after, wants=lambda ref: ref.rows > 0 and ref.source_ns_min <= source_ns
-        ):
-            rows = slice(int(block.rows[: np.searchsorted(block.sequence, after + 1)].sum()), None)
-            apply_latest(block, columns, source_ns, kinds, rows)
+        apply_until(segments, after, source_ns, kinds, columns)
         columns.source_ns[columns.source_ns == NEVER] = 0
         return columns
 

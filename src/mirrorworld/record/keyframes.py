@@ -64,6 +64,8 @@ class Keyframes:
         self._files = files
         self._last: tuple[Snapshot, str] | None = None
         """The last snapshot written, and the file of its structure."""
+        self._newest: dict[Position, int] = {}
+        self._read: tuple[str, dict[str, Any]] | None = None
 
     def positions(self) -> list[Position]:
         """Where keyframes are, oldest first."""
@@ -92,6 +94,7 @@ class Keyframes:
             "epoch": snapshot.position.epoch,
             "sequence": snapshot.position.sequence,
             "points": len(snapshot.cell),
+            "source_ns_max": int(snapshot.source_ns.max(initial=-(1 << 63))),
             "structure": structure,
             "schema": compact.schema(),
         }
@@ -116,8 +119,8 @@ class Keyframes:
         """
         path = self.path(position)
         head, sections = _open(path)
-        structure_head, structure = _open(self.directory / head["structure"])
         try:
+            structure = self._structure(head["structure"])
             columns = {
                 name: _unpack_column(sections[name], dtype, head["points"])
                 for name, dtype in _COLUMNS.items()
@@ -126,14 +129,19 @@ class Keyframes:
             unpack = compact.Unpacker(head["schema"])
             rest = {name: unpack.reader(hint)(rest_raw[name]) for name, hint in _REST.items()}
             heap = msgspec.msgpack.decode(_expand(sections["heap"]), type=dict[int, bytes])
-            return Snapshot(
+            snapshot = Snapshot(
                 world=head["world"],
                 position=Position(head["epoch"], head["sequence"]),
-                **_read_structure(structure_head, structure),
+                **structure,
                 **columns,
                 heap=heap,
                 **rest,
             )
+            if self._last is None:
+                # A world made from it consists of the same objects: its structure need not be
+                # written again.
+                self._last = (snapshot, head["structure"])
+            return snapshot
         except (KeyError, ValueError, TypeError, msgspec.MsgspecError) as error:
             raise CorruptRecordError(f"{path}: not a keyframe that can be read: {error}") from error
 
@@ -147,12 +155,15 @@ class Keyframes:
 
     def source_ns_max(self, position: Position) -> int:
         """The latest source time in a keyframe."""
-        times = self.columns(position)["source_ns"]
-        return int(times.max()) if len(times) else 0
+        found = self._newest.get(position)
+        if found is None:
+            found = self._newest[position] = _open(self.path(position))[0]["source_ns_max"]
+        return found
 
     def remove(self, position: Position) -> None:
         """Removes a keyframe; structures that none needs any more go with `sweep`."""
         self._files.remove(self.path(position))
+        self._newest.pop(position, None)
 
     def sweep(self) -> None:
         """Removes structures that no keyframe refers to, and parts of files never finished."""
@@ -167,6 +178,15 @@ class Keyframes:
         for path in (*self.directory.glob("*.mwstruct"), *self.directory.glob("*.part")):
             if path.name not in used:
                 self._files.remove(path)
+
+    def _structure(self, name: str) -> dict[str, Any]:
+        """What a structure's file says; the last one is kept."""
+        kept = self._read
+        if kept is not None and kept[0] == name:
+            return kept[1]
+        structure = _read_structure(*_open(self.directory / name))
+        self._read = (name, structure)
+        return structure
 
     def _structure_file(self, snapshot: Snapshot) -> str:
         last = self._last

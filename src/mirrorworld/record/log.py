@@ -573,7 +573,13 @@ def read_samples(segment: Segment, ref: BlockRef, state: blocks.PointState) -> b
     """The samples of a block; the state must be that of the block before it in its chain."""
     payload = read_payload(segment.path, ref)
     try:
-        return blocks.decode(payload, state, epoch=segment.epoch, is_anchor=ref.is_anchor)
+        return blocks.decode(
+            payload,
+            state,
+            epoch=segment.epoch,
+            is_anchor=ref.is_anchor,
+            points_end=ref.points_end,
+        )
     except ValueError as error:
         raise corrupt(segment.path, ref.offset, ref.first, ref.last, str(error)) from error
 

@@ -26,6 +26,7 @@ from mirrorworld.record.segments import (
     corrupt,
     read_payload,
 )
+from mirrorworld.record.vectorised import restore_cells
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Series
 from mirrorworld.world.quality import BAD_WAITING
@@ -149,6 +150,90 @@ def samples(
                 block = read_samples(segment, ref, state)
                 if i in chosen:
                     yield ref, block
+
+
+def apply_until(
+    segments: Iterable[Segment],
+    after: int,
+    limit_ns: int,
+    kinds: NDArray[np.uint8],
+    columns: AsOf,
+) -> None:
+    """Moves columns on by all samples with a sequence above `after` that are not later than a
+    time; samples before `after` may be applied again.
+
+    Where the times of a chain's points only rise, the state after its blocks is all that is
+    needed, and no row is looked at on its own.
+    """
+    for segment in segments:
+        if segment.last <= after:
+            continue
+        for chain in chains(segment.blocks):
+            wanted = [
+                i
+                for i, ref in enumerate(chain)
+                if ref.last > after and ref.rows and ref.source_ns_min <= limit_ns
+            ]
+            if wanted:
+                chosen = chain[: wanted[-1] + 1]
+                if not _apply_rising(segment, chosen, limit_ns, kinds, columns):
+                    state = blocks.PointState()
+                    for ref in chosen:
+                        apply_latest(read_samples(segment, ref, state), columns, limit_ns, kinds)
+
+
+def _apply_rising(
+    segment: Segment,
+    chain: list[BlockRef],
+    limit_ns: int,
+    kinds: NDArray[np.uint8],
+    columns: AsOf,
+) -> bool:
+    """False if some point's times went back: then the chain has to be read row by row."""
+    state = blocks.PointState()
+    n = max(len(kinds), *(ref.points_end for ref in chain))
+    is_odd, odd_cell = np.full(n, 2, np.uint8), np.empty(n, np.int64)
+    for ref in chain:
+        payload = read_payload(segment.path, ref)
+        is_whole = ref.source_ns_max <= limit_ns and not blocks.has_heap(payload)
+        if not is_whole:
+            _take_over(state, is_odd, odd_cell, columns)
+            is_odd[:] = 2
+        if not is_whole and ref.source_ns_min <= limit_ns:
+            apply_latest(read_samples(segment, ref, state), columns, limit_ns, kinds)
+            continue
+        try:
+            is_rising = blocks.advance(
+                payload,
+                state,
+                is_odd,
+                odd_cell,
+                is_anchor=ref.is_anchor,
+                points_end=ref.points_end,
+            )
+        except ValueError as error:
+            raise corrupt(segment.path, ref.offset, ref.first, ref.last, str(error)) from error
+        if not is_whole:
+            is_odd[:] = 2
+        elif not is_rising:
+            return False
+    _take_over(state, is_odd, odd_cell, columns)
+    return True
+
+
+def _take_over(
+    state: blocks.PointState,
+    is_odd: NDArray[np.uint8],
+    odd_cell: NDArray[np.int64],
+    columns: AsOf,
+) -> None:
+    """Puts each point's last sample into the columns where it is not older."""
+    n = min(len(columns.cell), len(state.last))
+    newer = (is_odd[:n] != 2) & (state.time[:n] >= columns.source_ns[:n])
+    cell = np.where(is_odd[:n] == 1, odd_cell[:n], restore_cells(state.mode[:n], state.last[:n]))
+    np.copyto(columns.cell[:n], cell, where=newer)
+    np.copyto(columns.source_ns[:n], state.time[:n], where=newer)
+    np.copyto(columns.quality[:n], state.quality[:n], where=newer)
 
 
 def apply_latest(

@@ -20,6 +20,8 @@ I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
 U8 = NDArray[np.uint8]
+Column = tuple[U8, I64, U8]
+"""A column of numbers as `split` gives it."""
 
 MODE_INT: Final = 0
 MODE_DEC64: Final = 1
@@ -272,10 +274,10 @@ def known(
 
 
 def restore(
-    by_handle: U64,
-    by_value: U64,
-    by_quality: U64,
-    by_time: U64,
+    by_handle: Column,
+    by_value: Column,
+    by_quality: Column,
+    by_time: Column,
     is_time_by_row: bool,
     unit_ns: int,
     base_ns: int,
@@ -287,14 +289,15 @@ def restore(
     last_time: I64,
 ) -> tuple[U32, I64, U32, I64]:
     """The columns (point, cell, quality, time) of a block; the state must hold every handle."""
-    n = len(by_handle)
-    point = handles(by_handle)
+    values, codes, steps = join(*by_value), join(*by_quality), _unzigzag(join(*by_time))
+    point = handles(join(*by_handle))
+    n = len(point)
     order, first = _groups(point)
     sorted_point = point[order]
     ends = np.append(first[1:], n) - 1 if n else first
     sizes = np.diff(np.append(first, n))
 
-    sorted_quality = by_quality[order].astype(np.uint32)
+    sorted_quality = codes[order].astype(np.uint32)
     quality = np.empty(n, np.uint32)
     if n:
         running = np.bitwise_xor.accumulate(sorted_quality)
@@ -304,7 +307,7 @@ def restore(
         quality[order] = sorted_quality
         last_quality[sorted_point[ends]] = sorted_quality[ends]
 
-    steps = _unzigzag(by_time) * np.int64(unit_ns)
+    steps = steps * np.int64(unit_ns)
     time = np.empty(n, np.int64)
     if n and is_time_by_row:
         time = np.cumsum(steps) + np.int64(base_ns)
@@ -317,11 +320,67 @@ def restore(
     cell = np.empty(n, np.int64)
     if n:
         # An exception's difference is zero, so it leaves the running sum as it was.
-        value = _running(_unzigzag(by_value)[order], first, sizes, last[sorted_point[first]])
+        value = _running(_unzigzag(values)[order], first, sizes, last[sorted_point[first]])
         cell[order] = restore_cells(mode[sorted_point], value)
         last[sorted_point[ends]] = value[ends]
         cell[exceptions] = exception_cells
     return point, cell, quality, time
+
+
+def advance(
+    by_handle: Column,
+    by_value: Column,
+    by_quality: Column,
+    by_time: Column,
+    is_time_by_row: bool,
+    unit_ns: int,
+    base_ns: int,
+    exceptions: I64,
+    exception_cells: I64,
+    last: I64,
+    mode: U8,
+    last_quality: U32,
+    last_time: I64,
+    is_odd: U8,
+    odd_cell: I64,
+) -> bool:
+    """Moves the state on as `restore` does, without giving the rows.
+
+    Afterwards the state is each point's last sample, except where `is_odd` is 1: there its cell
+    is in `odd_cell`. On entry `is_odd` is 2 for points that have none in the chain yet.
+
+    Returns:
+        Whether no point's source time went back: if so the last sample is the latest.
+    """
+    before = last_time.copy()
+    point, cell, _, time = restore(
+        by_handle,
+        by_value,
+        by_quality,
+        by_time,
+        is_time_by_row,
+        unit_ns,
+        base_ns,
+        exceptions,
+        exception_cells,
+        last,
+        mode,
+        last_quality,
+        last_time,
+    )
+    if not len(point):
+        return True
+    order, first = _groups(point)
+    sorted_time, sorted_point = time[order], point[order]
+    earlier = np.empty_like(sorted_time)
+    earlier[1:] = sorted_time[:-1]
+    starting = sorted_point[first]
+    is_known = is_odd[starting] != 2
+    earlier[first] = np.where(is_known, before[starting], sorted_time[first])
+    ends = order[np.append(first[1:], len(point)) - 1]
+    is_odd[starting] = np.isin(ends, exceptions)
+    odd_cell[starting] = cell[ends]
+    return bool((sorted_time >= earlier).all())
 
 
 def handles(by_handle: U64) -> U32:
