@@ -72,7 +72,9 @@ def test_by_text_whatever_its_case_and_wherever_it_stands(world: World) -> None:
     assert found(world, text="PUMP 3") == ["p3"]
     assert len(found(world, text="maschine")) == 5
     assert found(world, text="p3", types=("Pump",)) == ["p3"]
-    assert found(world, text="hall\nhall") == []
+    assert found(world, text="3 maschine") == []
+    assert found(world, text="4 maschine") == ["p4"]
+    assert found(world, text=" \n") == found(world)
 
 
 def test_by_property(world: World) -> None:

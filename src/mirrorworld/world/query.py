@@ -38,8 +38,8 @@ _PATH_LIMIT: Final = 16
 class Query:
     """What to look for; all given filters must hold.
 
-    `types` includes their subtypes. `text` is found anywhere in id, name, type name and text
-    properties, whatever its case. `properties` are (path, operator, value). `related` is
+    `types` includes their subtypes. Each word of `text` is found anywhere in id, name, type name
+    or text properties, whatever its case. `properties` are (path, operator, value). `related` is
     (path, twin): twins from which the path of relations leads to that twin; a step is a kind,
     `^kind` against its direction, `kind*` any number of times. `box` is (x0, y0, z0, x1, y1, z1)
     in metres.
@@ -88,8 +88,9 @@ class Index:
         after = int(cursor) if cursor is not None else -1
         self._refresh()
         mask = self._mask(query)
-        if query.text:
-            return self._text_page(query.text.casefold().replace("\n", " "), mask, limit, after)
+        words = sorted(query.text.casefold().split(), key=len)
+        if words:
+            return self._text_page(words, mask, limit, after)
         found = np.flatnonzero(mask)
         start = int(np.searchsorted(found, after, side="right"))
         return self._page(found[start : start + limit + 1].tolist(), limit, len(found))
@@ -190,8 +191,10 @@ class Index:
 
     # --- text ---
 
-    def _text_page(self, needle: str, mask: Mask, limit: int, after: int) -> Page:
+    def _text_page(self, words: list[str], mask: Mask, limit: int, after: int) -> Page:
+        """Twins whose text has all the words; the longest is looked for, the others then."""
         found: list[int] = []
+        *others, needle = words
         first = (after + 1) // _CHUNK
         for chunk in range(first, len(self._chunks)):
             window = mask[chunk * _CHUNK : (chunk + 1) * _CHUNK]
@@ -202,13 +205,17 @@ class Index:
             while at >= 0:
                 row = bisect.bisect_right(starts, at) - 1
                 ordinal = ordinals[row]
-                if ordinal > after and mask[ordinal]:
+                start = starts[row]
+                end = starts[row + 1] if row + 1 < len(starts) else len(text)
+                if (
+                    ordinal > after
+                    and mask[ordinal]
+                    and all(text.find(word, start, end) >= 0 for word in others)
+                ):
                     found.append(ordinal)
                     if len(found) > limit:
                         return self._page(found, limit, None)
-                if row + 1 == len(starts):
-                    break
-                at = text.find(needle, starts[row + 1])
+                at = text.find(needle, end)
         return self._page(found, limit, None)
 
     def _chunk(self, chunk: int) -> tuple[str, list[int], list[int]]:
