@@ -10,6 +10,7 @@ Knows topics and payloads; refuses to know connections.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,8 @@ class Column:
     """One value in a row of a shape."""
 
     point: str
-    kind: Kind
+    kind: Kind | None
+    """None: null, which says nothing of what the value would be."""
     time: int
     """Which column of times holds its time; -1: none."""
     unit: str = ""
@@ -93,8 +95,9 @@ class Plan:
 
     shape: Shape
     index: int
-    twin: str
-    signature: Signature
+    is_partial: bool
+    """Whether its shape reads too much or too little: something stays out because it is known as
+    something else, or a list may hold anything. Then each message is looked at in full."""
 
 
 # --- what a payload looks like --------------------------------------------------------------
@@ -142,11 +145,12 @@ class Describer:
         return "[]" if not value else "[*"
 
     def _describe_object(self, value: dict[str, Any], depth: int) -> Signature:
-        time = unit = ""
+        time: str | None = None
+        unit: str | None = None
         for key, item in value.items():
-            if not time and guesses.is_time_name(key) and guesses.is_time(item, self._zone):
+            if time is None and guesses.is_time_name(key) and guesses.is_time(item, self._zone):
                 time = key
-            elif not unit and guesses.bare(key) in guesses.UNIT_NAMES and isinstance(item, str):
+            elif unit is None and guesses.bare(key) in guesses.UNIT_NAMES and isinstance(item, str):
                 unit = key
         parts: list[tuple[str, Signature]] = []
         for key, item in value.items():
@@ -167,7 +171,7 @@ _TYPES: Final[dict[str, Any]] = {
     "0": None,
     "[n": list[float] | None,
     "[]": list[float],
-    "[*": msgspec.Raw,
+    "[*": list[msgspec.Raw],
     "tn": int | float | None,
     "ts": str | None,
 }
@@ -178,6 +182,8 @@ _KINDS: Final = {
     "s": Kind.TEXT,
     "[n": Kind.ARRAY,
     "[*": Kind.TEXT,
+    "text": Kind.TEXT,
+    "nan": Kind.FLOAT,
 }
 
 
@@ -187,7 +193,7 @@ def _walk(
     """(attribute path in the struct, column) of every value below a signature."""
     if isinstance(signature, str):
         kind = _KINDS.get(signature)
-        if kind is not None:
+        if kind is not None or signature == "0":
             name = ".".join(path) or "value"
             yield "", Column(name, kind, time, unit, signature == "i")
         return
@@ -215,6 +221,16 @@ def _walk(
         for place, column in _walk(part, (*path, key), time, times, own):
             yield (f"f{i}.{place}" if place else f"f{i}"), column
         times[before:] = [f"f{i}.{place}" for place in times[before:]]
+
+
+def _is_loose(signature: Signature) -> bool:
+    """Whether payloads of another look could be read by it."""
+    if isinstance(signature, str):
+        return signature in ("[*", "[]")
+    tag, parts = signature
+    if tag == "[":
+        return any(_is_loose(part) for part in parts)
+    return tag == "{" and any(_is_loose(part) for _, part in parts)
 
 
 def _type_of(signature: Signature) -> Any:
@@ -257,6 +273,30 @@ def _getter(places: Sequence[str]) -> Callable[[Any], Any]:
     return get
 
 
+def _general(
+    signature: Signature, places: Sequence[str], describer: Describer
+) -> Callable[[bytes], Any]:
+    """Reads payloads of a signature without a compiled type: by looking at each in full."""
+    steps = [[int(step.strip("f[]")) for step in place.split(".") if step] for place in places]
+
+    def read(payload: bytes) -> Any:
+        value = msgspec.json.decode(payload)
+        if describer.describe(value) != signature:
+            raise msgspec.DecodeError("looks different")
+        row: list[Any] = []
+        for path in steps:
+            at = value
+            for step in path:
+                at = list(at.values())[step] if isinstance(at, dict) else at[step]
+            is_list = isinstance(at, list) and not all(
+                isinstance(v, int | float) and not isinstance(v, bool) for v in at
+            )
+            row.append(msgspec.json.encode(at) if is_list else at)
+        return tuple(row) if len(row) != 1 else row[0]
+
+    return read
+
+
 def _read_text(payload: bytes) -> str:
     """A payload that is no JSON. What may be more than a text is looked at in full."""
     if payload[:1] in (b"{", b"[", b"") or len(payload) > TEXT_LIMIT_BYTES:
@@ -268,7 +308,10 @@ def _read_text(payload: bytes) -> str:
 
 
 def compile_shape(
-    signature: Signature, columns: Sequence[tuple[str, Column]], times: Sequence[str]
+    signature: Signature,
+    columns: Sequence[tuple[str, Column]],
+    times: Sequence[str],
+    describer: Describer,
 ) -> Shape:
     """The shape that reads payloads of a signature."""
     kept = tuple(column for _, column in columns)
@@ -276,10 +319,14 @@ def compile_shape(
         if signature == "text":
             return Shape(_read_text, kept, 0)
         return Shape(msgspec.json.Decoder(_type_of(signature)).decode, kept, 0)
+    places = [*(place for place, _ in columns), *times]
+    try:
+        decode = msgspec.json.Decoder(_type_of(signature)).decode
+    except (ValueError, TypeError):  # a name that msgspec cannot have, as one with quotes
+        return Shape(_general(signature, places, describer), kept, len(times))
     if not kept:
-        return Shape(msgspec.json.Decoder(_type_of(signature)).decode, (), 0)
-    decode = msgspec.json.Decoder(_type_of(signature)).decode
-    get = _getter([*(place for place, _ in columns), *times])
+        return Shape(decode, (), 0)
+    get = _getter(places)
     return Shape(lambda payload: get(decode(payload)), kept, len(times))
 
 
@@ -330,7 +377,7 @@ class JsonTopics:
                 shape = plan.shape
                 try:
                     shape.rows.append(shape.read(payloads[i]))
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, TooComplex):
                     pass
                 else:
                     shape.topics.append(plan.index)
@@ -349,9 +396,11 @@ class JsonTopics:
             self._used = {id(shape): shape for shape in self._shapes.values()}
         if not parts:
             return None
-        point, cell, codes, source_ns = (
-            np.ascontiguousarray(np.concatenate(columns)) for columns in zip(*parts, strict=True)
-        )
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        if len(parts) > 1:  # a topic may have changed its look: back to the order of arrival
+            order = np.argsort(columns[-1], kind="stable")
+            columns = [column[order] for column in columns]
+        point, cell, codes, source_ns = (np.ascontiguousarray(c) for c in columns[:4])
         return Frame(point, cell, codes, source_ns, bytes(heap))
 
     # --- looking at a message in full
@@ -386,7 +435,8 @@ class JsonTopics:
                 known[signature] = plan
             else:
                 self._sink.count("mqtt_shape_not_kept")
-        self._plans[topic] = plan
+        if not plan.is_partial:
+            self._plans[topic] = plan
         shape = plan.shape
         shape.rows.append(shape.read(payload))
         shape.topics.append(plan.index)
@@ -442,17 +492,24 @@ class JsonTopics:
         is_scalar = isinstance(signature, str)
         if is_scalar:
             twin, leaf = self._twins.of_scalar(name)
-            kind = {"text": Kind.TEXT, "nan": Kind.FLOAT}.get(signature) or _KINDS.get(signature)
+            kind = _KINDS.get(signature)
+            if kind is None and signature == "0":
+                kind = self._twins.kind(twin, leaf)
             if kind is None:
-                kind = self._twins.kind(twin, leaf) if signature == "0" else None
-                if kind is None:
-                    return None
+                return None
             found = [("", Column(leaf, kind, -1, "", signature == "i"))]
             times: list[str] = []
         else:
             twin = self._twins.of_object(name)
             times = []
-            found = list(_walk(signature, (), -1, times))
+            found = []
+            for place, column in _walk(signature, (), -1, times):
+                if column.kind is None:
+                    known = self._twins.kind(twin, column.point)
+                    if known is None:
+                        continue
+                    column = dataclasses.replace(column, kind=known)
+                found.append((place, column))
         scales: list[tuple[float, float]] = []
         accepted: list[bool] = []
         for _, column in found:
@@ -463,7 +520,7 @@ class JsonTopics:
         key = (read_as, tuple(column for _, column in found))
         shape = self._shapes.get(key)
         if shape is None:
-            shape = compile_shape(read_as, found, times)
+            shape = compile_shape(read_as, found, times, self._describer)
             if len(self._shapes) < SHAPES_LIMIT:
                 self._shapes[key] = shape
         self._used[id(shape)] = shape
@@ -476,7 +533,11 @@ class JsonTopics:
             factors = (np.array([s for s, _ in scales]), np.array([o for _, o in scales]))
         shape.scales.append(factors)
         self._new.append((shape, index, twin))
-        return Plan(shape, index, twin, signature)
+        is_partial = _is_loose(signature) or any(
+            not ok and self._twins.point(twin, column.point) is not None
+            for ok, (_, column) in zip(accepted, found, strict=True)
+        )
+        return Plan(shape, index, is_partial)
 
     def _accept(
         self, twin: str, column: Column, signature: Signature
@@ -487,6 +548,7 @@ class JsonTopics:
         if column.unit and not unit:
             self._sink.count("unit_unknown")
         known = self._twins.point(twin, column.point)
+        assert column.kind is not None
         if known is None:
             point = PointType(column.point, column.kind, unit if column.kind <= Kind.INT else "")
             return (1.0, 0.0) if self._twins.add(twin, point, self._sink) else None
@@ -524,7 +586,8 @@ class JsonTopics:
     def _flush(
         self, shape: Shape, retained: set[int], start_ns: int, heap: bytearray
     ) -> tuple[NDArray[Any], ...] | None:
-        """The four columns of a shape's rows; the shape is empty afterwards."""
+        """The columns of a shape's rows and, last, the message of each; the shape is empty
+        afterwards."""
         n, k = len(shape.rows), len(shape.columns)
         topics = np.fromiter(shape.topics, np.intp, n)
         messages = np.fromiter(shape.messages, np.int64, n)
@@ -542,6 +605,7 @@ class JsonTopics:
         times = [self._times(column) for column in values[k:]]
         arrival_ns = start_ns + messages
         for j, column in enumerate(shape.columns):
+            assert column.kind is not None
             _fill(column.kind, values[j], cell[:, j], codes[:, j], heap)
             if column.time < 0:
                 source_ns[:, j] = arrival_ns
@@ -556,12 +620,17 @@ class JsonTopics:
             untimed = np.array([c.time < 0 for c in shape.columns])
             codes[kept[:, None] & untimed[None, :]] = quality.UNCERTAIN_LAST_USABLE
         self._convert(shape, topics, cell)
-        point, cell, codes, source_ns = (a.reshape(-1) for a in (point, cell, codes, source_ns))
+        message = np.broadcast_to(messages[:, None], (n, k))
+        point, cell, codes, source_ns, message = (
+            a.reshape(-1) for a in (point, cell, codes, source_ns, message)
+        )
         takes = point != REFUSED_HANDLE
         if not takes.all():
             self._sink.count("samples_left_out", int((~takes).sum()))
-            point, cell, codes, source_ns = (a[takes] for a in (point, cell, codes, source_ns))
-        return point, cell, codes, source_ns
+            point, cell, codes, source_ns, message = (
+                a[takes] for a in (point, cell, codes, source_ns, message)
+            )
+        return point, cell, codes, source_ns, message
 
     def _convert(self, shape: Shape, topics: NDArray[np.intp], cell: NDArray[np.int64]) -> None:
         """Converts numbers of topics that send another unit than their points have."""
@@ -610,6 +679,8 @@ def _fill(
             raw = encode_array(np.array([] if value is None else value, np.float64))
         elif isinstance(value, str):
             raw = value.encode()
+        elif isinstance(value, list):  # of anything: kept as JSON
+            raw = b"[" + b",".join(bytes(item) for item in value) + b"]"
         else:
             raw = b"" if value is None else bytes(value)
         cell[i] = len(heap) << 32 | len(raw)
