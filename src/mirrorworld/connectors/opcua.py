@@ -14,11 +14,11 @@ import asyncio
 import contextlib
 import datetime
 import json
+import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from mirrorworld.world.changes import (
     Command,
@@ -34,41 +34,19 @@ from mirrorworld.world.ports import Finding, Link, LinkState, Sink, SourceConfig
 
 if TYPE_CHECKING:
     from mirrorworld.connectors.opcua_browse import Space
+    from mirrorworld.connectors.opcua_config import Settings
     from mirrorworld.connectors.opcua_model import Item, Mirror
-    from mirrorworld.connectors.opcua_session import Login, Server, Session
-    from mirrorworld.connectors.opcua_subscription import Rate, Subscription
+    from mirrorworld.connectors.opcua_session import Server, Session
+    from mirrorworld.connectors.opcua_subscription import Subscription
     from mirrorworld.connectors.opcua_trust import Certificate, Trust
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 4840
 RETRY_S_FIRST: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 SAMPLE_VALUES_MAX: Final = 500
 """Points whose present value `discover` reads to show it."""
-
-OPTIONS: Final = {
-    "security": "auto",
-    "interval_ms": 250.0,
-    "sampling_ms": -1.0,
-    "queue_size": 10,
-    "root": "",
-    "max_nodes": 200_000,
-    "pause_ms": 5.0,
-    "publish_requests": 3,
-    "history": True,
-}
-"""Every option with its default."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """A SourceConfig, checked."""
-
-    login: Login
-    rate: Rate
-    root: str
-    max_nodes: int
-    pause_s: float
-    uses_history: bool
 
 
 class Opcua:
@@ -96,7 +74,7 @@ class Opcua:
         self._wake = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"Opcua({self.config.name!r}, {_without_login(self.config.url)!r})"
+        return f"Opcua({self.config.name!r})"
 
     # --- looking
 
@@ -108,7 +86,7 @@ class Opcua:
         """
         settings = self._settings()
         _need_asyncua()
-        from mirrorworld.connectors import opcua_browse, opcua_model, opcua_session
+        from mirrorworld.connectors import opcua_browse, opcua_model, opcua_session, opcua_text
 
         try:
             session = await opcua_session.Session.open(settings.login, self._trust, _now())
@@ -121,7 +99,10 @@ class Opcua:
                 max_nodes=settings.max_nodes,
                 pause_s=settings.pause_s,
             )
-            mirror = opcua_model.mirror(space, session.server, self.config.name)
+            # In a thread: the first unit loads pint, which would hold up everything else.
+            mirror = await asyncio.to_thread(
+                opcua_model.mirror, space, session.server, self.config.name
+            )
             twins = list(mirror.twins.values())[: max(limit, 0)]
             shown = {twin.id for twin in twins}
             items = [i for i in mirror.items if i.twin in shown][:SAMPLE_VALUES_MAX]
@@ -132,7 +113,7 @@ class Opcua:
             await session.close()
         samples: dict[str, list[tuple[str, Scalar]]] = {}
         for item, value in zip(items, values, strict=True):
-            shown_value = opcua_model.scalar_result(value)
+            shown_value = opcua_text.scalar_result(value)
             samples.setdefault(item.twin, []).append((item.point, shown_value))
         how = f"the server itself (connection: security {session.server.security})"
         return [
@@ -156,9 +137,14 @@ class Opcua:
         """
         settings = self._settings()
         _need_asyncua()
+        from asyncua.ua import UaError
+
         from mirrorworld.connectors import opcua_decode
         from mirrorworld.connectors.opcua_session import Lost, Refused, Session, explained
-        from mirrorworld.connectors.opcua_subscription import Gone, NotDurable
+        from mirrorworld.connectors.opcua_sink import CarefulSink, SinkFailed
+        from mirrorworld.connectors.opcua_subscription import Gone
+
+        sink = CarefulSink(sink)
 
         warming = asyncio.ensure_future(asyncio.to_thread(opcua_decode.warm))
         url, delay_s = settings.login.url, RETRY_S_FIRST
@@ -172,6 +158,7 @@ class Opcua:
                     session = self._session = await Session.open(
                         settings.login, self._trust, _now()
                     )
+                    _stop_if_cancelled()
                     await self._prepare(session, sink, settings)
                     delay_s = RETRY_S_FIRST
                     while True:
@@ -184,14 +171,18 @@ class Opcua:
                             )
                             if self._subscription is not None:
                                 self._subscription.id = 0
-                except NotDurable as error:
+                except SinkFailed as error:
                     raise error.error from error
                 except SourceError:
                     raise
                 except Exception as error:
+                    if not isinstance(error, Refused | Lost | OSError | TimeoutError | UaError):
+                        log.exception("source %s", self.config.name)
                     told = explained(error, url)
                     self._session = None
-                    state = LinkState.REFUSED if isinstance(told, Refused) else LinkState.LOST
+                    state = LinkState.LOST
+                    if isinstance(told, Refused):
+                        state, delay_s = LinkState.REFUSED, told.retry_s
                     text = str(told)
                     if isinstance(error, Lost) and not text.startswith(url):
                         text = f"{url}: {text}"
@@ -203,16 +194,17 @@ class Opcua:
                     self._session = None
                     if session is not None:
                         await session.close()
+                _stop_if_cancelled()
                 # Jitter, so that a hundred mirrors do not knock at once when a plant returns.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(delay_s * random.uniform(0.7, 1.3)):
                         await self._wake.wait()
                 self._wake.clear()
-                delay_s = min(2 * delay_s, RETRY_S_MAX)
+                delay_s = RETRY_S_FIRST if delay_s > RETRY_S_MAX else min(2 * delay_s, RETRY_S_MAX)
         finally:
             warming.cancel()
 
-    async def _prepare(self, session: Session, sink: Sink, settings: _Settings) -> None:
+    async def _prepare(self, session: Session, sink: Sink, settings: Settings) -> None:
         """Looks at the address space where it may have changed, and declares what is there."""
         from mirrorworld.connectors import opcua_browse, opcua_model
         from mirrorworld.connectors.opcua_subscription import Subscription
@@ -229,7 +221,9 @@ class Opcua:
         space = await opcua_browse.walk(
             session, root=settings.root, max_nodes=settings.max_nodes, pause_s=settings.pause_s
         )
-        mirror = opcua_model.mirror(space, session.server, self.config.name)
+        mirror = await asyncio.to_thread(
+            opcua_model.mirror, space, session.server, self.config.name
+        )
         if space.is_truncated:
             sink.count("address_space_cut")
         if mirror.odd_units:
@@ -241,7 +235,12 @@ class Opcua:
         items = [i for i in mirror.items if i.twin not in refused]
         handles = sink.handles((i.twin, i.point) for i in items)
         before = self._subscription
-        subscription = Subscription(items, handles, sink, settings.rate)
+
+        async def clock_jumped(ns: int) -> None:
+            message = f"the server's clock moved by {ns / 1e9:+.1f} s against the clock here"
+            await self._tell(sink, "clock", message, is_active=False)
+
+        subscription = Subscription(items, handles, sink, settings.rate, clock_jumped)
         if before is not None:
             subscription.take_over(before)
         else:
@@ -270,7 +269,7 @@ class Opcua:
                     await self._tell(sink, f"declare/{twin}", str(error), is_active=True)
             return refused
 
-    async def _live(self, session: Session, sink: Sink, settings: _Settings) -> None:
+    async def _live(self, session: Session, sink: Sink, settings: Settings) -> None:
         """Subscribes (or takes over what is subscribed) and receives until something is lost."""
         subscription = self._subscription
         assert subscription is not None
@@ -299,7 +298,7 @@ class Opcua:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
 
-    async def _fill_gap(self, session: Session, sink: Sink, settings: _Settings) -> None:
+    async def _fill_gap(self, session: Session, sink: Sink, settings: Settings) -> None:
         """Once all points have reported: forgets the loss, and reads what was missed."""
         from mirrorworld.connectors.opcua_history import read_gap
 
@@ -319,9 +318,7 @@ class Opcua:
             ):
                 await sink.push(frame)
                 sink.count("history_samples", len(frame))
-        except (ConnectionError, TimeoutError):
-            pass  # lost again; the next return reads the gap again
-        except Exception as error:
+        except Exception as error:  # what was not read by then stays unread, and is told
             sink.count("history_failed")
             await self._tell(
                 sink, "history", f"history could not be read: {error}", is_active=False
@@ -445,113 +442,27 @@ class Opcua:
 
     # --- configuration
 
-    def _settings(self) -> _Settings:
+    def _settings(self) -> Settings:
         """The configuration, checked.
 
         Raises:
             SourceError: the URL or an option cannot be used; the message names it.
         """
         _need_asyncua()
-        from mirrorworld.connectors.opcua_session import MODES, OLD_POLICIES, POLICIES, Login
-        from mirrorworld.connectors.opcua_subscription import Rate
+        from mirrorworld.connectors.opcua_config import checked
 
-        options = {**OPTIONS}
-        for name, value in self.config.options.items():
-            if name not in OPTIONS:
-                raise SourceError(f"option '{name}' is not known; there are {', '.join(OPTIONS)}")
-            options[name] = _checked(name, value)
-        security = str(options["security"])
-        policy, _, mode = security.partition(",")
-        if (
-            policy not in ("auto", "none", *POLICIES, *OLD_POLICIES)
-            or (mode.strip() or "Sign") not in MODES
-        ):
-            raise SourceError(
-                f"option 'security': '{security}' is none of auto, none, or a policy of"
-                f" {', '.join(POLICIES)} with a mode, as in 'Basic256Sha256,SignAndEncrypt'"
-            )
-        url, username, password = _parse_url(self.config.url)
-        login = Login(
-            url, security, self.config.username or username, self.config.password or password
-        )
-        rate = Rate(
-            float(options["interval_ms"]),
-            float(options["sampling_ms"]),
-            int(options["queue_size"]),
-            int(options["publish_requests"]),
-        )
-        return _Settings(
-            login,
-            rate,
-            str(options["root"]),
-            int(options["max_nodes"]),
-            float(options["pause_ms"]) / 1000,
-            bool(options["history"]),
-        )
-
-
-_RANGES: Final = {
-    "interval_ms": (1, 3_600_000),
-    "sampling_ms": (-1, 3_600_000),
-    "queue_size": (1, 10_000),
-    "max_nodes": (1, 10_000_000),
-    "pause_ms": (0, 60_000),
-    "publish_requests": (1, 100),
-}
-
-
-def _checked(name: str, value: Scalar) -> Any:
-    """An option's value, of its default's type and within its range."""
-    if name == "history":
-        if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
-            return value.lower() in ("true", "yes")
-        if isinstance(value, bool):
-            return value
-        raise SourceError(f"option 'history': {value!r} is neither true nor false")
-    if name in ("security", "root"):
-        if isinstance(value, str):
-            return value
-        raise SourceError(f"option '{name}': {value!r} is not a text")
-    low, high = _RANGES[name]
-    try:
-        number = float("nan" if value is None or isinstance(value, bool) else value)
-    except ValueError:
-        number = float("nan")
-    if not low <= number <= high:
-        raise SourceError(f"option '{name}': {value!r} is not a number from {low} to {high}")
-    return number
-
-
-def _parse_url(url: str) -> tuple[str, str, str]:
-    """(URL with port and without login, user, password).
-
-    Raises:
-        SourceError: it is no address of an OPC UA server.
-    """
-    shown = _without_login(url)
-    example = "one reads like opc.tcp://plc.example:4840"
-    try:
-        parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORT
-    except ValueError:
-        raise SourceError(f"{shown}: the port is not a number up to 65535; {example}") from None
-    if parts.scheme != "opc.tcp":
-        raise SourceError(f"{shown}: is not an address of an OPC UA server; {example}")
-    if not parts.hostname or any(c.isspace() for c in url):
-        raise SourceError(f"{shown}: names no host; {example}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    query = f"?{parts.query}" if parts.query else ""
-    plain = f"opc.tcp://{host}:{port}{parts.path}{query}"
-    return plain, unquote(parts.username or ""), unquote(parts.password or "")
-
-
-def _without_login(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://{tail}" if at else url
+        return checked(self.config)
 
 
 def _answered(command: Command, state: CommandState, detail: str) -> Command:
     return replace(command, state=state, detail=detail)
+
+
+def _stop_if_cancelled() -> None:
+    """Ends the task if it was told to end: asyncua swallows that in places."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _need_asyncua() -> None:

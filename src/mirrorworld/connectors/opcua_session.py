@@ -24,15 +24,21 @@ from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
-from asyncua.ua.status_codes import get_name_and_doc
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 
+from mirrorworld.connectors.opcua_failures import (
+    THEY_DISTRUST,
+    TIMEOUT_S,
+    Lost,
+    Refused,
+    explained,
+    status_name,
+)
 from mirrorworld.connectors.opcua_trust import Certificate, Trust, first_of_chain
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-TIMEOUT_S: Final = 15.0
 SESSION_TIMEOUT_MS: Final = 60_000
 """How long a server keeps the session of a client that fell silent."""
 
@@ -53,14 +59,6 @@ _POLICY_PREFIX: Final = "http://opcfoundation.org/UA/SecurityPolicy#"
 _asyncua_log = logging.getLogger("asyncua")
 if _asyncua_log.level == logging.NOTSET:
     _asyncua_log.setLevel(logging.CRITICAL)
-
-
-class Refused(Exception):
-    """The server cannot be used until someone acts."""
-
-
-class Lost(Exception):
-    """The server is not there now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +221,11 @@ class Session:
                 for node in part
             ]
             results = (await self.service(request, ua.BrowseResponse)).Results
-            if len(part) > 1 and any(
-                r.StatusCode.value == ua.StatusCodes.BadNoContinuationPoints for r in results
-            ):
+            if any(r.StatusCode.value == ua.StatusCodes.BadNoContinuationPoints for r in results):
+                if len(part) == 1:
+                    raise Lost(
+                        "the server has no continuation points left; too many clients browse"
+                    )
                 raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyOperations)
             found = [list(r.References or ()) for r in results]
             open_ = {i: r.ContinuationPoint for i, r in enumerate(results) if r.ContinuationPoint}
@@ -411,7 +411,7 @@ async def _enter(login: Login, trust: Trust, now: datetime.datetime) -> tuple[Cl
     try:
         await client.connect()
     except ua.UaStatusCodeError as error:
-        if error.code in _THEY_DISTRUST and not is_open:
+        if error.code in THEY_DISTRUST and not is_open:
             own = trust.identity(now)
             raise Refused(
                 f"{login.url}: the server does not accept this application's certificate"
@@ -429,69 +429,6 @@ def _describe(endpoint: ua.EndpointDescription) -> str:
     return f"{policy},{ua.MessageSecurityMode(endpoint.SecurityMode).name}"
 
 
-# --- failures -------------------------------------------------------------------------------
-
-_S = ua.StatusCodes
-_THEY_DISTRUST: Final = frozenset(
-    {
-        _S.BadSecurityChecksFailed,
-        _S.BadCertificateUntrusted,
-        _S.BadCertificateInvalid,
-        _S.BadCertificateUseNotAllowed,
-        _S.BadCertificateUriInvalid,
-        _S.BadCertificateChainIncomplete,
-        _S.BadCertificateRevoked,
-        _S.BadCertificateTimeInvalid,
-        _S.BadConnectionClosed,
-    }
-)
-_REFUSALS: Final = {
-    _S.BadUserAccessDenied: "the login was refused; check user name and password",
-    _S.BadIdentityTokenRejected: "the login was refused; check user name and password",
-    _S.BadIdentityTokenInvalid: "the server cannot read this kind of login; check 'security'",
-    _S.BadUserSignatureInvalid: "the login was refused; its signature does not hold",
-    _S.BadSecurityModeRejected: "the server rejects this security mode; set 'security' to 'auto'",
-    _S.BadSecurityPolicyRejected: "the server rejects this policy; set 'security' to 'auto'",
-    _S.BadSecurityChecksFailed: "the server's security checks failed; it may not trust this client",
-    _S.BadCertificateUntrusted: "the server does not trust this client's certificate",
-}
-_LATER: Final = {
-    _S.BadTooManySessions: "the server has no session left; close other clients",
-    _S.BadServerHalted: "the server is halted",
-    _S.BadShutdown: "the server is shutting down",
-    _S.BadTcpNotEnoughResources: "the server has no resources left for a connection",
-    _S.BadNotConnected: "the connection was lost",
-}
-
-
-def explained(error: BaseException, url: str) -> Refused | Lost:
-    """What went wrong with a server, as a sentence that names the mend."""
-    if isinstance(error, Refused | Lost):
-        return error
-    if isinstance(error, ua.UaStatusCodeError):
-        name = status_name(error.code)
-        if error.code in _REFUSALS:
-            return Refused(f"{url}: {_REFUSALS[error.code]} ({name})")
-        return Lost(
-            f"{url}: {_LATER.get(error.code, 'the server answered with an error')} ({name})"
-        )
-    if isinstance(error, socket.gaierror):
-        return Refused(f"{url}: there is no such host; check the name and the network")
-    if isinstance(error, ConnectionRefusedError):
-        return Lost(f"{url}: nothing listens there; is the server running, is the port right?")
-    if isinstance(error, TimeoutError):
-        return Lost(f"{url}: no answer within {TIMEOUT_S:g} s; a firewall, or a server too busy")
-    if isinstance(error, OSError):
-        return Lost(f"{url}: {error.strerror or error or 'the connection was lost'}")
-    return Lost(f"{url}: {type(error).__name__}: {error}"[:300])
-
-
-def status_name(code: int) -> str:
-    """The symbolic name of a status code."""
-    name, _ = get_name_and_doc(code & 0xFFFF_0000)
-    return name if name and name != "UnknownUaError" else f"0x{code:08X}"
-
-
 def _is_good(status: ua.StatusCode | None) -> bool:
     return status is None or status.value >> 30 == 0
 
@@ -506,6 +443,7 @@ def datetime_ns(at: datetime.datetime) -> int:
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 
+_S = ua.StatusCodes
 _TOO_MUCH: Final = frozenset(
     {
         _S.BadTooManyOperations,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,14 +47,6 @@ _SEQUENCE_MAX: Final = 0xFFFF_FFFF
 
 class Gone(Exception):
     """The server no longer has the subscription; another must be made."""
-
-
-class NotDurable(Exception):
-    """The record could not be written; `error` is what it said."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +110,14 @@ class Subscription:
     Args:
         items: what is mirrored; a client handle is an item's place in it.
         handles: the world's handles of the items, in the same order.
+        on_clock_jump: told by how many nanoseconds the server's clock moved against ours.
     """
 
     items: Sequence[Item]
     handles: Handles
     sink: Sink
     rate: Rate
+    on_clock_jump: Callable[[int], Awaitable[None]]
     id: int = 0
     incarnation: int = 0
     last: int = 0
@@ -237,7 +231,7 @@ class Subscription:
             return False
         kept = sorted(int(n) for n in result.AvailableSequenceNumbers or ())
         if self._ticket >= 0:
-            await self._durable(self._ticket)
+            await self.sink.durable(self._ticket)
         self._acknowledge.extend(n for n in kept if n <= self.last)
         missing = [n for n in kept if n > self.last]
         if missing and missing[0] != self.last + 1:
@@ -254,7 +248,7 @@ class Subscription:
 
         Raises:
             Lost, Gone: which of the two.
-            NotDurable: nothing more can be acknowledged.
+            SinkFailed: nothing more is taken or made durable, so nothing may be acknowledged.
         """
         answers: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
         waiting: set[asyncio.Task[Any]] = set()
@@ -315,14 +309,8 @@ class Subscription:
             done = [await tickets.get()]
             while not tickets.empty():
                 done.append(tickets.get_nowait())
-            await self._durable(max(ticket for ticket, _ in done))
+            await self.sink.durable(max(ticket for ticket, _ in done))
             self._acknowledge.extend(number for _, number in done)
-
-    async def _durable(self, ticket: int) -> None:
-        try:
-            await self.sink.durable(ticket)
-        except OSError as error:
-            raise NotDurable(error) from error
 
     async def _receive(
         self, session: Session, data: bytes, at: int, tickets: asyncio.Queue[tuple[int, int]] | None
@@ -335,6 +323,7 @@ class Subscription:
         self.clock.note(note.publish_ns, self.sink.now_ns())
         if self.clock.jumped_ns:
             self.sink.count("clock_jumps")
+            await self.on_clock_jump(self.clock.jumped_ns)
         if note.status:
             raise Gone(status_name(note.status))
         if note.sequence == 1 and self.last == _SEQUENCE_MAX:
@@ -402,7 +391,7 @@ class Subscription:
         elif tickets is not None:
             tickets.put_nowait((ticket, note.sequence))
         else:
-            await self._durable(ticket)
+            await self.sink.durable(ticket)
             self._acknowledge.append(note.sequence)
 
     def _frame(self, note: decode.Notification, data: bytes, now_ns: int) -> Frame:
@@ -506,6 +495,7 @@ class Subscription:
     def mark_unknown(self, lost_ns: int) -> None:
         """Takes over a loss of which an earlier process told: nothing is known of the points."""
         self.lost_ns = lost_ns
+        self._gap_start[:] = lost_ns
         self._stale[:] = True
 
     async def _restore_known(self) -> None:

@@ -21,7 +21,7 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import variant_from_binary
 
 from mirrorworld.connectors import opcua_decode as decode
-from mirrorworld.connectors.opcua_model import TEXT_LIMIT, as_text
+from mirrorworld.connectors.opcua_text import TEXT_LIMIT, as_text
 from mirrorworld.world.frames import FrameBuilder, SampleValue
 from mirrorworld.world.model import Kind, Scalar
 from mirrorworld.world.quality import BAD_NO_DATA

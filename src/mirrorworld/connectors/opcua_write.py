@@ -10,8 +10,10 @@ from dataclasses import replace
 from asyncua import ua
 from asyncua.ua.status_codes import get_name_and_doc
 
-from mirrorworld.connectors.opcua_model import Call, Item, scalar_result
-from mirrorworld.connectors.opcua_session import Session, status_name
+from mirrorworld.connectors.opcua_failures import status_name
+from mirrorworld.connectors.opcua_model import Call, Item
+from mirrorworld.connectors.opcua_session import Session
+from mirrorworld.connectors.opcua_text import scalar_result
 from mirrorworld.connectors.opcua_values import to_variant
 from mirrorworld.world.changes import Command, CommandState
 
