@@ -57,8 +57,11 @@ const WORDS: [RegExp, Form][] = [
 
 /** By the type's name before the twin's own: "Line controller" is a controller. */
 export function formFor(type: string, name: string, nPoints: number): Form {
-  for (const text of [type, name])
-    for (const [word, form] of WORDS) if (word.test(text)) return form;
+  const find = (text: string): Form | undefined => WORDS.find(([word]) => word.test(text))?.[1];
+  const byType = find(type);
+  // "Device" says little: what the twin is called may say more.
+  const form = byType === undefined || byType === "hub" ? find(name) ?? byType : byType;
+  if (form !== undefined) return form;
   if (nPoints === 0) return "hub";
   return nPoints <= 2 ? "sensor" : "cabinet";
 }

@@ -16,7 +16,7 @@ import {
   Mesh,
   MeshStandardMaterial,
 } from "three";
-import type { Object3D, WebGLProgramParametersWithUniforms } from "three";
+import type { Camera, Object3D, WebGLProgramParametersWithUniforms } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { isGlass } from "./asset_model.ts";
 import type { AssetLibrary } from "./asset_model.ts";
@@ -55,23 +55,29 @@ interface Track {
 /** What a machine does to a bottle that passes it. */
 const WORKS: [RegExp, number][] = [[/fill/i, 1], [/capp/i, 2], [/label/i, 3]];
 const CAPACITY = 4096;
+const NEAR_M = 7;
+const NEAR_MAX = 160;
 const BELT_M_PER_BOTTLE = 0.2;
 
 export class Bottles {
   readonly group = new Group();
   readonly #library: AssetLibrary;
   readonly #mirror: Mirror;
-  readonly #bottles = new Swarm();
+  /** Near the camera, in all their detail; and all the others. */
+  readonly #near = new Swarm();
+  readonly #far = new Swarm();
   readonly #cartons = new Swarm();
+  readonly #camera: Camera;
   #tracks: Track[] = [];
   #loadedFor = "";
   #document: PathDocument | null = null;
   #isDue = true;
 
-  constructor(library: AssetLibrary, mirror: Mirror) {
+  constructor(library: AssetLibrary, mirror: Mirror, camera: Camera) {
     this.#library = library;
+    this.#camera = camera;
     this.#mirror = mirror;
-    this.group.add(this.#bottles.group, this.#cartons.group);
+    this.group.add(this.#near.group, this.#far.group, this.#cartons.group);
   }
 
   /** Looks for a line among the assets, and ties its segments to twins. */
@@ -93,11 +99,13 @@ export class Bottles {
     try {
       const document = await this.#mirror.rest.get<PathDocument>(`assets/${folder}/path.json`);
       const name = (asset: string): string => (asset.includes("/") ? asset : `${folder}/${asset}`);
-      const [bottle, carton] = await Promise.all([
+      const [bottle, low, carton] = await Promise.all([
         this.#library.loadScene(name(document.bottle.asset)),
+        this.#library.loadScene(name(document.bottle.asset_low)),
         this.#library.loadScene(name(document.carton.asset)),
       ]);
-      if (bottle) this.#bottles.setLook(bottle);
+      if (bottle) this.#near.setLook(bottle);
+      if (low ?? bottle) this.#far.setLook((low ?? bottle)!);
       if (carton) this.#cartons.setLook(carton);
       this.#document = document;
       this.#tie();
@@ -202,17 +210,21 @@ export class Bottles {
   }
 
   #draw(): void {
-    this.#bottles.begin();
-    this.#cartons.begin();
+    for (const swarm of [this.#near, this.#far, this.#cartons]) swarm.begin();
+    const eye = this.#camera.position;
     for (const { segment, curve, spec, stage } of this.#tracks) {
-      const swarm = spec.carries === "carton" ? this.#cartons : this.#bottles;
+      const isCarton = spec.carries === "carton";
       const work = WORKS.find(([word]) => word.test(spec.name) && spec.kind === "machine")?.[1];
       const put = (way: number): void => {
         const part = way / curve.length;
         let look = stage;
         if (work === 1) look = Math.max(look, Math.min(Math.max((part - 0.2) / 0.6, 0), 1));
         else if (work !== undefined && part > 0.55) look = Math.max(look, work);
-        swarm.add(curve, way, look);
+        const yaw = curve.place(way, this.#at, 0);
+        const [x, y, z] = this.#at as unknown as [number, number, number];
+        const isNear =
+          (x - eye.x) ** 2 + (y - eye.y) ** 2 + (z - eye.z) ** 2 < NEAR_M ** 2 && this.#near.count < NEAR_MAX;
+        (isCarton ? this.#cartons : isNear ? this.#near : this.#far).add(this.#at, yaw, look);
       };
       if (segment.pockets.length > 0) {
         const between = segment.phase - Math.floor(segment.phase);
@@ -221,9 +233,10 @@ export class Bottles {
         });
       } else for (const way of segment.way) put(way);
     }
-    this.#bottles.end();
-    this.#cartons.end();
+    for (const swarm of [this.#near, this.#far, this.#cartons]) swarm.end();
   }
+
+  readonly #at = new Float32Array(3);
 }
 
 /** Many of one thing: its parts share one attribute of places. */
@@ -247,10 +260,14 @@ class Swarm {
     this.#n = 0;
   }
 
-  add(curve: Curve, way: number, look: number): void {
+  get count(): number {
+    return this.#n;
+  }
+
+  add(place: Float32Array, yaw: number, look: number): void {
     if (this.#n >= CAPACITY) return;
-    const at = this.#n * 4;
-    this.#place[at + 3] = curve.place(way, this.#place, at);
+    this.#place.set(place, this.#n * 4);
+    this.#place[this.#n * 4 + 3] = yaw;
     this.#look[this.#n] = look;
     this.#n += 1;
   }

@@ -437,7 +437,9 @@ class Build {
     const ordinal = this.#ordinals[i]!;
     const isZone = place[i] === Place.Zone;
     const level = Math.min(depth[i]!, palette.platform.length - 1);
-    const box = this.#plate(i, isZone ? 0.5 : 0.3, isZone ? palette.zone : palette.platform[level]!);
+    // On ground that a twin brings, a zone is its name on the floor and no more.
+    const isBare = isZone && this.grounds.size > 0;
+    const box = isBare ? this.#zoneBox(i) : this.#plate(i, isZone ? 0.5 : 0.3, isZone ? palette.zone : palette.platform[level]!);
     if (!isZone && depth[i] === 0)
       this.shades.push({ x: x[i]!, y: 0.006, z: z[i]!, w: w[i]!, d: d[i]!, soft_m: 0.9, strength: 0.75 });
     const size = Math.min(Math.max(w[i]! * 0.045, 0.52), 1.3 - Math.min(depth[i]!, 3) * 0.22);
@@ -530,6 +532,14 @@ class Build {
     );
     this.hits.push({ ordinal: plate.ordinal, box: box.clone() });
     return box;
+  }
+
+  #zoneBox(i: number): Box3 {
+    const { x, z, w, d, top } = this.#layout;
+    return new Box3(
+      new Vector3(x[i]! - w[i]! / 2, 0, z[i]! - d[i]! / 2),
+      new Vector3(x[i]! + w[i]! / 2, top[i]!, z[i]! + d[i]! / 2),
+    );
   }
 
   #member(model: AssetModel, ordinal: number, matrix: Matrix4): void {

@@ -20,14 +20,17 @@ import { Outline } from "./outline.ts";
 import { Pipes } from "./pipes.ts";
 import { Population } from "./population.ts";
 import { Stage } from "./stage.ts";
-import type { Quality } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
 
 /** While nothing but the plant itself moves, this many pictures a second are enough. */
 const AMBIENT_MS = 1000 / 32;
+/** Without a graphics processor the plant moves in steps, and the machine has time for the rest. */
+const AMBIENT_SOFTWARE_MS = 400;
 const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 const KEY_VALUES = 4;
+/** While assets come in one by one, the scene is not built anew more often than this. */
+const REBUILD_MS = 700;
 
 export class WorldScene implements SceneApi {
   readonly stage: Stage;
@@ -45,6 +48,7 @@ export class WorldScene implements SceneApi {
   #population: Population | null = null;
   #links: Pipes | null = null;
   #isAsked = false;
+  #timer = 0;
   #lastMs = 0;
   #drawnMs = 0;
   #isRebuildDue = false;
@@ -69,21 +73,17 @@ export class WorldScene implements SceneApi {
   constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
     this.#canvas = canvas;
     this.#mirror = mirror;
-    this.stage = new Stage(canvas);
+    const asked = new URL(location.href).searchParams.get("quality");
+    this.stage = new Stage(canvas, asked === "low" || asked === "medium" || asked === "high" ? asked : null);
     this.rig = new CameraRig(this.stage.camera, canvas);
     this.#labels = new Labels(labels, {
       name: (ordinal) => this.#nameOf(ordinal),
       values: (ordinal) => this.#keyValues(ordinal),
       alarm: (ordinal) => this.#alarmOf(ordinal),
     });
-    this.#bottles = new Bottles(this.#library, mirror);
+    this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
     this.stage.scene.add(this.#beacons.mesh, this.#bottles.group);
-    const forced = new URL(location.href).searchParams.get("quality");
-    if (forced === "low" || forced === "medium" || forced === "high") {
-      this.stage.setQuality(forced as Quality);
-      this.stage.isQualityFixed = true;
-    }
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -266,12 +266,7 @@ export class WorldScene implements SceneApi {
     this.rig.setExtent(population.bounds.isEmpty() ? new Box3(new Vector3(-6, 0, -6), new Vector3(6, 3, 6)) : population.bounds);
     this.#labels.setAnchors(population.anchors);
     this.#bottles.setStructure(population.fleets);
-    for (const name of population.missing)
-      void this.#library.load(name).then((model) => {
-        if (model === null) return;
-        this.#isRebuildDue = true;
-        this.invalidate();
-      });
+    this.#fetch(population.missing);
     if (!this.#hasFramed && mirror.nTwins > 0) {
       if (population.missing.size === 0) this.#hasFramed = true;
       this.home({ fast: true });
@@ -281,6 +276,21 @@ export class WorldScene implements SceneApi {
     this.#takeSelection();
     this.#takeHover();
     this.stage.renderer.shadowMap.needsUpdate = true;
+  }
+
+  /** Loads assets, and builds anew when those that are here now are worth it. */
+  #fetch(names: ReadonlySet<string>): void {
+    let nLeft = names.size;
+    let lastMs = performance.now();
+    for (const name of names)
+      void this.#library.load(name).then(() => {
+        nLeft -= 1;
+        const now = performance.now();
+        if (nLeft > 0 && now - lastMs < REBUILD_MS) return;
+        lastMs = now;
+        this.#isRebuildDue = true;
+        this.invalidate();
+      });
   }
 
   #tagSource() {
@@ -309,7 +319,7 @@ export class WorldScene implements SceneApi {
     this.#labels.refresh();
     this.valuesMs = performance.now() - start;
     this.#valuesMs += this.valuesMs;
-    this.invalidate();
+    this.#ask();
   }
 
   /** Keeps, by twin, how many of its points are bad or doubtful; only changes cost anything. */
@@ -579,12 +589,20 @@ export class WorldScene implements SceneApi {
   #frame(nowMs: number): void {
     this.#isAsked = false;
     const isAmbient = !this.#wasAsked;
-    if (isAmbient && nowMs - this.#drawnMs < AMBIENT_MS) {
-      this.#ask();
+    const rest = this.stage.isSoftware ? AMBIENT_SOFTWARE_MS : Math.max(AMBIENT_MS, this.#drawMs * 4);
+    const wait_ms = rest - (nowMs - this.#drawnMs);
+    if (isAmbient && wait_ms > 0) {
+      if (wait_ms < 24) this.#ask();
+      else if (this.#timer === 0) {
+        this.#timer = window.setTimeout(() => {
+          this.#timer = 0;
+          this.#ask();
+        }, wait_ms);
+      }
       return;
     }
     const start = performance.now();
-    const dt_s = Math.min((nowMs - this.#lastMs) / 1000, 0.25);
+    const dt_s = Math.min((nowMs - this.#lastMs) / 1000, 1);
     if (nowMs - this.#lastMs < 500 && !isAmbient) this.stage.measure(nowMs - this.#lastMs);
     this.#lastMs = nowMs;
     this.#wasAsked = false;

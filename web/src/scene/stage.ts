@@ -72,8 +72,15 @@ export class Stage {
   #fastFrames = 0;
   #frameMs = 16;
 
-  constructor(canvas: HTMLCanvasElement) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: "high-performance" });
+  /** Whether pictures are computed without a graphics processor: every one is dear then. */
+  readonly isSoftware: boolean;
+
+  /** `quality`: what the person asked for; null: what the machine can do. */
+  constructor(canvas: HTMLCanvasElement, quality: Quality | null) {
+    this.isSoftware = isSoftwareDrawn();
+    const antialias = quality === null ? !this.isSoftware : quality !== "low";
+    this.renderer = new WebGLRenderer({ canvas, antialias, powerPreference: "high-performance" });
+    this.isQualityFixed = quality !== null;
     this.renderer.toneMapping = NeutralToneMapping;
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = PCFShadowMap;
@@ -88,7 +95,7 @@ export class Stage {
     shadow.normalBias = 0.03;
     shadow.radius = 3.5;
     this.scene.add(this.#dome, this.#floor, this.#sun, this.#sun.target, this.#hemisphere);
-    this.setQuality("high");
+    this.setQuality(quality ?? (this.isSoftware ? "low" : "high"));
   }
 
   // --- looks -----------------------------------------------------------------------------
@@ -248,6 +255,16 @@ export class Stage {
     this.setQuality(quality);
     return true;
   }
+}
+
+/** Asks a canvas of its own who draws; its context is let go of at once. */
+function isSoftwareDrawn(): boolean {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (gl === null) return false;
+  const asked = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(asked ? asked.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
 }
 
 function makeDome(): Mesh<SphereGeometry, ShaderMaterial> {
