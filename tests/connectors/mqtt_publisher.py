@@ -23,19 +23,22 @@ class Publisher:
         self.heard: list[tuple[str, bytes]] = []
         self.connection: Connection | None = None
 
-    async def open(self, filters: Sequence[str] = ("+/+/set", "cmd/#")) -> None:
+    async def open(
+        self, filters: Sequence[str] = ("+/+/set", "cmd/#"), client_id: str = "test-publisher"
+    ) -> None:
         def on_publishes(publishes: Publishes) -> None:
             for topic, payload in zip(publishes.topics, publishes.payloads, strict=True):
                 self.heard.append((topic.decode(), payload))
 
-        options = ConnectOptions("test-publisher", is_clean=True)
+        options = ConnectOptions(client_id, is_clean=True)
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
             lambda: Connection(options, on_publishes, set()), self.host, self.port
         )
         accepted = await connection.accepted
         assert accepted.code == 0
-        await connection.subscribe([(f, 1) for f in filters])
+        if filters:
+            await connection.subscribe([(f, 1) for f in filters])
         self.connection = connection
 
     async def publish(
@@ -49,6 +52,15 @@ class Publisher:
             self.connection._write(packet)
         else:
             await self.connection.publish(topic, raw, qos=qos)
+
+    async def released(self, packet_id: int) -> None:
+        """Goes through the rest of a QoS 2 handshake for a PUBLISH written before."""
+        assert self.connection is not None
+        for packet in (b"", bytes((0x62, 2)) + packet_id.to_bytes(2, "big")):
+            self.connection._write(packet)
+            answer = asyncio.get_running_loop().create_future()
+            self.connection._waiting[packet_id] = answer
+            await answer
 
     def close(self) -> None:
         if self.connection is not None:

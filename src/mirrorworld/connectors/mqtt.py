@@ -268,7 +268,7 @@ class Mqtt:
                 enough.set()
 
         try:
-            connection, _ = await session.open(received)
+            connection = await session.open(received)
         except Refused as error:
             raise SourceError(f"{self._config.name}: {error}") from error
         except OSError as error:
@@ -335,7 +335,6 @@ class Mqtt:
             await session.run(consume, sink.durable)
         finally:
             self._session = None
-            self.link = Link(LinkState.CONNECTING, "not running", time.time_ns())
 
     def _count(self, session: Session, sink: Sink) -> None:
         if session.repeated:

@@ -151,10 +151,8 @@ class Session:
 
     # --- one connection
 
-    async def open(
-        self, on_publishes: Callable[[Publishes, Connection], None]
-    ) -> tuple[Connection, bool]:
-        """(connection, whether the broker had kept the session).
+    async def open(self, on_publishes: Callable[[Publishes, Connection], None]) -> Connection:
+        """A connection that the broker has accepted.
 
         Raises:
             OSError: nobody answers, or not as a broker.
@@ -164,7 +162,10 @@ class Session:
 
         def factory() -> Connection:
             made = Connection(
-                self.options, lambda publishes: on_publishes(publishes, made), self._open_qos2
+                self.options,
+                lambda publishes: on_publishes(publishes, made),
+                self._open_qos2,
+                self._remember,
             )
             return made
 
@@ -189,7 +190,7 @@ class Session:
             if accepted.code == 0x84 and self._falls_back():
                 return await self.open(on_publishes)
             raise Refused(_refusal(accepted.code, self.options, self.place))
-        return connection, accepted.has_session
+        return connection
 
     def _falls_back(self) -> bool:
         if self.tries_older and self.options.version == V5:
@@ -199,14 +200,9 @@ class Session:
 
     async def _connected(self, workers: list[asyncio.Task[None]]) -> tuple[bool, str]:
         """Stays for one connection; returns (whether it was live, why it ended)."""
-        connection, has_session = await self.open(self._received)
+        connection = await self.open(self._received)
         self.connection = connection
         try:
-            if has_session:
-                self._remember()
-            else:
-                self._known.clear()
-                self._open_qos2.clear()
             async with asyncio.timeout(ANSWER_S):
                 granted = await connection.subscribe(
                     self.filters, wants_retained=self.wants_retained
@@ -250,9 +246,12 @@ class Session:
             connection.pause()
         self._wake.set()
 
-    def _remember(self) -> None:
+    def _remember(self, has_session: bool) -> None:
         """Notes what of the session may come again: unacknowledged, or acknowledged in vain."""
         self._known.clear()
+        if not has_session:
+            self._open_qos2.clear()
+            return
         held = (h.publishes for h in self._held)
         queued = (publishes for publishes, _ in self._queue)
         for publishes in (*self._recent, *held, *queued):

@@ -296,7 +296,14 @@ class Connection(asyncio.Protocol):
         options: ConnectOptions,
         on_publishes: Callable[[Publishes], None],
         open_qos2: set[int],
+        on_session: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        """
+        Args:
+            on_publishes: called on the loop with the messages of each read.
+            open_qos2: ids of QoS 2 messages that are not released yet; part of the session.
+            on_session: told at once, before any message, whether the broker had kept the session.
+        """
         loop = asyncio.get_running_loop()
         self.options = options
         self.accepted: asyncio.Future[Accepted] = loop.create_future()
@@ -309,6 +316,7 @@ class Connection(asyncio.Protocol):
         self.close_code = 0
         self._loop = loop
         self._on_publishes = on_publishes
+        self._on_session = on_session
         self._open_qos2 = open_qos2
         self._transport: asyncio.Transport | None = None
         self._tail = bytearray()
@@ -469,6 +477,7 @@ class Connection(asyncio.Protocol):
                 code = _REASONS_311.get(code, 0x80)
             if not code:
                 self._start(properties)
+                self._on_session(bool(body[0] & 1))
             if not self.accepted.done():
                 self.accepted.set_result(Accepted(code, bool(body[0] & 1), properties))
         elif kind == DISCONNECT:

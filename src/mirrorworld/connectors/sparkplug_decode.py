@@ -95,6 +95,16 @@ class DataDecoder:
         self._filled = 0
         self._new: list[tuple[int, int | bytes, int]] = []
 
+    def warm(self) -> None:
+        """Loads or compiles the loops, which takes seconds the first time: not for a loop of
+        events."""
+        if self.use_compiled:
+            scratch = DataDecoder()
+            scratch.set_slot(0, Kind.FLOAT, codec.DataType.DOUBLE)
+            scratch.put_name(1, b"a", 0)
+            metric = codec.Metric("a", datatype=codec.DataType.DOUBLE, value=1.0)
+            scratch.decode([codec.encode([metric], 1, 1)], [0], [1])
+
     def set_slot(self, slot: int, kind: Kind, datatype: int) -> None:
         """What a slot holds."""
         if slot >= len(self.kind):

@@ -10,6 +10,7 @@ restart. Clauses are those of Eclipse Sparkplug 3.0.0.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import struct
@@ -164,6 +165,7 @@ class SparkplugNamespace:
         self._folder = None if state_dir is None else state_dir / f"sparkplug-births-{source}"
         self._is_remembered = self._folder is None
         self._has_types = False
+        self._is_warm = False
         self._sink: Sink
         self._received_ns = 0
 
@@ -175,6 +177,9 @@ class SparkplugNamespace:
         """The samples of a batch of messages, in order for each point."""
         self._sink, self._received_ns = sink, received_ns
         found: list[Frame] = []
+        if not self._is_warm:
+            self._is_warm = True
+            await asyncio.to_thread(self._decoder.warm)
         if not self._is_remembered:
             self._is_remembered = True
             self._remember_births()
