@@ -224,7 +224,9 @@ def import_world(path: Path, directory: Path, world_id: str) -> Carried:
     return carried
 
 
-def open_world(directory: str | os.PathLike[str], *, writable: bool = False) -> LocalWorld:
+def open_world(
+    directory: str | os.PathLike[str], *, writable: bool = False, create: bool = False
+) -> LocalWorld:
     """A world kept in a directory, without a server.
 
     For reading it may be served elsewhere at the same time; what comes later is not seen until it
@@ -234,6 +236,7 @@ def open_world(directory: str | os.PathLike[str], *, writable: bool = False) -> 
     Args:
         directory: the world's, or the name of one below `$MIRRORWORLD_HOME/worlds`.
         writable: for edits; then nobody else may have it open.
+        create: make an empty world where there is none (and open it for edits).
 
     Raises:
         NotFoundError: there is no world there.
@@ -247,10 +250,14 @@ def open_world(directory: str | os.PathLike[str], *, writable: bool = False) -> 
     from mirrorworld.record.store import restore
 
     path = Path(directory)
-    if not path.exists() and len(path.parts) == 1:
-        path = directory_of(str(directory))
+    writable = writable or create
+    if not path.exists() and len(path.parts) == 1 and directory_of(path.name).exists():
+        path = directory_of(path.name)
+    if create:
+        _make(path)
+    name = path.resolve().name if create and not (path / "record").exists() else ""
     try:
-        record = open_record(path / "record", create=False, read_only=not writable)
+        record = open_record(path / "record", name, create=create, read_only=not writable)
     except UnknownWorldError as error:
         raise NotFoundError(Problem(str(error), str(path))) from error
     except WorldInUseError as error:
