@@ -40,6 +40,8 @@ class PointState:
         self.base_ns = 0
         self.rows = 0
         """Rows since the anchor."""
+        self.span_ns = (0, 0)
+        """Earliest and latest source time of the block written last."""
         self.last = np.zeros(0, np.int64)
         self.mode = np.zeros(0, np.uint8)
         self.quality = np.zeros(0, np.uint32)
@@ -126,7 +128,8 @@ def encode(
     codec: Any = CODEC,
     compressor: zstandard.ZstdCompressor | None = None,
 ) -> bytes:
-    """The payload of a block of changes whose bodies are frames; moves the state on."""
+    """The payload of a block of changes whose bodies are frames; moves the state on, whose
+    `span_ns` then has the earliest and the latest source time of the block."""
     compressor = compressor or zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
     frames: list[Frame] = [_frame(change) for change in changes]
     if len(frames) == 1:
@@ -139,21 +142,21 @@ def encode(
         time = np.concatenate([f.source_ns for f in frames])
     n = len(point)
     base_ns = int(time[0]) if n else 0
+    state.span_ns = (int(time.min()), int(time.max())) if n else (0, 0)
     if is_anchor:
         state.reset(base_ns)
     state.hold(int(point.max()) + 1 if n else 0)
     point, cell = np.ascontiguousarray(point), np.ascontiguousarray(cell)
 
-    moded, modes, exceptions = codec.settle(point, cell, state.last, state.mode)
+    moded, modes, exceptions, value = codec.settle(point, cell, state.last, state.mode)
     by_handle, by_value, by_quality, by_row, by_point = codec.residuals(
         point,
-        cell,
+        value,
         quality,
         time,
         exceptions,
         base_ns,
         state.last,
-        state.mode,
         state.quality,
         state.time,
     )

@@ -134,6 +134,7 @@ def _settle_loop(
     point: Any, cell: Any, number: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
 ) -> Any:
     n = len(point)
+    value = np.empty(n, np.int64)
     is_dirty = np.zeros(0, np.uint8)
     chosen = np.zeros(0, np.uint8)
     dirty_count = 0
@@ -141,7 +142,19 @@ def _settle_loop(
     for row in range(n):
         handle = point[row]
         current = mode[handle]
-        if _fits(current, cell[row], number[row]):
+        # The commonest modes first, and each row's value worked out once.
+        if MODE_DEC64 <= current < MODE_DEC32:
+            power = POWERS[current - MODE_DEC64]
+            scaled = np.rint(number[row] * power)
+            if (
+                abs(scaled) < DEC64_LIMIT
+                and scaled / power == number[row]
+                and cell[row] != NEGATIVE_ZERO
+            ):
+                value[row] = np.int64(scaled)
+                continue
+        elif _fits(current, cell[row], number[row]):
+            value[row] = _transform(current, cell[row], number[row])
             continue
         if _is_decimal(current) and _is_excused(cell[row], number[row]):
             n_exceptions += 1
@@ -180,8 +193,11 @@ def _settle_loop(
                 _change_mode(handle, chosen[handle], last, mode, scratch, scratch_number)
         n_exceptions = 0
         for row in range(n):
-            if _is_decimal(mode[point[row]]) and _is_excused(cell[row], number[row]):
+            current = mode[point[row]]
+            if _is_decimal(current) and _is_excused(cell[row], number[row]):
                 n_exceptions += 1
+            elif is_dirty[point[row]]:
+                value[row] = _transform(current, cell[row], number[row])
     exceptions = np.empty(n_exceptions, np.int64)
     if n_exceptions:
         at = 0
@@ -189,7 +205,7 @@ def _settle_loop(
             if _is_decimal(mode[point[row]]) and _is_excused(cell[row], number[row]):
                 exceptions[at] = row
                 at += 1
-    return handles, modes, exceptions
+    return handles, modes, exceptions, value
 
 
 def settle(point: Any, cell: Any, last: Any, mode: Any) -> Any:
@@ -203,14 +219,12 @@ def settle(point: Any, cell: Any, last: Any, mode: Any) -> Any:
 @_compile
 def _residuals_loop(
     point: Any,
-    cell: Any,
-    number: Any,
+    value: Any,
     quality: Any,
     time: Any,
     exceptions: Any,
     base: Any,
     last: Any,
-    mode: Any,
     last_quality: Any,
     last_time: Any,
 ) -> Any:
@@ -238,37 +252,25 @@ def _residuals_loop(
             next_exception += 1
             by_value[row] = np.uint64(0)
             continue
-        value = _transform(mode[handle], cell[row], number[row])
-        by_value[row] = _zigzag(value - last[handle])
-        last[handle] = value
+        by_value[row] = _zigzag(value[row] - last[handle])
+        last[handle] = value[row]
     return by_handle, by_value, by_quality, by_row, by_point
 
 
 def residuals(
     point: Any,
-    cell: Any,
+    value: Any,
     quality: Any,
     time: Any,
     exceptions: Any,
     base_ns: Any,
     last: Any,
-    mode: Any,
     last_quality: Any,
     last_time: Any,
 ) -> Any:
     """See `vectorised.residuals`."""
     return _residuals_loop(
-        point,
-        cell,
-        cell.view(np.float64),
-        quality,
-        time,
-        exceptions,
-        base_ns,
-        last,
-        mode,
-        last_quality,
-        last_time,
+        point, value, quality, time, exceptions, base_ns, last, last_quality, last_time
     )
 
 
@@ -277,7 +279,8 @@ def cost(steps: Any) -> Any:
     """See `vectorised.cost`."""
     total = 0
     for row in range(len(steps)):
-        total += _width_of(_zigzag(steps[row]))
+        if steps[row]:
+            total += _width_of(_zigzag(steps[row]))
     return total
 
 
@@ -287,6 +290,8 @@ def scale(steps: Any) -> Any:
     n = len(steps)
     index = 0
     for row in range(n):
+        if steps[row] == 0:
+            continue
         while steps[row] % UNITS_NS[index] != 0:
             index += 1
         if index == len(UNITS_NS) - 1:

@@ -429,15 +429,12 @@ class Log:
         is_anchor = self._wants_anchor or state.rows >= limit
         payload = blocks.encode(run, state, is_anchor=is_anchor, compressor=self._compressor)
         self._wants_anchor = False
-        frames = [c.body for c in run if isinstance(c.body, Frame) and len(c.body)]
-        low = min((int(f.source_ns.min()) for f in frames), default=_NO_TIME)
-        high = max((int(f.source_ns.max()) for f in frames), default=_NO_TIME)
         ref = _ref(
             BlockKind.SAMPLES,
             run,
             flags=IS_ANCHOR if is_anchor else 0,
-            rows=sum(len(f) for f in frames),
-            source_ns=(low, high),
+            rows=sum(len(c.body) for c in run if isinstance(c.body, Frame)),
+            source_ns=state.span_ns,
             points_end=len(state.last),
         )
         return ref, payload

@@ -45,12 +45,13 @@ SMALL_LIMIT: Final = 248
 """Residuals below this are one symbol; larger ones a class (their bytes less one) and bytes."""
 
 
-def settle(point: U32, cell: I64, last: I64, mode: U8) -> tuple[U32, U8, I64]:
+def settle(point: U32, cell: I64, last: I64, mode: U8) -> tuple[U32, U8, I64, I64]:
     """Gives every point of a block a mode that fits its rows; updates `last` and `mode`.
 
     Returns:
-        Handles whose mode changed (ascending), their new modes, and the rows that are kept
-        as exceptions beside the mode: not finite, or minus zero, in a decimal mode.
+        Handles whose mode changed (ascending), their new modes, the rows that are kept as
+        exceptions beside the mode (not finite, or minus zero, in a decimal mode), and what each
+        row is in its mode (exceptions: anything).
     """
     excused = _excused(cell)
     current = mode[point]
@@ -83,19 +84,19 @@ def settle(point: U32, cell: I64, last: I64, mode: U8) -> tuple[U32, U8, I64]:
         changed = chosen
     else:
         changed = np.empty(0, np.uint8)
-    exceptions = np.flatnonzero(excused & _is_decimal(mode[point]))
-    return dirty.astype(np.uint32), changed, exceptions.astype(np.int64)
+    is_exception = excused & _is_decimal(mode[point])
+    value = _transform(mode[point], np.where(is_exception, 0, cell))
+    return dirty.astype(np.uint32), changed, np.flatnonzero(is_exception), value
 
 
 def residuals(
     point: U32,
-    cell: I64,
+    value: I64,
     quality: U32,
     time: I64,
     exceptions: I64,
     base_ns: int,
     last: I64,
-    mode: U8,
     last_quality: U32,
     last_time: I64,
 ) -> tuple[U64, U64, U64, I64, I64]:
@@ -137,13 +138,13 @@ def residuals(
         regular = np.ones(n, bool)
         regular[exceptions] = False
         rows = np.flatnonzero(regular)
-        point, cell = point[rows], cell[rows]
+        point, value = point[rows], value[rows]
         order, first = _groups(point)
         sorted_point = point[order]
     else:
         rows = np.arange(n)
     if len(point):
-        value = _transform(mode[sorted_point], cell[order])
+        value = value[order]
         previous = np.empty_like(value)
         previous[1:] = value[:-1]
         previous[first] = last[sorted_point[first]]
