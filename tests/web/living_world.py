@@ -103,7 +103,7 @@ class LivingWorld:
 
     def close(self) -> None:
         """Ends the server and its thread."""
-        if self._loop is not None and self._stop is not None:
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STARTS_WITHIN_S)
 

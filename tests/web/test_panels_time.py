@@ -68,7 +68,8 @@ def test_trend_shows_the_past_follows_the_present_and_can_be_moved(
     # Closer, by the wheel: the record is asked again, finer.
     page.mouse.move(*middle)
     with page.expect_response(re.compile("/api/history")):
-        page.mouse.wheel(0, -1200)
+        for _ in range(8):
+            page.mouse.wheel(0, -120)
 
     page.locator(".dock").get_by_role("button", name="All", exact=True).click()
     with page.expect_download() as saved:

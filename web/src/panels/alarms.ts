@@ -27,6 +27,7 @@ export class AlarmPanel implements Painter {
   private readonly rows = h("div", { class: "list-rows", role: "list" });
   private readonly place = h("div", { class: "list scroll", tabIndex: -1 });
   private readonly all: HTMLButtonElement;
+  private readonly pastNote = h("span", { class: "dim clip", hidden: true }, "These are the conditions of now, not of the time that is shown.");
   private show: "active" | "all" = "active";
   private ages: [HTMLElement, number][] = [];
   private isStale = true;
@@ -42,7 +43,8 @@ export class AlarmPanel implements Painter {
     this.all = button("Acknowledge all", () => {
       for (const event of this.listed()) if (event.is_active && !event.is_acknowledged) void acknowledge(context, event.id);
     }, "quiet", "check");
-    this.tools = h("div", { class: "dock-tools" }, choice.element, h("span", { class: "grow" }), this.all);
+    this.tools = h("div", { class: "dock-tools" }, choice.element, this.pastNote, h("span", { class: "grow" }), this.all);
+    mirror.on("time", (time) => (this.pastNote.hidden = time.live));
     this.element = h("div", { class: "dock-panel", attrs: { "aria-label": "Alarms" } }, this.place);
     mirror.on("events", ({ ids }) => {
       this.isStale = true;

@@ -208,11 +208,17 @@ export function popover(anchor: HTMLButtonElement, panel: HTMLElement, onOpen: (
     panel.hidden = true;
     setAttr(anchor, "aria-expanded", "false");
     document.removeEventListener("pointerdown", onOutside, true);
+    document.removeEventListener("keydown", onEscape, true);
     if (giveFocus) anchor.focus();
   };
   const onOutside = (event: PointerEvent): void => {
     const target = event.target as Node;
     if (!panel.contains(target) && !anchor.contains(target)) close();
+  };
+  const onEscape = (event: KeyboardEvent): void => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    close(true);
   };
   anchor.addEventListener("click", () => {
     if (!panel.hidden) {
@@ -224,13 +230,8 @@ export function popover(anchor: HTMLButtonElement, panel: HTMLElement, onOpen: (
     place(anchor, panel);
     setAttr(anchor, "aria-expanded", "true");
     document.addEventListener("pointerdown", onOutside, true);
+    document.addEventListener("keydown", onEscape, true);
     panel.querySelector<HTMLElement>("button, a, input")?.focus({ preventScroll: true });
-  });
-  panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      close(true);
-    }
   });
   document.body.append(panel);
   return { close: () => close(), isOpen: () => !panel.hidden };

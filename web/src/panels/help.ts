@@ -36,17 +36,25 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
   ]],
 ];
 
+/** `/ or Ctrl K` → caps for the keys, plain words between them. */
+function keyCaps(keys: string): Node[] {
+  return keys
+    .split(/( or | and |, | )/)
+    .filter((part) => part !== " ")
+    .map((part) => (/^( or | and |, )$/.test(part) ? h("span", { class: "dimmer" }, part) : h("kbd", {}, part)));
+}
+
 export function openHelp(): void {
   const body = h("div", { class: "keys" });
   for (const [title, keys] of KEYS) {
     const list = h("dl", {});
-    for (const [key, words] of keys) list.append(h("dt", {}, h("kbd", {}, key)), h("dd", {}, words));
+    for (const [key, words] of keys) list.append(h("dt", {}, ...keyCaps(key)), h("dd", {}, words));
     body.append(h("section", {}, h("h3", {}, title), list));
   }
   body.append(
     h(
       "section",
-      {},
+      { class: "wide" },
       h("h3", {}, "Values"),
       h("p", { class: "dim" }, "Grey is normal. Colour means that something is abnormal, or can be acted on. Each value says where it comes from (measured, inferred, simulated, desired, authored), how old it is, and, if it is not good, why."),
       h("p", { class: "dim" }, "A value that is struck through is bad; an amber one is uncertain, often the last one known of a source that is gone."),

@@ -2,11 +2,11 @@
 
 import { ageText, labelText, momentText, numberText, qualityText, unitText } from "../format.ts";
 import { text } from "../mirror.ts";
-import { Kind, type PointValue } from "../protocol.ts";
+import { type AsOf, Kind, type PointValue } from "../protocol.ts";
 import { type Context, POINT_DRAG, reasonOf } from "./context.ts";
 import { button, copyText, h, setAttr, setText } from "./dom.ts";
 import { icon, setIcon } from "./icons.ts";
-import type { Samples } from "./series.ts";
+import { nanoseconds, type Samples } from "./series.ts";
 import { drawSpark } from "./spark.ts";
 import {
   isPlottable,
@@ -318,13 +318,24 @@ class PointMore {
     if (this.isAsking || now - this.askedAt < 950) return;
     this.askedAt = now;
     this.isAsking = true;
-    this.context.mirror
-      .exact(this.handle)
+    const { mirror } = this.context;
+    const ask = mirror.time.live ? mirror.exact(this.handle) : this.exactThen(mirror.viewMs());
+    ask
       .then((exact) => this.fill(exact))
       .catch((error: unknown) => setText(this.facts.get("Value")!, reasonOf(error)))
       .finally(() => {
         this.isAsking = false;
       });
+  }
+
+  /** The exact value at a time in the past. */
+  private async exactThen(at_ms: number): Promise<PointValue> {
+    const { mirror } = this.context;
+    const { twin, name } = mirror.pointRef(this.handle);
+    const answer = await mirror.rest.get<AsOf>("asof", { time: nanoseconds(at_ms), point: `${twin}.${name}` });
+    const [value] = answer.points;
+    if (!value) throw new Error("nothing was known of it then");
+    return value;
   }
 
   private fill(exact: PointValue): void {

@@ -1,7 +1,7 @@
 // Finding twins, types and points as one types. Twins are asked of the server's index.
 
 import { labelText, shortId } from "../format.ts";
-import { type Id, text } from "../mirror.ts";
+import { type Id, type PointType, text } from "../mirror.ts";
 import type { TwinsPage } from "../protocol.ts";
 import type { Context } from "./context.ts";
 import { h, setAttr } from "./dom.ts";
@@ -13,6 +13,8 @@ const TYPES = 4;
 const POINTS = 6;
 /** Points looked through on the page for each letter typed; a larger world is searched by twin. */
 const POINTS_LOOKED_AT = 250_000;
+/** In a larger world only the server's index is asked for twins. */
+const TWINS_LOOKED_AT = 20_000;
 
 interface Result {
   group: "Twins" | "Types" | "Points";
@@ -110,6 +112,7 @@ export class Search {
     const { mirror } = this.context;
     const wanted = query.toLowerCase();
     const found: [number, Id][] = [];
+    if (mirror.twins.size > TWINS_LOOKED_AT && mirror.link.state === "live") return [];
     for (const id of mirror.twins.keys()) {
       const name = mirror.nameOf(id).toLowerCase();
       const at = name.startsWith(wanted) ? 0 : name.includes(wanted) ? 1 : id.toLowerCase().includes(wanted) ? 2 : -1;
@@ -142,9 +145,19 @@ export class Search {
     const words = wanted.split(/[\s.]+/).filter(Boolean);
     const last = words.at(-1) ?? "";
     const before = words.slice(0, -1);
+    // Points share a few types: each is compared once.
+    const isMatch = new Map<PointType, boolean>();
+    const matches = (type: PointType): boolean => {
+      let known = isMatch.get(type);
+      if (known === undefined) {
+        known = type.name.toLowerCase().includes(last) || labelText(type.name).toLowerCase().includes(wanted);
+        isMatch.set(type, known);
+      }
+      return known;
+    };
     for (let handle = 0; handle < Math.min(mirror.nPoints, POINTS_LOOKED_AT) && points < POINTS; handle++) {
       const type = mirror.pointType(handle);
-      if (!type.name.toLowerCase().includes(last) && !labelText(type.name).toLowerCase().includes(wanted)) continue;
+      if (!matches(type)) continue;
       const { twin, name } = mirror.pointRef(handle);
       if (!mirror.twins.has(twin)) continue;
       const place = `${twin} ${mirror.nameOf(twin)}`.toLowerCase();

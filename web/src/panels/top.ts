@@ -85,7 +85,7 @@ export class TopBar implements Painter {
       ),
     );
     this.sourcePopover = popover(this.sourcesPill, this.sourcePanel, () => this.buildSources());
-    this.banner = h("div", { class: "link-banner", role: "alert", hidden: true });
+    this.banner = h("div", { class: "link-banner", role: "status", hidden: true });
     document.body.append(this.banner);
     for (const what of ["link", "sources", "events", "time", "structure"] as const) mirror.on(what, () => pulse.mark(this));
     mirror.on("sources", () => this.measure());
@@ -166,7 +166,7 @@ export class TopBar implements Painter {
     this.banner.dataset["shown"] = shown;
     this.banner.replaceChildren(
       h("span", { class: `dot ${link.state === "refused" ? "refused" : "reconnecting"}` }),
-      h("span", {}, title, hint && h("small", {}, hint)),
+      h("span", {}, title, hint && h("small", { attrs: { "aria-hidden": link.state !== "refused" && "true" } }, hint)),
     );
   }
 

@@ -31,6 +31,8 @@ export class Tree implements Painter {
   private readonly space: HTMLElement;
   private readonly foot: HTMLElement;
   private readonly empty: HTMLElement;
+  /** In place of rows until the world has come. */
+  private readonly waiting = h("div", { class: "tree-waiting", attrs: { "aria-hidden": "true" } });
   private readonly pool: RowView[] = [];
   private readonly open = new Set<string>();
   private keys: string[] = [];
@@ -55,6 +57,7 @@ export class Tree implements Painter {
   private ownQuality = new Uint8Array(0);
   private alarm = new Int8Array(0);
   private ownAlarm = new Int8Array(0);
+  private readonly worstOfType = new Map<Id, { quality: number; alarm: number }>();
 
   constructor(
     host: HTMLElement,
@@ -72,6 +75,8 @@ export class Tree implements Painter {
       (choice) => {
         this.mode = choice;
         this.areRowsStale = true;
+        this.isStateStale = true;
+        this.stateAt = -Infinity;
         pulse.mark(this);
       },
     );
@@ -97,6 +102,12 @@ export class Tree implements Painter {
     );
     this.empty = emptyState("cube", "No twins yet", "Add a source, and what it has appears here by itself.");
     this.empty.hidden = true;
+    for (const [indent, width] of [[0, 42], [16, 54], [32, 36], [32, 44], [32, 30], [32, 48], [32, 40]] as const) {
+      const bar = h("div", { class: "skeleton" });
+      bar.style.marginLeft = `${indent}px`;
+      bar.style.width = `${width}%`;
+      this.waiting.append(bar);
+    }
     this.foot = h("div", { class: "tree-foot num" });
     host.append(
       h(
@@ -111,11 +122,13 @@ export class Tree implements Painter {
         }),
         iconButton("close", "Close", onClose, "only-sheet"),
       ),
+      this.waiting,
       this.empty,
       this.list,
       this.foot,
     );
     mirror.on("structure", () => {
+      this.waiting.remove();
       this.isStructureStale = true;
       pulse.mark(this);
     });
@@ -125,6 +138,7 @@ export class Tree implements Painter {
     mirror.on("events", () => this.markState());
     mirror.on("time", () => this.markState());
     new ResizeObserver(() => this.drawRows()).observe(this.list);
+    pulse.tick(this);
     pulse.mark(this);
   }
 
@@ -136,6 +150,8 @@ export class Tree implements Painter {
   showType(type: Id): void {
     this.mode = "types";
     this.modes.set("types");
+    this.isStateStale = true;
+    this.stateAt = -Infinity;
     this.open.add(TYPE + type);
     this.active = TYPE + type;
     this.areRowsStale = true;
@@ -230,8 +246,9 @@ export class Tree implements Painter {
       this.hasOpened = true;
       this.openFirst();
     }
-    this.empty.hidden = mirror.twins.size > 0;
+    this.empty.hidden = mirror.twins.size > 0 || this.waiting.isConnected;
     this.list.hidden = mirror.twins.size === 0;
+    this.foot.hidden = mirror.twins.size === 0;
     setText(this.foot, `${countText(mirror.twins.size)} twins · ${countText(mirror.nPoints)} points`);
   }
 
@@ -299,6 +316,18 @@ export class Tree implements Painter {
       const ordinal = mirror.ordinal(event.twin);
       const severity = event.severity ?? 0;
       if (ordinal >= 0 && severity > ownAlarm[ordinal]!) ownAlarm[ordinal] = severity;
+    }
+    this.worstOfType.clear();
+    if (this.mode === "types") {
+      for (const [type, ids] of this.byType) {
+        const worst = { quality: 0, alarm: -1 };
+        for (const id of ids) {
+          const ordinal = mirror.ordinal(id);
+          worst.quality = Math.max(worst.quality, ownQuality[ordinal]!);
+          worst.alarm = Math.max(worst.alarm, ownAlarm[ordinal]!);
+        }
+        this.worstOfType.set(type, worst);
+      }
     }
     quality.set(ownQuality);
     alarm.set(ownAlarm);
@@ -376,11 +405,9 @@ export class Tree implements Painter {
     let isOwnQuality = true;
     const { mirror } = this.context;
     if (isType) {
-      for (const id of this.byType.get(key.slice(TYPE.length)) ?? []) {
-        const ordinal = mirror.ordinal(id);
-        alarm = Math.max(alarm, this.ownAlarm[ordinal] ?? -1);
-        quality = Math.max(quality, this.ownQuality[ordinal] ?? 0);
-      }
+      const worst = this.worstOfType.get(key.slice(TYPE.length));
+      alarm = worst?.alarm ?? -1;
+      quality = worst?.quality ?? 0;
     } else {
       const ordinal = mirror.ordinal(key);
       alarm = this.alarm[ordinal] ?? -1;

@@ -22,6 +22,8 @@ const SAMPLES_AT_MOST = 12_000;
 
 interface Trend {
   handle: number;
+  /** `twin\0point`: what it is, whatever its handle. */
+  name: string;
   colour: string;
   samples: Samples;
   row: LegendRow;
@@ -103,6 +105,7 @@ export class TrendPanel implements Painter, Trended {
     );
     series.on(() => pulse.mark(this));
     mirror.on("structure", () => {
+      this.dropStrangers();
       if (!this.isRestored && mirror.nPoints > 0) this.restore();
       pulse.mark(this);
     });
@@ -149,10 +152,10 @@ export class TrendPanel implements Painter, Trended {
       while (used.has(`--series-${n}`)) n += 1;
       const colour = `--series-${n}`;
       this.series.watch(handle);
-      this.trends.push({ handle, colour, samples: { t: [], v: [], q: [] }, row: this.legendRow(handle, colour) });
+      this.trends.push({ handle, name: this.pointName(handle), colour, samples: { t: [], v: [], q: [] }, row: this.legendRow(handle, colour) });
       this.reload(0);
     }
-    if (this.isRestored) this.kept.set(this.trends.map((trend) => this.pointName(trend.handle)));
+    if (this.isRestored) this.kept.set(this.trends.map((trend) => trend.name));
     this.arrange();
     this.drawnAt = -Infinity;
     this.context.pulse.mark(this);
@@ -175,6 +178,17 @@ export class TrendPanel implements Painter, Trended {
       this.add(handle);
       this.context.show("trends");
     });
+  }
+
+  /** Another world may answer after a new connection: handles that mean something else go. */
+  private dropStrangers(): void {
+    const { mirror } = this.context;
+    for (const trend of [...this.trends]) {
+      const [twin, point] = trend.name.split("\0");
+      if (mirror.handle(twin!, point!) === trend.handle) continue;
+      this.isRestored = false;
+      this.toggle(trend.handle);
+    }
   }
 
   private restore(): void {
