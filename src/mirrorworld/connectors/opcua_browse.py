@@ -381,6 +381,17 @@ async def _data_types(session: Session, space: Space, pause_s: float) -> None:
         labels = labels_of(value)
         if labels:
             space.data_types[key].labels = labels
+    # Newer servers say it in an attribute instead (OPC 10000-3 §8.51).
+    rest = [k for k in enumerations if not space.data_types[k].labels]
+    attribute = ua.AttributeIds.DataTypeDefinition
+    found_definitions = await session.read([(ua.NodeId(k[1], k[0]), attribute) for k in rest])
+    for key, data in zip(rest, found_definitions, strict=True):
+        definition = data.Value.Value if data.Value is not None else None
+        space.data_types[key].labels = tuple(
+            (int(f.Value), (f.DisplayName.Text if f.DisplayName else "") or f.Name or "")
+            for f in getattr(definition, "Fields", None) or ()
+            if hasattr(f, "Value")
+        )
 
 
 def _arguments(space: Space) -> Iterable[ua.Argument]:
