@@ -320,6 +320,13 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     from mirrorworld.server import announced, serve, token_of
 
     given = sources_from(options)
+    spoken = connectors()
+    for config in given:
+        if scheme_of(config.url) not in spoken:
+            raise UsageError(
+                f"{config.url}: nothing here speaks '{scheme_of(config.url)}'; known are"
+                f" {', '.join(sorted(spoken))}"
+            )
     world_id = options.world or _kept_in(options.directory)
     world_id = world_id or (given[0].name if given else DEFAULT_WORLD)
     demo = None
@@ -351,7 +358,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     await asyncio.to_thread(_warm)
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
-        mirror = Mirror(world, record, connectors(), models=demo.models if demo else ())
+        mirror = Mirror(world, record, spoken, models=demo.models if demo else ())
         mirror.state_dir = directory / "sources"
         await mirror.start()
         ending.push_async_callback(mirror.stop)
@@ -392,8 +399,10 @@ def _kept_in(directory: Path | None) -> str:
 
     try:
         return "" if directory is None else world_in(directory / "record")
-    except (CorruptRecordError, OSError) as error:
+    except CorruptRecordError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        raise _unusable(directory, error) from error
 
 
 def _in_background(ending: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
@@ -467,4 +476,8 @@ def _make(directory: Path) -> None:
         for name in ("sources", "assets"):
             (directory / name).mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{directory}: {error.strerror}; choose another with --dir") from error
+        raise _unusable(directory, error) from error
+
+
+def _unusable(directory: Path | None, error: OSError) -> UsageError:
+    return UsageError(f"{directory}: {error.strerror}; choose another with --dir")

@@ -74,7 +74,8 @@ def up(
         Path | None, typer.Option("--dir", help="Where the world is kept; else by its name.")
     ] = None,
     port: Annotated[
-        int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")
+        int,
+        typer.Option(min=0, max=65535, help="Port of the page on 127.0.0.1; 0 takes a free one."),
     ] = DEFAULT_PORT,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     name: Name = "",
