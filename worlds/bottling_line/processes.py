@@ -102,6 +102,8 @@ class Processes:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                # Ctrl-C in a terminal goes to the whole group; ending children is ours to do.
+                start_new_session=True,
             )
             child.pid = process.pid
             assert process.stdout is not None
