@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.metadata
 import inspect
 import json
@@ -358,6 +359,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     await asyncio.to_thread(_warm)
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
+        gc.freeze()  # what was opened lasts: the collector need not look through it again
         mirror = Mirror(world, record, spoken, models=demo.models if demo else ())
         mirror.state_dir = directory / "sources"
         await mirror.start()

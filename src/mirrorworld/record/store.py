@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mirrorworld.record.blobs import Blobs
 from mirrorworld.record.files import Files
 from mirrorworld.record.history import History
-from mirrorworld.record.keyframes import Keyframes
+from mirrorworld.record.keyframes import Keyframes, without_collector
 from mirrorworld.record.lock import Lock, WorldInUseError
 from mirrorworld.record.log import Log, Lost
 from mirrorworld.record.migrations import read_description, upgrade, write_description
@@ -29,10 +29,11 @@ from mirrorworld.record.retention import Retention, write_policy
 from mirrorworld.record.segments import FORMAT_VERSION, CorruptRecordError
 from mirrorworld.record.supervisor import Compactor
 from mirrorworld.record.tail import AsOf
-from mirrorworld.world.changes import Change, Position
+from mirrorworld.world.changes import Change, Edits, Position
 from mirrorworld.world.frames import Frame
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Series
+from mirrorworld.world.structure import without_collecting
 from mirrorworld.world.world import Snapshot, World
 
 _LOG: Final = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ that what is sent again after a restart is recognised."""
 KEYFRAME_ROWS_MIN: Final = 4 << 20
 KEYFRAME_ROWS_PER_POINT: Final = 24
 KEYFRAME_CHANGES: Final = 100_000
+KEYFRAME_EDITS: Final = 20_000
+"""After so many rows, changes or edits a keyframe is due."""
 
 
 class UnknownWorldError(Exception):
@@ -167,6 +170,7 @@ class Store:
             self.log.on_closed = self._on_closed
         self._rows_since_keyframe = 0
         self._changes_since_keyframe = 0
+        self._edits_since_keyframe = 0
 
     def __enter__(self) -> Store:
         return self
@@ -208,6 +212,8 @@ class Store:
         self.log.append(change)
         if isinstance(change.body, Frame):
             self._rows_since_keyframe += len(change.body)
+        elif isinstance(change.body, Edits):
+            self._edits_since_keyframe += len(change.body.edits)
         self._changes_since_keyframe += 1
 
     def commit(self) -> Position:
@@ -224,10 +230,7 @@ class Store:
 
     @property
     def wants_keyframe(self) -> bool:
-        """Whether so much has come since the last keyframe that it is time for another.
-
-        Also when half as many rows came as make reading back slow: asked by who has the world.
-        """
+        """Whether so much has come since the last keyframe that it is time for another."""
         rows = KEYFRAME_ROWS_MIN
         if self.kinds_of is not None:
             rows = max(rows, KEYFRAME_ROWS_PER_POINT * len(self.kinds_of()))
@@ -250,6 +253,7 @@ class Store:
             )
         self.log.request_anchor()
         self._rows_since_keyframe = self._changes_since_keyframe = 0
+        self._edits_since_keyframe = 0
         self.keyframes.write(snapshot)
 
     def close(self) -> None:
@@ -390,6 +394,18 @@ def restore(record: Store, *, compiled: bool | None = None) -> World:
     If the record is open for writing, the world is in its new epoch, and knows enough of the
     past to recognise what sources send again.
     """
+    with without_collecting():
+        return _restore(record, compiled=compiled)
+
+
+def _restore(record: Store, *, compiled: bool | None) -> World:
+    with without_collector():
+        world = _restored(record, compiled)
+    record.kinds_of = lambda: world.kinds
+    return world
+
+
+def _restored(record: Store, compiled: bool | None) -> World:
     world: World | None = None
     for part in record.replay():
         if isinstance(part, Snapshot):
@@ -401,10 +417,9 @@ def restore(record: Store, *, compiled: bool | None = None) -> World:
             world = World(record.world, compiled=compiled)
         world.replay(part)
     if world is None:
-        world = World(record.world, epoch=record.epoch or 1, compiled=compiled)
-    elif record.epoch > world.epoch:
+        return World(record.world, epoch=record.epoch or 1, compiled=compiled)
+    if record.epoch > world.epoch:
         world.begin_epoch(record.epoch)
-    record.kinds_of = lambda: world.kinds
     return world
 
 

@@ -7,10 +7,12 @@ and what people say on top of it are kept apart and composed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,9 @@ from mirrorworld.world.changes import (
 )
 from mirrorworld.world.frames import Handles
 from mirrorworld.world.model import Kind, OperationType, PointType, Relation, Twin, TwinType
+
+MANY: Final = 1_000
+"""Edits from which on it pays to keep the garbage collector away."""
 
 RelationKey = tuple[str, str, str, str]
 Overlay = PutName | PutPose | PutProperty | DropProperty | PutPoints
@@ -179,6 +184,12 @@ class Structure:
         Raises:
             ValueError: one was refused, and then none has taken effect.
         """
+        if len(edits.edits) < MANY:
+            return self._apply_all(edits)
+        with without_collecting():
+            return self._apply_all(edits)
+
+    def _apply_all(self, edits: Edits) -> tuple[Edit, ...]:
         self._undo = []
         effective: list[Edit] = []
         try:
@@ -201,11 +212,12 @@ class Structure:
         self,
         twins: Iterable[Twin],
         dropped: Iterable[int],
+        relations: Iterable[Relation],
         point_twin: NDArray[np.int32],
         point_type: list[PointType],
     ) -> None:
-        """Takes over ordinals and handles as a snapshot has them, into an empty structure whose
-        types are known already. Overlays, relations and arms follow as edits."""
+        """Takes over ordinals, handles and relations as a snapshot has them, into an empty
+        structure whose types are known already. Overlays and arms follow as edits."""
         gone = set(dropped)
         for ordinal, twin in enumerate(twins):
             self._ordinals[twin.id] = ordinal
@@ -214,6 +226,11 @@ class Structure:
                 self.twins[twin.id] = twin
                 self._by_type.setdefault(twin.type, {})[ordinal] = True
         self.touched.update(range(len(self._declared)))
+        for relation in relations:
+            key = relation.key
+            self.relations[key] = relation
+            self._out.setdefault(relation.source, {})[key] = relation
+            self._in.setdefault(relation.target, {})[key] = relation
         self._point_twin = point_twin.tolist()
         self._point_type = point_type
         points = self._points
@@ -487,6 +504,19 @@ class Structure:
     def _forget_points(self, first: int) -> None:
         del self._point_twin[first:], self._point_type[first:]
         self.kinds, self.low, self.high = self.kinds[:first], self.low[:first], self.high[:first]
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Keeps Python's cyclic garbage collector away while very many lasting objects are made: it
+    would look through all of them again and again, and find nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_points(where: str, points: tuple[PointType, ...]) -> None:

@@ -28,7 +28,6 @@ from mirrorworld.world.changes import (
     Origin,
     OriginKind,
     Position,
-    PutRelation,
     PutType,
     Tally,
 )
@@ -39,7 +38,7 @@ from mirrorworld.world.plain import to_plain
 from mirrorworld.world.quality import BAD_WAITING
 from mirrorworld.world.query import Index, Page, Query
 from mirrorworld.world.state import NEVER_NS, Columns, State
-from mirrorworld.world.structure import Structure
+from mirrorworld.world.structure import Structure, without_collecting
 
 SKEW_NS: Final = 60_000_000_000
 """How far ahead of arrival a time stamp may be before it is counted as being in the future."""
@@ -483,9 +482,15 @@ class World:
         structure.apply(Edits(tuple(PutType(t) for t in snapshot.types)))
         indexes: list[int] = snapshot.point_type.tolist()
         point_types = [snapshot.point_types[i] for i in indexes]
-        structure.restore(snapshot.twins, snapshot.dropped, snapshot.point_twin, point_types)
+        with without_collecting():
+            structure.restore(
+                snapshot.twins,
+                snapshot.dropped,
+                snapshot.relations,
+                snapshot.point_twin,
+                point_types,
+            )
         structure.apply(Edits(snapshot.overlays))
-        structure.apply(Edits(tuple(PutRelation(r) for r in snapshot.relations)))
         structure.apply(Edits(snapshot.arms))
         world.state.restore(snapshot.columns)
         world._heap = dict(snapshot.heap)
