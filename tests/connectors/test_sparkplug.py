@@ -277,6 +277,7 @@ async def test_waiting_data_is_read_after_a_restart(rig: SparkplugRig, tmp_path)
         await rig.node.birth(SOURCE_NS)
         await rig.node.device_birth(SOURCE_NS, [LEVEL])
         await until(lambda: len(sink.samples()) == 1, "the birth's value")
+        await until(lambda: not connector._session._held, "the births to be acknowledged")
     for i in range(1, 11):
         await rig.node.data(SOURCE_NS + i * 10**9, [level(float(i))])
     connector = rig.connector(options=options, state_dir=tmp_path)

@@ -209,7 +209,7 @@ def test_compiled_and_plain_readers_agree(payloads: list[bytes]) -> None:
 
 
 def test_scopes_grow_and_are_forgotten() -> None:
-    made = DataDecoder()
+    made = DataDecoder(use_compiled=HAS_NUMBA)
     for scope in range(1, 60):
         for slot in range(20):
             made.set_slot(slot, Kind.FLOAT, DataType.DOUBLE)

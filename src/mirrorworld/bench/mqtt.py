@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mirrorworld.connectors.mqtt import Mqtt
-from mirrorworld.connectors.sparkplug_decode import HAS_NUMBA
+from mirrorworld.connectors.sparkplug_decode import HAS_NUMBA, warm
 from mirrorworld.live.guard import RoleGuard
 from mirrorworld.live.pipeline import Pipeline, SourceSink
 from mirrorworld.record.store import open_record, restore
@@ -63,6 +63,7 @@ def run(
     """
     figures: dict[str, Any] = {}
     lost = 0
+    warm()
     with _broker() as (port, config):
         for what, messages, per_message in (
             ("sparkplug", sparkplug_messages, points_per_message),

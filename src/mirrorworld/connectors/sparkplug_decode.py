@@ -11,6 +11,7 @@ columns, row for row, which the tests hold them to.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -73,6 +74,29 @@ class Decoded:
     """By message."""
 
 
+_is_warm = threading.Event()
+_warming = threading.Lock()
+
+
+def warm() -> None:
+    """Loads the compiled loops. The very first time they are compiled, which takes many seconds;
+    after that they come from numba's cache."""
+    with _warming:
+        if HAS_NUMBA and not _is_warm.is_set():
+            scratch = DataDecoder(use_compiled=True)
+            scratch.set_slot(0, Kind.FLOAT, codec.DataType.DOUBLE)
+            scratch.put_name(1, b"a", 0)
+            metric = codec.Metric("a", datatype=codec.DataType.DOUBLE, value=1.0)
+            scratch.decode([codec.encode([metric], 1, 1)], [0], [1])
+            _is_warm.set()
+
+
+def warm_beside() -> None:
+    """Starts `warm` in a thread of its own: until it is done, the general codec reads."""
+    if HAS_NUMBA and not _is_warm.is_set() and not _warming.locked():
+        threading.Thread(target=warm, name="sparkplug warming", daemon=True).start()
+
+
 class DataDecoder:
     """Knows which metric has which slot, and reads DATA messages by that.
 
@@ -82,7 +106,11 @@ class DataDecoder:
     """
 
     def __init__(self, *, use_compiled: bool | None = None) -> None:
-        self.use_compiled = HAS_NUMBA if use_compiled is None else use_compiled
+        """
+        Args:
+            use_compiled: None: as soon as the loops are loaded, see `warm_beside`.
+        """
+        self._use_compiled = use_compiled
         self.kind: NDArray[np.uint8] = np.empty(0, np.uint8)
         """By slot: kind of the point."""
         self.datatype: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -95,15 +123,10 @@ class DataDecoder:
         self._filled = 0
         self._new: list[tuple[int, int | bytes, int]] = []
 
-    def warm(self) -> None:
-        """Loads or compiles the loops, which takes seconds the first time: not for a loop of
-        events."""
-        if self.use_compiled:
-            scratch = DataDecoder()
-            scratch.set_slot(0, Kind.FLOAT, codec.DataType.DOUBLE)
-            scratch.put_name(1, b"a", 0)
-            metric = codec.Metric("a", datatype=codec.DataType.DOUBLE, value=1.0)
-            scratch.decode([codec.encode([metric], 1, 1)], [0], [1])
+    @property
+    def use_compiled(self) -> bool:
+        """Whether the next batch is read by the compiled loop."""
+        return _is_warm.is_set() if self._use_compiled is None else self._use_compiled
 
     def set_slot(self, slot: int, kind: Kind, datatype: int) -> None:
         """What a slot holds."""

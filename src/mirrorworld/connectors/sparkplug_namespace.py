@@ -10,7 +10,6 @@ restart. Clauses are those of Eclipse Sparkplug 3.0.0.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import struct
@@ -26,7 +25,14 @@ from numpy.typing import NDArray
 from mirrorworld import units
 from mirrorworld.connectors import sparkplug_payload as codec
 from mirrorworld.connectors.guesses import iri_level
-from mirrorworld.connectors.sparkplug_decode import COMPLEX, MISFIT, TAKEN, UNKNOWN, DataDecoder
+from mirrorworld.connectors.sparkplug_decode import (
+    COMPLEX,
+    MISFIT,
+    TAKEN,
+    UNKNOWN,
+    DataDecoder,
+    warm_beside,
+)
 from mirrorworld.connectors.sparkplug_payload import DataType, Metric, Template
 from mirrorworld.connectors.topics import NO_HANDLE, TopicTwins
 from mirrorworld.world import quality
@@ -179,7 +185,7 @@ class SparkplugNamespace:
         found: list[Frame] = []
         if not self._is_warm:
             self._is_warm = True
-            await asyncio.to_thread(self._decoder.warm)
+            warm_beside()
         if not self._is_remembered:
             self._is_remembered = True
             self._remember_births()
