@@ -210,6 +210,9 @@ async def test_the_world_mirrors_both_sources(mosquitto: Any) -> None:
         serial = twins[FILLER].property("SerialNumber")
         assert serial is not None
         assert serial.value == "EW-20-11911"
+        points = {name: point for name, _, point in world.structure.points_of(FILLER)}
+        assert (6, "Execute") in points["State"].labels
+        assert (points["BowlLevel"].unit, points["BowlLevel"].high) == ("%", 100.0)
         kinds = {key[:3] for key in world.structure.relations}
         assert ("feeds", FILLER, "plant/Line1/Conveyor3") in kinds
         assert ("powers", COMPRESSOR.replace("compressor", "meter_filler"), FILLER) in kinds
