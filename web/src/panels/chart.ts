@@ -109,11 +109,18 @@ export class Chart {
     const margin = end_ms - start_ms;
     const tables = this.lines.map((line): uPlot.AlignedData => {
       const { t, v } = line.samples;
+      const gap_ms = silenceOf(t);
       const times: number[] = [];
       const values: (number | null)[] = [];
       for (let i = 0; i < t.length; i++) {
         if (t[i + 1] !== undefined && t[i + 1]! < start_ms - margin) continue;
         if (t[i]! > end_ms + margin) break;
+        // After a silence the source reports a change: until then the value stood.
+        const before = times.at(-1);
+        if (before !== undefined && t[i]! - before > gap_ms) {
+          times.push(t[i]! - 1);
+          values.push(values.at(-1) ?? null);
+        }
         times.push(t[i]!);
         values.push(Number.isNaN(v[i]!) ? null : v[i]!);
       }
@@ -165,7 +172,7 @@ export class Chart {
             stroke: this.colour(line.colour),
             width: 1.5,
             points: { show: false },
-            paths: isStepped(line.type) ? stepped : linear,
+            paths: isStepped(line.type) || line.type.is_writable ? stepped : linear,
             spanGaps: false,
           }),
         ),
@@ -417,6 +424,16 @@ export class Chart {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** The shortest time without a sample that means "nothing has changed", for a line that is otherwise dense. */
+function silenceOf(t: readonly number[]): number {
+  if (t.length < 4) return 0;
+  const every = Math.max(1, Math.floor(t.length / 200));
+  const steps: number[] = [];
+  for (let i = every; i < t.length; i += every) steps.push((t[i]! - t[i - every]!) / every);
+  steps.sort((a, b) => a - b);
+  return Math.max(2000, steps[Math.floor(steps.length / 2)]! * 8);
 }
 
 /** Lines of one unit share an axis; states have one each. */

@@ -149,6 +149,14 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     arrange();
   });
   mirror.on("structure", () => arrange());
+  // Until the first values of the time that was asked for are here, what is shown is not of it.
+  let isLive = true;
+  mirror.on("time", (time) => {
+    const isJump = !time.live || !isLive;
+    isLive = time.live;
+    document.documentElement.toggleAttribute("data-seeking", isJump);
+  });
+  mirror.on("values", () => document.documentElement.removeAttribute("data-seeking"));
   mirror.on("refusal", ({ detail, mend }) => toasts.show({ tone: "bad", title: detail, detail: mend }));
   PHONE.addEventListener("change", () => arrange());
   window.addEventListener("keydown", (event) => onKey(event));
