@@ -24,6 +24,9 @@ from typing import Any, Final
 
 PEERS: Final = Path(__file__).resolve().parents[3] / "tests" / "peers"
 
+BEGIN_S_MAX: Final = 240.0
+STEADY_S_MAX: Final = 60.0
+
 
 def run(items: int = 10_000, seconds: float = 8.0, period_ms: int = 250) -> dict[str, Any]:
     """Figures: `cpu_us_per_point` of this connector, `asyncua_cpu_us_per_point` beside it.
@@ -53,8 +56,8 @@ def _apart(client: Any, *arguments: Any) -> dict[str, Any]:
     process.start()
     far.close()
     try:
-        if not near.poll(180):
-            raise RuntimeError("the client did not finish within 180 s")
+        if not near.poll(BEGIN_S_MAX + 2 * STEADY_S_MAX):
+            raise RuntimeError("the client did not finish in time")
         outcome = near.recv()
     except EOFError:
         raise RuntimeError("the client ended without figures") from None
@@ -90,13 +93,13 @@ async def _mirrorworld(port: int, items: int, seconds: float, period_ms: int) ->
     started = time.process_time()
     task = asyncio.create_task(connector.run(sink))
     try:
-        async with asyncio.timeout(120):
-            while connector.link.state is not LinkState.LIVE or sink.tally.accepted < 3 * items:
+        async with asyncio.timeout(BEGIN_S_MAX):
+            while connector.link.state is not LinkState.LIVE or sink.tally.accepted <= items:
                 if task.done():
                     task.result()
                 await asyncio.sleep(0.05)
         begun_s = time.process_time() - started
-        points, cpu_s, wall_s = await _steady(lambda: sink.tally.accepted, seconds)
+        points, cpu_s, wall_s = await _steady(lambda: sink.tally.accepted, seconds, items)
         return {
             "cpu_us_per_point": cpu_s / max(points, 1) * 1e6,
             "points_per_s": points / wall_s,
@@ -119,17 +122,17 @@ async def _asyncua(port: int, items: int, seconds: float, period_ms: int) -> dic
         def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
             self.n += 1
 
-    handler = Handler()
+    handler, url = Handler(), f"opc.tcp://127.0.0.1:{port}"
     client_class: Any = asyncua.Client  # pyright: ignore[reportPrivateImportUsage]
-    async with client_class(f"opc.tcp://127.0.0.1:{port}", timeout=30) as client:
+    async with client_class(url, timeout=60, watchdog_intervall=60) as client:
         subscription = await client.create_subscription(period_ms, handler)
         nodes = [client.get_node(f"ns=1;s=Bulk.V{i}") for i in range(items)]
         for at in range(0, items, 500):
             await subscription.subscribe_data_change(nodes[at : at + 500], queuesize=10)
-        async with asyncio.timeout(120):
-            while handler.n < 3 * items:
+        async with asyncio.timeout(BEGIN_S_MAX):
+            while handler.n <= items:
                 await asyncio.sleep(0.05)
-        points, cpu_s, wall_s = await _steady(lambda: handler.n, seconds)
+        points, cpu_s, wall_s = await _steady(lambda: handler.n, seconds, items)
     return {
         "cpu_us_per_point": cpu_s / max(points, 1) * 1e6,
         "points_per_s": points / wall_s,
@@ -137,15 +140,15 @@ async def _asyncua(port: int, items: int, seconds: float, period_ms: int) -> dic
     }
 
 
-async def _steady(received: Any, seconds: float) -> tuple[int, float, float]:
-    """(points, CPU seconds of this process, wall seconds) over a stretch of running."""
+async def _steady(received: Any, seconds: float, items: int) -> tuple[int, float, float]:
+    """(points, CPU seconds of this process, wall seconds) over a stretch of running, which is
+    made longer on a busy machine until every item has come twice on average."""
     points, cpu_s, wall_s = received(), time.process_time(), time.perf_counter()
-    await asyncio.sleep(seconds)
-    return (
-        received() - points,
-        time.process_time() - cpu_s,
-        time.perf_counter() - wall_s,
-    )
+    while True:
+        await asyncio.sleep(seconds)
+        passed_s = time.perf_counter() - wall_s
+        if received() - points >= 2 * items or passed_s > STEADY_S_MAX:
+            return received() - points, time.process_time() - cpu_s, passed_s
 
 
 @contextmanager
