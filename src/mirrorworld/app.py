@@ -364,7 +364,6 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
         mirror.state_dir = directory / "sources"
         await mirror.start()
         ending.push_async_callback(mirror.stop)
-        _in_background(ending, record.compact_for_ever())
         if demo is not None:
             await asyncio.to_thread(demo.assets, assets)
         page = asyncio.create_task(

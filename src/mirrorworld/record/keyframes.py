@@ -7,7 +7,6 @@ keyframe is passed over for the one before, which costs time but loses nothing.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
 import zlib
@@ -24,6 +23,7 @@ from mirrorworld.record.files import Files, write_whole
 from mirrorworld.record.segments import CorruptRecordError
 from mirrorworld.world.changes import Command, Edit, Event, Origin, Position
 from mirrorworld.world.model import PointType, Relation, Twin, TwinType
+from mirrorworld.world.structure import without_collecting
 from mirrorworld.world.world import Snapshot
 
 _LOG: Final = logging.getLogger(__name__)
@@ -226,16 +226,9 @@ def _is_same_structure(one: Snapshot, other: Snapshot) -> bool:
 
 def _read_structure(head: dict[str, Any], sections: dict[str, memoryview]) -> dict[str, Any]:
     unpack = compact.Unpacker(head["schema"])
-    # Hundreds of thousands of small objects, none of them in a circle: the collector would
-    # only look at them again and again.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collecting():
         raw = msgspec.msgpack.decode(_expand(sections["structure"]))
         values = {name: unpack.reader(hint)(raw[name]) for name, hint in _STRUCTURE.items()}
-    finally:
-        if was_enabled:
-            gc.enable()
     for name in ("point_twin", "point_type"):
         values[name] = _unpack_column(sections[name], np.int32, head["points"])
     return values

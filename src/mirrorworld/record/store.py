@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mirrorworld.record.blobs import Blobs
 from mirrorworld.record.files import Files
 from mirrorworld.record.history import History
-from mirrorworld.record.keyframes import Keyframes, without_collector
+from mirrorworld.record.keyframes import Keyframes
 from mirrorworld.record.lock import Lock, WorldInUseError
 from mirrorworld.record.log import Log, Lost
 from mirrorworld.record.migrations import read_description, upgrade, write_description
@@ -395,11 +395,6 @@ def restore(record: Store, *, compiled: bool | None = None) -> World:
     past to recognise what sources send again.
     """
     with without_collecting():
-        return _restore(record, compiled=compiled)
-
-
-def _restore(record: Store, *, compiled: bool | None) -> World:
-    with without_collector():
         world = _restored(record, compiled)
     record.kinds_of = lambda: world.kinds
     return world
