@@ -39,6 +39,7 @@ export class TopBar implements Painter {
   private readonly banner: HTMLElement;
   private readonly rates = new Map<string, { accepted: number; at_ms: number; perS: number }>();
   private sourcesShown = "";
+  private lostAt_ms: number | null = null;
 
   constructor(
     host: HTMLElement,
@@ -147,7 +148,10 @@ export class TopBar implements Painter {
 
   private paintLink(): void {
     const { link } = this.context.mirror;
-    const lost_ms = Date.now() - link.sinceMs;
+    // Since the line was lost, however many tries there were.
+    if (link.state === "live") this.lostAt_ms = null;
+    else this.lostAt_ms ??= Date.now();
+    const lost_ms = this.lostAt_ms === null ? 0 : Date.now() - this.lostAt_ms;
     const isDown = link.state === "refused" || (link.state !== "live" && lost_ms > 1500);
     document.documentElement.dataset["link"] = isDown ? "down" : "up";
     this.banner.hidden = !isDown;
