@@ -44,6 +44,7 @@ from mirrorworld.world.model import (
     Twin,
     TwinType,
 )
+from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import (
     Action,
     Decision,
@@ -494,6 +495,49 @@ class Copy:
             "arms": self.arms,
             "events": self.events,
             "commands": self.commands,
-            "values": {h: v for h, v in self.values.items() if h in alive},
+            "values": {
+                handle: (number, status >> 6, status >> 3 & 7, source_ms)
+                for handle, (number, status, source_ms) in self.values.items()
+                if handle in alive
+            },
             "texts": {h: t for h, t in self.texts.items() if h in alive},
         }
+
+
+def truth(world: World) -> dict[str, object]:
+    """What a page should have, read off the world itself: the measure for `Copy.seen`."""
+    structure = world.structure
+    ordinals = {twin: structure.ordinal(twin) for twin in structure.twins}
+    points = {
+        point.handle: (ordinals[twin], to_plain(point.type))
+        for twin in structure.twins
+        for point in structure.points_of(twin)
+    }
+    values: dict[int, object] = {}
+    texts: dict[int, object] = {}
+    for handle in points:
+        at = world.read(np.array([handle], np.uint32))
+        if at.changed[0] < 0:
+            continue
+        kind, value = Kind(int(world.kinds[handle])), world.value(handle)
+        number = None
+        if not kind.is_heap and value == value:
+            number = float(np.float32(value))
+        severity = min(int(at.quality[0]) >> 30, 2)
+        origin = int(world.origins[int(at.origin[0])].kind)
+        values[handle] = (number, severity, origin, int(at.source_ns[0]) // 1_000_000)
+        if kind.is_heap:
+            empty = not world.heap(handle)
+            shown = None if empty or kind is Kind.BLOB else value
+            texts[handle] = shown.tolist() if isinstance(shown, np.ndarray) else shown
+    return {
+        "types": {key: to_plain(one) for key, one in structure.types.items()},
+        "twins": {ordinals[key]: to_plain(one) for key, one in structure.twins.items()},
+        "relations": {key: to_plain(one) for key, one in structure.relations.items()},
+        "points": points,
+        "arms": {key: to_plain(one) for key, one in structure.arms.items()},
+        "events": {key: to_plain(one) for key, one in world.events.items()},
+        "commands": {key: to_plain(one) for key, one in world.commands.items()},
+        "values": values,
+        "texts": texts,
+    }

@@ -51,6 +51,7 @@ from tests.server.stand_in import (
     StandIn,
     line,
     served,
+    truth,
 )
 
 DEADLINE_S = 20
@@ -295,8 +296,9 @@ def edit_at_random(draw: random.Random, mirror: StandIn, n: int) -> None:
         mirror.apply(Edits((PutType(TwinType("Machine", points=points)),)))
     elif roll == 14 and structure.points_of(some):
         point = draw.choice(structure.points_of(some)).name
-        arm = Arm(some, point, low=float(n)) if draw.random() < 0.6 else Disarm(some, point)
-        mirror.apply(Edits((arm,)))
+        mirror.apply(Edits((Arm(some, point, low=float(n)),)))
+        if draw.random() < 0.7:
+            mirror.apply(Edits((Disarm(*draw.choice(list(structure.arms))),)))
     elif roll == 15:
         active = draw.random() < 0.5
         name = f"e{n % 4}"
@@ -353,7 +355,7 @@ async def test_whole_and_changes_are_a_fresh_whole(here: Served, seed: int):
     last = mark(here.mirror, 1000)
     await viewer.until_told(*last)
     await fresh.until_told(*last)
-    assert copy.seen() == fresh.copy.seen()
+    assert copy.seen() == fresh.copy.seen() == truth(here.mirror.world)
     assert resumed > 0
     await asyncio.gather(viewer.socket.close(), fresh.socket.close())
 

@@ -138,7 +138,7 @@ class _Dirt:
             case PutTwin(twin=twin):
                 self.twins[twin.id] = None
             case DropTwin(id=twin_id):
-                self.twins[twin_id] = self.ended[twin_id] = None
+                self.ended[twin_id] = None
             case PutRelation(relation=relation):
                 self.relations[relation.key] = None
             case DropRelation(kind=kind, source=source, target=target, name=name):
@@ -248,10 +248,6 @@ class Views:
                 dropped.append(RelationKey(*key))
         arms = [arm for key in dirt.arms if (arm := structure.arms.get(key))]
         gone = [ArmKey(*key) for key in dirt.arms if key not in structure.arms]
-        for twin in dirt.ended:  # it ended and came again: what came again with it is told too
-            if twin in structure.twins:
-                around = (structure.relations_from(twin), structure.relations_to(twin))
-                relations.update((r.key, r) for r in itertools.chain(*around))
         types = [to_plain(structure.types[t]) for t in dirt.types if t in structure.types]
         if not (alive or ended or relations or dropped or arms or gone or types):
             return
