@@ -134,6 +134,7 @@ def ns(iso: str) -> int:
         ("Zeit", "31.12.2014 23:59", "01.01.2015 00:00", "2014-12-31T23:59:00+00:00"),
         ("when", "12/31/2014 23:59", "01/01/2015 00:00", "2014-12-31T23:59:00+00:00"),
         ("stamp", "31/12/2014 23:59:30", "01/01/2015 00:00:00", "2014-12-31T23:59:30+00:00"),
+        ("DATETIME", "31/12/14 23", "01/01/15 00", "2014-12-31T23:00Z"),
         ("epoch", "1420070340", "1420070400", "2014-12-31T23:59:00+00:00"),
         ("ts", "1420070340000", "1420070400000", "2014-12-31T23:59:00+00:00"),
         ("ts", "1420070340.5", "1420070400.5", "2014-12-31T23:59:00.500+00:00"),
@@ -249,6 +250,7 @@ async def test_things_are_told_apart(tmp_path) -> None:
     findings = await Recording(SourceConfig(str(path), "rec")).discover()
     assert {f.twin.id for f in findings} == {"rec/R1", "rec/R2"}
     assert "'turbine'" in findings[0].guessed
+    assert [dict(f.sample_values)["x"] for f in findings] == [0, 0]
     # One after the other, each from its own beginning.
     rows = [f"2020-01-01 00:{m:02d}:00,{name},{m}" for name in ("R1", "R2") for m in range(30)]
     path = write(tmp_path / "farm2.csv", "\n".join(["time,turbine,x", *rows]) + "\n")

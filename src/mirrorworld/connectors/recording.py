@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from mirrorworld.connectors.guesses import iri_level
 from mirrorworld.connectors.options import read_options
-from mirrorworld.connectors.recording_file import Hints, files_at
+from mirrorworld.connectors.recording_file import Hints, Layout, files_at
 from mirrorworld.connectors.recording_look import look
 from mirrorworld.connectors.recording_player import Part, Player, RecordingOptions
 from mirrorworld.world.changes import (
@@ -33,6 +33,7 @@ from mirrorworld.world.changes import (
 )
 from mirrorworld.world.model import (
     PART_OF,
+    Kind,
     PointType,
     Property,
     Relation,
@@ -120,16 +121,11 @@ class Recording:
         parts = await asyncio.to_thread(self._parts, path, options.hints)
         found: list[Finding] = []
         for part in parts:
-            values: tuple[tuple[str, Scalar], ...] = tuple(
-                (signal.point, value)
-                for signal in part.layout.signals
-                if isinstance(
-                    value := part.layout.first_values.get(signal.column), bool | int | float | str
-                )
-            )
             type_ = self._type(part)
+            entities = dict(zip(part.twins, part.layout.entities, strict=True))
             for twin in self._twins(part, type_):
                 if twin.type == type_.id:
+                    values = _values(part.layout, entities[twin.id])
                     found.append(Finding(twin, type_, part.layout.guessed, values))
         return found[:limit]
 
@@ -247,6 +243,19 @@ class Recording:
             detail="a recording cannot be written",
             decided_ns=time.time_ns(),
         )
+
+
+def _values(layout: Layout, entity: str) -> tuple[tuple[str, Scalar], ...]:
+    """What stands in the first row of an entity."""
+    first = layout.first_values.get(entity, {})
+    found: list[tuple[str, Scalar]] = []
+    for signal in layout.signals:
+        value = first.get(signal.column)
+        if isinstance(value, str) and signal.kind in (Kind.FLOAT, Kind.INT):
+            value = float(value.replace(",", ".")) if signal.kind is Kind.FLOAT else int(value)
+        if isinstance(value, bool | int | float | str):
+            found.append((signal.point, value))
+    return tuple(found)
 
 
 def _identity(path: Path) -> int:

@@ -70,7 +70,8 @@ class Layout:
     n_untimed: int = 0
     n_ambiguous: int = 0
     n_broken: int = 0
-    first_values: dict[str, Any] = field(default_factory=dict[str, Any])
+    first_values: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """By entity: the first row of it, by column."""
 
 
 @dataclass(frozen=True, slots=True)

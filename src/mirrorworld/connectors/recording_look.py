@@ -99,7 +99,7 @@ def _look(path: Path, hints: Hints) -> Layout:
     if not table.is_parquet:
         guessed += f"; columns are separated by {table.separator!r}"
         guessed += "" if table.has_header else "; the first line is no heading"
-    values = {name: head.column(name)[0].as_py() for name in signals_from}
+    values = _first_values(head, signals_from, entity)
     return Layout(
         path,
         time,
@@ -117,6 +117,24 @@ def _look(path: Path, hints: Hints) -> Layout:
         table.n_broken,
         values,
     )
+
+
+def _first_values(head: pa.RecordBatch, names: list[str], entity: str) -> dict[str, dict[str, Any]]:
+    """The first row of each entity among the first rows, by column."""
+    first = {"": 0}
+    if entity:
+        codes = as_text(head.column(entity)).dictionary_encode()
+        index = np.asarray(codes.indices.fill_null(-1))
+        known, where = np.unique(index, return_index=True)
+        first = {
+            codes.dictionary[int(code)].as_py(): int(row)
+            for code, row in zip(known, where, strict=True)
+            if code >= 0
+        }
+    return {
+        value: {name: head.column(name)[row].as_py() for name in names}
+        for value, row in first.items()
+    }
 
 
 def _head(table: Table) -> pa.RecordBatch:

@@ -29,6 +29,12 @@ _FORMATS: Final = (
     ("%d-%m-%Y %H:%M:%S", "day first"),
     ("%d-%m-%Y %H:%M", "day first"),
     ("%Y%m%d%H%M%S", "digits only"),
+    ("%d/%m/%y %H:%M:%S", "day first, year of two digits"),
+    ("%d/%m/%y %H:%M", "day first, year of two digits"),
+    ("%d/%m/%y %H", "day first, year of two digits, full hours"),
+    ("%m/%d/%y %H:%M", "month first, year of two digits: as day first it would not fit"),
+    ("%d.%m.%y %H:%M:%S", "day first, year of two digits"),
+    ("%d.%m.%y %H:%M", "day first, year of two digits"),
     ("%d.%m.%Y", "a date, day first"),
     ("%d/%m/%Y", "a date, day first"),
     ("%m/%d/%Y", "a date, month first: as day first it would not fit"),
@@ -90,9 +96,12 @@ def _parses(texts: pa.Array, how: str) -> bool:
             return False
         found = iso_stamps(texts, how)
     else:
-        found = pc.strptime(texts, format=how, unit="ns", error_is_null=True)
-        # strptime takes what it can and leaves the rest: only what reads back the same is meant.
-    return found.null_count <= 0.02 * len(texts)
+        found = pc.strptime(texts, format=how, unit="s", error_is_null=True)
+    if found.null_count > 0.02 * len(texts):
+        return False
+    # A year of two digits read as one of four would be in antiquity.
+    years = pc.year(pc.drop_null(found))
+    return len(years) > 0 and pc.min(years).as_py() >= 1900 and pc.max(years).as_py() < 2200
 
 
 def iso_stamps(texts: pa.Array, how: str) -> pa.Array:
