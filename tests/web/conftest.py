@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,19 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     Scripts of the tests are let past the page's Content-Security-Policy; the page itself is not
     changed by that, and `test_page_keeps_to_its_policy` looks at it without.
     """
+    with _opening(browser) as open_:
+        yield open_
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(browser: Browser) -> Iterator[OpenPage]:
+    """The same for a page that several tests look at: opening one costs seconds."""
+    with _opening(browser) as open_:
+        yield open_
+
+
+@contextlib.contextmanager
+def _opening(browser: Browser) -> Iterator[OpenPage]:
     contexts = []
     errors: list[str] = []
 

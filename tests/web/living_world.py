@@ -191,8 +191,8 @@ def _type(name: str, *specifications: str) -> TwinType:
     """A type with float points, each told as `name:unit:low:high`."""
     made: list[PointType] = []
     for specification in specifications:
-        name, unit, low, high = specification.split(":")
-        made.append(PointType(name, Kind.FLOAT, unit, float(low), float(high)))
+        point, unit, low, high = specification.split(":")
+        made.append(PointType(point, Kind.FLOAT, unit, float(low), float(high)))
     return TwinType(name, points=tuple(made))
 
 

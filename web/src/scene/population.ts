@@ -444,7 +444,7 @@ class Build {
       this.shades.push({ x: x[i]!, y: 0.006, z: z[i]!, w: w[i]!, d: d[i]!, soft_m: 0.9, strength: 0.75 });
     const size = Math.min(Math.max(w[i]! * 0.045, 0.52), 1.3 - Math.min(depth[i]!, 3) * 0.22);
     const front = z[i]! + d[i]! / 2;
-    this.titles.push({
+    if (!isBare) this.titles.push({
       text: mirror.nameOf(this.#twin(i).id),
       x: x[i]! - w[i]! / 2 + 0.32,
       y: top[i]! + 0.006,

@@ -29,6 +29,7 @@ const AMBIENT_MS = 1000 / 32;
 const AMBIENT_SOFTWARE_MS = 400;
 const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 const KEY_VALUES = 4;
+const UNKNOWN = -2;
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
 
@@ -49,6 +50,7 @@ export class WorldScene implements SceneApi {
   #links: Pipes | null = null;
   #isAsked = false;
   #timer = 0;
+  readonly #handlesByPoint = new Map<string, Int32Array>();
   #lastMs = 0;
   #drawnMs = 0;
   #isRebuildDue = false;
@@ -64,7 +66,7 @@ export class WorldScene implements SceneApi {
   #badPoints = new Int32Array(0);
   #lastQuality = new Uint8Array(0);
   #pointer: { x: number; y: number } | null = null;
-  #pressed: { x: number; y: number; ms: number } | null = null;
+  #pressed: { x: number; y: number } | null = null;
   #highlighted: number[] = [];
   #selectedMs = -Infinity;
   /** Called when something about the scene's own state changes (mode, labels). */
@@ -246,6 +248,7 @@ export class WorldScene implements SceneApi {
   #rebuild(): void {
     const mirror = this.#mirror;
     this.#isRebuildDue = false;
+    this.#handlesByPoint.clear();
     const before = this.#population;
     this.#states.reserve(mirror.nOrdinals);
     this.#tagTexture.reset(this.#tagSource());
@@ -474,13 +477,12 @@ export class WorldScene implements SceneApi {
     });
     canvas.addEventListener("pointerdown", (event) => {
       canvas.focus({ preventScroll: true });
-      this.#pressed = event.isPrimary && event.button === 0 ? { x: event.clientX, y: event.clientY, ms: event.timeStamp } : null;
+      this.#pressed = event.isPrimary && event.button === 0 ? { x: event.clientX, y: event.clientY } : null;
     });
     canvas.addEventListener("pointerup", (event) => {
       const from = this.#pressed;
       this.#pressed = null;
       if (from === null || Math.hypot(event.clientX - from.x, event.clientY - from.y) > 6) return;
-      if (event.timeStamp - from.ms > 600) return;
       const ordinal = this.#pickAt(event.clientX, event.clientY);
       this.#mirror.select(ordinal < 0 ? null : this.#mirror.twinAt(ordinal)?.id ?? null);
     });
@@ -671,10 +673,19 @@ export class WorldScene implements SceneApi {
     return moves;
   }
 
+  /** Value of a twin's point; which handle that is, is looked up once. NaN: no such point. */
   #read(ordinal: number, point: string): number {
-    const twin = this.#mirror.twinAt(ordinal);
-    if (twin === undefined) return NaN;
-    const handle = this.#mirror.handle(twin.id, point);
+    let handles = this.#handlesByPoint.get(point);
+    if (handles === undefined) {
+      handles = new Int32Array(this.#mirror.nOrdinals).fill(UNKNOWN);
+      this.#handlesByPoint.set(point, handles);
+    }
+    let handle = handles[ordinal] ?? -1;
+    if (handle === UNKNOWN) {
+      const twin = this.#mirror.twinAt(ordinal);
+      handle = twin === undefined ? -1 : this.#mirror.handle(twin.id, point);
+      handles[ordinal] = handle;
+    }
     return handle < 0 ? NaN : this.#mirror.value[handle]!;
   }
 
