@@ -6,6 +6,7 @@ import type { Context } from "./context.ts";
 import { emptyState, h, iconButton, segmented, setAttr, setText } from "./dom.ts";
 import { icon, setIcon } from "./icons.ts";
 import type { Painter } from "./pulse.ts";
+import { Standing } from "./standing.ts";
 
 const ROW_PX = 28;
 /** Rows drawn beyond the visible ones, so that scrolling shows no gaps. */
@@ -50,14 +51,7 @@ export class Tree implements Painter {
   private selectTimer = 0;
   private stateAt = -Infinity;
   private isStateStale = true;
-  /** Worst quality and alarm of each subtree and of each twin itself, by ordinal. */
-  private parentOf = new Int32Array(0);
-  private order = new Int32Array(0);
-  private quality = new Uint8Array(0);
-  private ownQuality = new Uint8Array(0);
-  private alarm = new Int8Array(0);
-  private ownAlarm = new Int8Array(0);
-  private readonly worstOfType = new Map<Id, { quality: number; alarm: number }>();
+  private readonly standing: Standing;
 
   constructor(
     host: HTMLElement,
@@ -65,6 +59,7 @@ export class Tree implements Painter {
     onClose: () => void,
   ) {
     const { mirror, pulse } = context;
+    this.standing = new Standing(mirror);
     this.modes = segmented(
       "Group twins by",
       [
@@ -194,7 +189,7 @@ export class Tree implements Painter {
     if (this.isStateStale && now - this.stateAt > 900) {
       this.isStateStale = false;
       this.stateAt = now;
-      this.weighState();
+      this.standing.weigh(this.mode === "types" ? this.byType : null);
     }
     if (this.wantsScroll) {
       this.wantsScroll = false;
@@ -212,33 +207,14 @@ export class Tree implements Painter {
 
   private indexStructure(): void {
     const { mirror } = this.context;
-    const n = mirror.nOrdinals;
-    this.parentOf = new Int32Array(n).fill(-1);
     this.byType = new Map();
     for (const [id, twin] of mirror.twins) {
       const type = twin.type ?? "";
       const members = this.byType.get(type);
       if (members) members.push(id);
       else this.byType.set(type, [id]);
-      const parent = mirror.parent(id);
-      if (parent !== undefined) this.parentOf[mirror.ordinal(id)] = mirror.ordinal(parent);
     }
-    // Children before parents, so that one pass carries the worst upwards.
-    const order: number[] = [];
-    const visit = (ids: readonly Id[]): void => {
-      const stack = [...ids];
-      while (stack.length > 0) {
-        const id = stack.pop()!;
-        order.push(mirror.ordinal(id));
-        for (const child of mirror.children(id)) stack.push(child);
-      }
-    };
-    visit(mirror.roots());
-    this.order = Int32Array.from(order.reverse());
-    this.quality = new Uint8Array(n);
-    this.ownQuality = new Uint8Array(n);
-    this.alarm = new Int8Array(n);
-    this.ownAlarm = new Int8Array(n);
+    this.standing.index();
     this.isStateStale = true;
     this.stateAt = -Infinity;
     this.areRowsStale = true;
@@ -296,47 +272,6 @@ export class Tree implements Painter {
     this.rowOf = new Map(keys.map((key, row) => [key, row]));
     this.space.style.height = `${keys.length * ROW_PX + 8}px`;
     for (const view of this.pool) view.shown = "";
-  }
-
-  // --- how each twin stands ------------------------------------------------------------------
-
-  private weighState(): void {
-    const { mirror } = this.context;
-    const { quality, ownQuality, alarm, ownAlarm, parentOf, order } = this;
-    ownQuality.fill(0);
-    ownAlarm.fill(-1);
-    const { pointTwin, timeMs } = mirror;
-    for (let handle = 0; handle < mirror.nPoints; handle++) {
-      if (!(timeMs[handle]! > 0)) continue; // no value yet: nothing to be judged
-      const severity = mirror.severity(handle);
-      const twin = pointTwin[handle]!;
-      if (severity > ownQuality[twin]!) ownQuality[twin] = severity;
-    }
-    for (const event of mirror.alarms()) {
-      const ordinal = mirror.ordinal(event.twin);
-      const severity = event.severity ?? 0;
-      if (ordinal >= 0 && severity > ownAlarm[ordinal]!) ownAlarm[ordinal] = severity;
-    }
-    this.worstOfType.clear();
-    if (this.mode === "types") {
-      for (const [type, ids] of this.byType) {
-        const worst = { quality: 0, alarm: -1 };
-        for (const id of ids) {
-          const ordinal = mirror.ordinal(id);
-          worst.quality = Math.max(worst.quality, ownQuality[ordinal]!);
-          worst.alarm = Math.max(worst.alarm, ownAlarm[ordinal]!);
-        }
-        this.worstOfType.set(type, worst);
-      }
-    }
-    quality.set(ownQuality);
-    alarm.set(ownAlarm);
-    for (const ordinal of order) {
-      const parent = parentOf[ordinal]!;
-      if (parent < 0) continue;
-      if (quality[ordinal]! > quality[parent]!) quality[parent] = quality[ordinal]!;
-      if (alarm[ordinal]! > alarm[parent]!) alarm[parent] = alarm[ordinal]!;
-    }
   }
 
   // --- drawing -------------------------------------------------------------------------------
@@ -399,22 +334,9 @@ export class Tree implements Painter {
   }
 
   private drawState(view: RowView, key: string, isType: boolean): void {
-    let alarm = -1;
-    let quality = 0;
-    let isOwnAlarm = true;
-    let isOwnQuality = true;
-    const { mirror } = this.context;
-    if (isType) {
-      const worst = this.worstOfType.get(key.slice(TYPE.length));
-      alarm = worst?.alarm ?? -1;
-      quality = worst?.quality ?? 0;
-    } else {
-      const ordinal = mirror.ordinal(key);
-      alarm = this.alarm[ordinal] ?? -1;
-      quality = this.quality[ordinal] ?? 0;
-      isOwnAlarm = this.ownAlarm[ordinal] === alarm;
-      isOwnQuality = this.ownQuality[ordinal] === quality;
-    }
+    const { alarm, quality, isOwnAlarm, isOwnQuality } = isType
+      ? this.standing.ofType(key.slice(TYPE.length))
+      : this.standing.of(key);
     view.alarm.toggleAttribute("hidden", alarm < 0);
     if (alarm >= 0) {
       setIcon(view.alarm, `alarm-${alarm as 0 | 1 | 2 | 3}`);

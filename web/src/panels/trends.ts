@@ -1,11 +1,12 @@
 // Trends: several points over time, live and past. History from the record, continued by the stream.
 
 import { theme } from "../style/theme.ts";
-import { clockText, dayText, labelText, momentText, unitText } from "../format.ts";
+import { clockText, dayText, labelText, unitText } from "../format.ts";
 import type { AsOf } from "../protocol.ts";
 import { Chart, type Line, type Span } from "./chart.ts";
 import { type Context, POINT_DRAG, reasonOf, remembered, type Trended } from "./context.ts";
 import { button, emptyState, h, iconButton, segmented, setAttr, setText } from "./dom.ts";
+import { exportCsv } from "./export.ts";
 import { type Mark, marksOf } from "./marks.ts";
 import type { Painter } from "./pulse.ts";
 import { firstAfter, nanoseconds, type Samples, type SeriesStore } from "./series.ts";
@@ -90,7 +91,8 @@ export class TrendPanel implements Painter, Trended {
       this.liveButton,
       h("span", { class: "grow" }),
       iconButton("fit", "Fit to what there is", () => this.fit()),
-      iconButton("download", "Export as CSV", () => void this.exportCsv()),
+      iconButton("download", "Export as CSV", () =>
+        void exportCsv(context, series, this.trends.map((trend) => trend.handle), this.window)),
       iconButton("close", "Remove all points", () => {
         for (const trend of [...this.trends]) this.toggle(trend.handle);
       }),
@@ -468,40 +470,4 @@ export class TrendPanel implements Painter, Trended {
       row.value.className = `legend-value num ${["", "uncertain", "bad"][quality]}`;
     }
   }
-
-  // --- export --------------------------------------------------------------------------------
-
-  /** What is shown, at full resolution, as CSV: one row a sample, times in ISO 8601. */
-  private async exportCsv(): Promise<void> {
-    const { mirror } = this.context;
-    const { start_ms, end_ms } = this.window;
-    try {
-      const found = await this.series.history(this.trends.map((trend) => trend.handle), start_ms, end_ms, 200_000);
-      const rows = ["time,point,value,unit,quality"];
-      for (const [handle, samples] of found) {
-        const { twin, name, type } = mirror.pointRef(handle);
-        const point = csv(`${twin}.${name}`);
-        const unit = csv(type.unit ?? "");
-        for (let i = 0; i < samples.t.length; i++) {
-          if (samples.t[i]! < start_ms) continue;
-          const value = Number.isNaN(samples.v[i]!) ? "" : String(samples.v[i]);
-          rows.push(`${new Date(samples.t[i]!).toISOString()},${point},${value},${unit},${["good", "uncertain", "bad"][samples.q[i]!]}`);
-        }
-      }
-      const address = URL.createObjectURL(new Blob([`${rows.join("\n")}\n`], { type: "text/csv" }));
-      const link = h("a", { attrs: { href: address, download: `${mirror.world || "trend"} ${momentText(start_ms).slice(0, 19).replace(/:/g, "-")}.csv` } });
-      document.body.append(link);
-      link.click();
-      link.remove();
-      setTimeout(() => URL.revokeObjectURL(address), 10_000);
-    } catch (error) {
-      this.context.toast({ tone: "bad", title: "Nothing was exported", detail: reasonOf(error) });
-    }
-  }
-}
-
-/** A CSV field; one that a spreadsheet would take for a formula is kept text. */
-function csv(text: string): string {
-  const safe = /^[=+\-@\t]/.test(text) ? `'${text}` : text;
-  return /[",\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
