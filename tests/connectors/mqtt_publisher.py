@@ -6,13 +6,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from mirrorworld.connectors.mqtt_wire import (
-    V5,
-    Connection,
-    ConnectOptions,
-    Publishes,
-    publish_packet,
-)
+from mirrorworld.connectors.mqtt_packets import V5, ConnectOptions, publish_packet
+from mirrorworld.connectors.mqtt_wire import Connection, Publishes
 
 
 class Publisher:

@@ -12,7 +12,7 @@ from datetime import datetime
 import pytest
 
 from mirrorworld.connectors.mqtt import Mqtt
-from mirrorworld.connectors.mqtt_wire import V5, publish_packet
+from mirrorworld.connectors.mqtt_packets import V5, publish_packet
 from mirrorworld.testing.connectors import (
     ConnectorContract,
     WatchingSink,

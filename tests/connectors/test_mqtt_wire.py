@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrorworld.connectors.mqtt_wire import (
+from mirrorworld.connectors.mqtt_packets import (
     QOS2_BIT,
     V5,
     V311,
-    Connection,
     ConnectOptions,
     MalformedPacket,
-    Publishes,
     acknowledgements,
     connect_packet,
     publish_packet,
@@ -24,6 +22,7 @@ from mirrorworld.connectors.mqtt_wire import (
     read_varint,
     varint,
 )
+from mirrorworld.connectors.mqtt_wire import Connection, Publishes
 
 
 class Wire(asyncio.Transport):

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirrorworld.connectors import sparkplug_payload as codec
-from mirrorworld.connectors.sparkplug_decode import HAS_NUMBA, DataDecoder
+from mirrorworld.connectors.sparkplug_compiled import HAS_NUMBA
+from mirrorworld.connectors.sparkplug_decode import DataDecoder
 from mirrorworld.connectors.sparkplug_payload import (
     DataSet,
     DataType,

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mirrorworld.connectors.mqtt import Mqtt
-from mirrorworld.connectors.sparkplug_decode import HAS_NUMBA, warm
+from mirrorworld.connectors.sparkplug_compiled import HAS_NUMBA
+from mirrorworld.connectors.sparkplug_decode import warm
 from mirrorworld.live.guard import RoleGuard
 from mirrorworld.live.pipeline import Pipeline, SourceSink
 from mirrorworld.record.store import open_record, restore

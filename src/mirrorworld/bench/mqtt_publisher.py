@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from mirrorworld.connectors import sparkplug_payload as codec
-from mirrorworld.connectors.mqtt_wire import V311, ConnectOptions, connect_packet, varint
+from mirrorworld.connectors.mqtt_packets import V311, ConnectOptions, connect_packet, varint
 from mirrorworld.connectors.sparkplug_payload import DataType, Metric
 
 START_MS: Final = 1_700_000_000_000

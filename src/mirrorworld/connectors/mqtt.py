@@ -23,16 +23,15 @@ import msgspec
 import numpy as np
 
 from mirrorworld.connectors.mqtt_json import JsonTopics
-from mirrorworld.connectors.mqtt_session import Place, Refused, Session, explain
-from mirrorworld.connectors.mqtt_wire import (
+from mirrorworld.connectors.mqtt_packets import (
     NO_MATCHING_SUBSCRIBERS,
     V5,
     V311,
-    Connection,
     ConnectOptions,
-    Publishes,
     reason,
 )
+from mirrorworld.connectors.mqtt_session import Place, Refused, Session, explain
+from mirrorworld.connectors.mqtt_wire import Connection, Publishes
 from mirrorworld.connectors.options import read_options
 from mirrorworld.connectors.sparkplug_namespace import PREFIX, SparkplugNamespace
 from mirrorworld.connectors.topics import TopicTwins

@@ -20,15 +20,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from mirrorworld.connectors.mqtt_wire import (
-    SESSION_TAKEN_OVER,
-    V5,
-    V311,
-    Connection,
-    ConnectOptions,
-    Publishes,
-    reason,
-)
+from mirrorworld.connectors.mqtt_packets import SESSION_TAKEN_OVER, V5, V311, ConnectOptions, reason
+from mirrorworld.connectors.mqtt_wire import Connection, Publishes
 from mirrorworld.world.ports import LinkState
 
 ANSWER_S: Final = 10.0

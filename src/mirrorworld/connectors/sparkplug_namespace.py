@@ -25,14 +25,8 @@ from numpy.typing import NDArray
 from mirrorworld import units
 from mirrorworld.connectors import sparkplug_payload as codec
 from mirrorworld.connectors.guesses import iri_level
-from mirrorworld.connectors.sparkplug_decode import (
-    COMPLEX,
-    MISFIT,
-    TAKEN,
-    UNKNOWN,
-    DataDecoder,
-    warm_beside,
-)
+from mirrorworld.connectors.sparkplug_compiled import COMPLEX, MISFIT, TAKEN, UNKNOWN
+from mirrorworld.connectors.sparkplug_decode import DataDecoder, warm_beside
 from mirrorworld.connectors.sparkplug_payload import DataType, Metric, Template
 from mirrorworld.connectors.topics import NO_HANDLE, TopicTwins
 from mirrorworld.world import quality
