@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT: Final = 4840
 RETRY_S_FIRST: Final = 0.5
 RETRY_S_MAX: Final = 30.0
+SETTLE_S_MAX: Final = 60.0
+"""How long to wait for the first value of every point before history is read for the others."""
+
 SAMPLE_VALUES_MAX: Final = 500
 """Points whose present value `discover` reads to show it."""
 
@@ -304,10 +307,9 @@ class Opcua:
 
         subscription = self._subscription
         assert subscription is not None
-        for _ in range(600):
-            if subscription.is_settled:
-                break
-            await asyncio.sleep(0.1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S_MAX):
+                await subscription.settled.wait()
         self._remember_loss(0)
         if not settings.uses_history:
             return

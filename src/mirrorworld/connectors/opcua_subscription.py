@@ -127,6 +127,8 @@ class Subscription:
     """When the connection was lost, on the server's clock; 0: it was not."""
     has_gap: bool = False
     """Notifications were lost for good; history may know more."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once every item has reported since the subscription was made."""
     refused: list[str] = field(default_factory=list)
     """Items that the server would not monitor, and why."""
     columns: decode.Items = field(init=False)
@@ -177,6 +179,7 @@ class Subscription:
         self.incarnation = self.sink.now_ns() // 1_000_000
         self._acknowledge.clear()
         self._fresh[:] = True
+        self.settled.clear()
         self.refused.clear()
         self._note_silence(made.RevisedPublishingInterval, made.RevisedMaxKeepAliveCount)
 
@@ -211,6 +214,7 @@ class Subscription:
                 self._fresh[i] = False
         if self.refused:
             self.sink.count("item_refused", len(self.refused))
+        self._note_settled()
 
     async def transfer(self, session: Session) -> bool:
         """Takes the subscription over into a new session, with what it kept; False if it is gone.
@@ -376,7 +380,7 @@ class Subscription:
         now_ns = self.sink.now_ns()
         frame = self._frame(note, data, now_ns)
         ticket = -1
-        if len(frame) and self._fresh.any():
+        if len(frame) and not self.settled.is_set():
             frame, first = self._split_fresh(frame)
             if len(first):
                 ticket = await self.sink.push(first)
@@ -471,6 +475,7 @@ class Subscription:
             restored.heap,
         )
         self._fresh[chosen] = False
+        self._note_settled()
         self._stale[chosen] = False
         news = frame.take(rows[~repeated])
         kinds = np.zeros(len(self._item_of), np.uint8)
@@ -537,10 +542,9 @@ class Subscription:
         kinds[columns.point] = columns.kind
         return concatenate([frame, builder.build()], kinds)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether every item has reported since the subscription was made."""
-        return not self._fresh.any()
+    def _note_settled(self) -> None:
+        if not self._fresh.any():
+            self.settled.set()
 
     def take_gap(self) -> Gap:
         """From when until when each item was unheard; the gap is then forgotten."""
