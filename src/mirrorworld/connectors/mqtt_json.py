@@ -300,7 +300,10 @@ class JsonTopics:
         if not column.unit or unit == known.unit:
             return (1.0, 0.0)
         try:
-            return units.linear(unit or column.unit, known.unit, f"{twin}.{column.point}")
+            scale = units.linear(unit or column.unit, known.unit, f"{twin}.{column.point}")
+            if known.kind is not Kind.FLOAT:
+                raise units.UnitError(f"came in {unit}, is a whole number of {known.unit}")
+            return scale
         except units.UnitError as error:
             self._twins.report(twin, column.point, "unit_does_not_fit", str(error), Severity.MEDIUM)
             return None

@@ -10,120 +10,49 @@ restart. Clauses are those of Eclipse Sparkplug 3.0.0.
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import json
 import struct
 import time
-from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mirrorworld import units
 from mirrorworld.connectors import sparkplug_payload as codec
 from mirrorworld.connectors.guesses import iri_level
-from mirrorworld.connectors.sparkplug_compiled import COMPLEX, MISFIT, TAKEN, UNKNOWN
-from mirrorworld.connectors.sparkplug_decode import DataDecoder, warm_beside
+from mirrorworld.connectors.sparkplug_decode import warm_beside
+from mirrorworld.connectors.sparkplug_memory import BirthMemory
+from mirrorworld.connectors.sparkplug_metrics import (
+    CONTROL,
+    DEVICE_TYPE,
+    GROUP_TYPE,
+    HOST_TYPE,
+    NODE_TYPE,
+    NOT_POINTS,
+    Device,
+    Node,
+    describe,
+    kind_of,
+    parts_of,
+)
 from mirrorworld.connectors.sparkplug_payload import DataType, Metric, Template
-from mirrorworld.connectors.topics import NO_HANDLE, TopicTwins
-from mirrorworld.world import quality
+from mirrorworld.connectors.sparkplug_samples import Data, Samples
+from mirrorworld.connectors.topics import TopicTwins
 from mirrorworld.world.changes import Command, Severity
-from mirrorworld.world.frames import Frame, FrameBuilder
-from mirrorworld.world.model import Kind, OperationType, PointType, Property, Text, Twin, TwinType
+from mirrorworld.world.frames import Frame
+from mirrorworld.world.model import Kind, PointType, Property, Text, Twin, TwinType
 from mirrorworld.world.ports import Sink
 
 PREFIX: Final = b"spBv1.0/"
-
-GROUP_TYPE: Final = TwinType("sparkplug:Group", Text((("en", "Sparkplug group"),)))
-NODE_TYPE: Final = TwinType(
-    "sparkplug:EdgeNode",
-    Text((("en", "Sparkplug edge node"),)),
-    operations=(
-        OperationType(
-            "Rebirth", description=Text((("en", "Say again what metrics there are (§6.4.22)"),))
-        ),
-    ),
-)
-DEVICE_TYPE: Final = TwinType("sparkplug:Device", Text((("en", "Sparkplug device"),)))
-HOST_TYPE: Final = TwinType("sparkplug:Host", Text((("en", "Sparkplug host application"),)))
-
-_CONTROL: Final = "Node Control/"
-_NOT_POINTS: Final = ("bdSeq", _CONTROL, "Device Control/")
-_UNIT_KEYS: Final = ("engUnit", "engUnits", "EngUnit", "Engineering Units", "unit", "units")
-_LOW_KEYS: Final = ("engLow", "EngLow", "low")
-_HIGH_KEYS: Final = ("engHigh", "EngHigh", "high")
-_TEXT_KEYS: Final = ("documentation", "Documentation", "description", "tooltip")
-
-REMEMBERED_BYTES: Final = 16 << 20
-"""Largest set of births of one node that is remembered over a restart."""
 
 
 class Publish(Protocol):
     """How a rebirth is asked for."""
 
     def __call__(self, topic: str, payload: bytes, *, qos: int) -> Awaitable[int]: ...
-
-
-@dataclass(slots=True)
-class _Device:
-    """A device, or (with the name "") the node's own metrics."""
-
-    name: str
-    twin: str
-    name_scope: int
-    slots: set[int] = field(default_factory=set)
-    is_alive: bool = False
-
-
-@dataclass(slots=True)
-class _Node:
-    group: str
-    name: str
-    twin: str
-    alias_scope: int = -1
-    """-1: no birth is known, so no alias either."""
-    bd_seq: int | None = None
-    seq: int = -1
-    """Of the last message; -1: unknown."""
-    is_sure: bool = False
-    """Whether no message has been missed since the birth: another could have been one of them."""
-    asked_s: float = -1e9
-    wait_s: float = 0.0
-    devices: dict[str, _Device] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Metric:
-    """Where a slot's values go."""
-
-    twin: str
-    point: str
-    handle: int = NO_HANDLE
-    scale: float = 1.0
-    offset: float = 0.0
-    alias: int | None = None
-    datatype: int = 0
-    name: str = ""
-    is_part: bool = False
-    """Of a template, and so not to be written alone."""
-
-
-def kind_of(datatype: int) -> Kind | None:
-    """The kind of point for a data type; None for what is not mirrored (Bytes, File)."""
-    if datatype in codec.WHOLE_BITS:
-        return Kind.INT
-    if datatype in (DataType.FLOAT, DataType.DOUBLE):
-        return Kind.FLOAT
-    if datatype == DataType.BOOLEAN:
-        return Kind.BOOL
-    if datatype in codec.ARRAY_DTYPES or datatype == DataType.BOOLEAN_ARRAY:
-        return Kind.ARRAY
-    if datatype in codec.TEXTS or datatype in (DataType.DATASET, DataType.STRING_ARRAY):
-        return Kind.TEXT
-    return None
 
 
 class SparkplugNamespace:
@@ -146,28 +75,16 @@ class SparkplugNamespace:
         self._twins = twins
         self._publish = publish
         self._interval_s = rebirth_interval_s
-        self._decoder = DataDecoder(use_compiled=use_compiled)
-        self._nodes: dict[tuple[str, str], _Node] = {}
-        self._metrics: list[_Metric] = []
-        self._slot_of: dict[tuple[str, str], int] = {}
-        self._handles: NDArray[np.uint32] = np.empty(0, np.uint32)
-        self._last_cell: NDArray[np.int64] = np.empty(0, np.int64)
-        self._last_ns: NDArray[np.int64] = np.empty(0, np.int64)
-        self._last_heap: dict[int, bytes] = {}
+        self._samples = Samples(twins, use_compiled=use_compiled)
+        self._nodes: dict[tuple[str, str], Node] = {}
         self._routes: dict[bytes, tuple[str, ...]] = {}
-        self._scaled: set[int] = set()
-        self._ignored = -1
         self._next_scope = 0
         self._old_scopes: list[int] = []
-        self._data: list[tuple[bytes, _Node, _Device]] = []
-        self._values: list[tuple[int, Any, int, int]] = []
-        source = hashlib.sha256(twins.source.encode()).hexdigest()[:12]
-        self._folder = None if state_dir is None else state_dir / f"sparkplug-births-{source}"
-        self._is_remembered = self._folder is None
+        self._data: list[Data] = []
+        self._memory = None if state_dir is None else BirthMemory(state_dir, twins.source)
+        self._is_started = False
         self._has_types = False
-        self._is_warm = False
         self._sink: Sink
-        self._received_ns = 0
 
     # --- a batch
 
@@ -175,15 +92,13 @@ class SparkplugNamespace:
         self, topics: Sequence[bytes], payloads: Sequence[bytes], received_ns: int, sink: Sink
     ) -> list[Frame]:
         """The samples of a batch of messages, in order for each point."""
-        self._sink, self._received_ns = sink, received_ns
+        self._sink = self._samples.sink = sink
+        self._samples.received_ns = received_ns
         found: list[Frame] = []
-        if not self._is_warm:
-            self._is_warm = True
+        if not self._is_started:
+            self._is_started = True
             warm_beside()
-        if not self._is_remembered:
-            self._is_remembered = True
-            self._remember_births()
-            self._values.clear()
+            self._recall_births()
         for topic, payload in zip(topics, payloads, strict=True):
             route = self._route(topic)
             if route is None:
@@ -228,25 +143,28 @@ class SparkplugNamespace:
 
     # --- nodes and devices
 
-    def _node(self, group: str, name: str) -> _Node:
+    def _node(self, group: str, name: str) -> Node:
         node = self._nodes.get((group, name))
         if node is None:
-            if not self._has_types:
-                self._has_types = True
-                for type_ in (GROUP_TYPE, NODE_TYPE, DEVICE_TYPE, HOST_TYPE):
-                    self._twins.put_type(type_)
+            self._put_types()
             group_twin = f"{self._twins.source}/{iri_level(group)}"
             if group_twin not in self._twins.twins:
                 twin = Twin(
                     group_twin, GROUP_TYPE.id, Text.of(group), (Property("group_id", group),)
                 )
                 self._twins.put(twin, self._twins.source, f"Sparkplug group '{group}'")
-            node = _Node(group, name, f"{group_twin}/{iri_level(name)}")
+            node = Node(group, name, f"{group_twin}/{iri_level(name)}")
             self._nodes[group, name] = node
             self._declare_twin(
                 node.twin, NODE_TYPE, name, group_twin, f"Sparkplug edge node '{name}'"
             )
         return node
+
+    def _put_types(self) -> None:
+        if not self._has_types:
+            self._has_types = True
+            for type_ in (GROUP_TYPE, NODE_TYPE, DEVICE_TYPE, HOST_TYPE):
+                self._twins.put_type(type_)
 
     def _declare_twin(
         self, twin: str, type_: TwinType, name: str, parent: str, guess: str, *more: Property
@@ -256,11 +174,11 @@ class SparkplugNamespace:
         if known is None or known.type != type_.id or (more and known.properties != properties):
             self._twins.put(Twin(twin, type_.id, Text.of(name), properties), parent, guess)
 
-    def _device(self, node: _Node, name: str) -> _Device:
+    def _device(self, node: Node, name: str) -> Device:
         device = node.devices.get(name)
         if device is None:
             twin = f"{node.twin}/{iri_level(name)}" if name else node.twin
-            device = _Device(name, twin, self._new_scope())
+            device = Device(name, twin, self._new_scope())
             node.devices[name] = device
             if name:
                 guess = f"Sparkplug device '{name}' of edge node '{node.name}'"
@@ -306,7 +224,7 @@ class SparkplugNamespace:
             self._tell_units(node, device, unrecognised)
         self._keep_birth(node, topic, raw, is_first=type_ == "NBIRTH")
 
-    def _tell_units(self, node: _Node, device: _Device, given: list[Property]) -> None:
+    def _tell_units(self, node: Node, device: Device, given: list[Property]) -> None:
         """Keeps units that are not UCUM where people can see them."""
         self._sink.count("unit_unknown", len(given))
         type_, parent = (DEVICE_TYPE, node.twin) if device.name else (NODE_TYPE, "")
@@ -321,8 +239,8 @@ class SparkplugNamespace:
 
     def _bear(
         self,
-        node: _Node,
-        device: _Device,
+        node: Node,
+        device: Device,
         metric: Metric,
         time_ms: int | None,
         unrecognised: list[Property],
@@ -332,10 +250,10 @@ class SparkplugNamespace:
             return
         slot = -1
         is_definition = isinstance(metric.value, Template) and metric.value.is_definition
-        is_point = not is_definition and not metric.name.startswith(_NOT_POINTS)
+        is_point = not is_definition and not metric.name.startswith(NOT_POINTS)
         if is_definition:
             self._sink.count("sparkplug_template_definition")
-        parts = _parts(metric, metric.name, metric.datatype) if is_point else ()
+        parts = parts_of(metric, metric.name, metric.datatype) if is_point else ()
         for part, name, datatype in parts:
             found = self._slot(
                 device, part, name, datatype, unrecognised, is_part=part is not metric
@@ -345,22 +263,22 @@ class SparkplugNamespace:
             device.slots.add(found)
             if part is metric:
                 slot = found
-            self._note_value(
-                found, part, datatype, part.timestamp_ms or metric.timestamp_ms or time_ms
-            )
+            at_ms = part.timestamp_ms or metric.timestamp_ms or time_ms
+            self._samples.note(found, part, datatype, at_ms, is_sure=True)
         if slot < 0 and is_point and metric.datatype == DataType.TEMPLATE:
             slot = self._template_slot(device, metric)
         if slot < 0:
-            slot = self._ignored_slot()
+            slot = self._samples.ignored
+        decoder = self._samples.decoder
         if metric.alias is not None:
-            self._decoder.put_alias(node.alias_scope, metric.alias, slot)
-            if slot != self._ignored:
-                self._metrics[slot].alias = metric.alias
-        self._decoder.put_name(device.name_scope, metric.name.encode(), slot)
+            decoder.put_alias(node.alias_scope, metric.alias, slot)
+            if slot != self._samples.ignored:
+                self._samples.slots[slot].alias = metric.alias
+        decoder.put_name(device.name_scope, metric.name.encode(), slot)
 
     def _slot(
         self,
-        device: _Device,
+        device: Device,
         metric: Metric,
         name: str,
         datatype: int,
@@ -374,76 +292,44 @@ class SparkplugNamespace:
             if datatype != DataType.TEMPLATE:
                 self._sink.count("sparkplug_type_not_mirrored")
             return -1
-        point, raw_unit = _describe(metric, name, kind)
+        point, raw_unit = describe(metric, name, kind)
         if raw_unit:
             unrecognised.append(Property(name, raw_unit))
         known = self._twins.point(device.twin, name)
         scale, offset = 1.0, 0.0
         if known is not None:
             if known.kind is not kind and not (known.kind is Kind.FLOAT and kind is Kind.INT):
-                self._twins.report(
-                    device.twin,
-                    name,
-                    "type_changed",
-                    f"born as {kind.name}, is {known.kind.name}; its samples are left out",
-                    Severity.MEDIUM,
-                )
-                self._sink.count("samples_left_out")
-                return -1
-            if point.unit != known.unit and point.unit and known.unit:
+                why = f"born as {kind.name}, is {known.kind.name}; its samples are left out"
+                return self._leave_out(device.twin, name, "type_changed", why)
+            if point.unit and known.unit and point.unit != known.unit:
                 try:
                     scale, offset = units.linear(point.unit, known.unit, f"{device.twin}.{name}")
                 except units.UnitError as error:
-                    self._twins.report(
-                        device.twin, name, "unit_does_not_fit", str(error), Severity.MEDIUM
-                    )
-                    self._sink.count("unit_does_not_fit")
-                    return -1
+                    return self._leave_out(device.twin, name, "unit_does_not_fit", str(error))
+                if known.kind is not Kind.FLOAT:
+                    why = f"born in {point.unit}, is a whole number of {known.unit}"
+                    return self._leave_out(device.twin, name, "unit_does_not_fit", why)
             kind = known.kind
-        elif not self._twins.add(device.twin, point, self._sink):
+            point = dataclasses.replace(point, kind=kind, unit=known.unit or point.unit)
+        if not self._twins.add(device.twin, point, self._sink):
             return -1
-        slot = self._new_slot(device.twin, name)
-        entry = self._metrics[slot]
-        entry.scale, entry.offset, entry.datatype, entry.name = scale, offset, datatype, name
-        entry.alias, entry.is_part = None, is_part
-        if (scale, offset) == (1.0, 0.0):
-            self._scaled.discard(slot)
-        else:
-            self._scaled.add(slot)
-        self._decoder.set_slot(slot, kind, datatype)
-        return slot
+        number = self._samples.make(device.twin, name, kind, datatype)
+        self._samples.scale(number, scale, offset)
+        slot = self._samples.slots[number]
+        slot.name, slot.alias, slot.is_part = name, None, is_part
+        return number
 
-    def _template_slot(self, device: _Device, metric: Metric) -> int:
+    def _leave_out(self, twin: str, point: str, what: str, why: str) -> int:
+        """Tells why a metric's samples are left out."""
+        self._twins.report(twin, point, what, why, Severity.MEDIUM)
+        self._sink.count("samples_left_out")
+        return -1
+
+    def _template_slot(self, device: Device, metric: Metric) -> int:
         """A template has no value of its own; its slot leads to the general codec."""
-        slot = self._new_slot(device.twin, metric.name + "/")
-        self._metrics[slot].name, self._metrics[slot].datatype = metric.name, DataType.TEMPLATE
-        self._decoder.set_slot(slot, Kind.TEXT, DataType.TEMPLATE)
-        return slot
-
-    def _ignored_slot(self) -> int:
-        """What is known and not mirrored is told apart from what is unknown by this slot."""
-        if self._ignored < 0:
-            self._ignored = self._new_slot("", "")
-            self._decoder.set_slot(self._ignored, Kind.TEXT, DataType.UNKNOWN)
-        return self._ignored
-
-    def _new_slot(self, twin: str, point: str) -> int:
-        slot = self._slot_of.get((twin, point))
-        if slot is None:
-            slot = self._slot_of[twin, point] = len(self._metrics)
-            self._metrics.append(_Metric(twin, point))
-        return slot
-
-    def _note_value(self, slot: int, metric: Metric, datatype: int, time_ms: int | None) -> None:
-        """Keeps a value read by the general codec for the next flush."""
-        try:
-            value = None if metric.is_null or not metric.field else codec.typed(metric, datatype)
-        except ValueError:
-            self._sink.count("sparkplug_value_misfits")
-            return
-        code = quality.BAD_NO_DATA if value is None else _quality_of(metric)
-        ns = time_ms * 1_000_000 if time_ms and time_ms < 1 << 43 else self._received_ns
-        self._values.append((slot, value, ns, code))
+        number = self._samples.make(device.twin, metric.name + "/", Kind.TEXT, DataType.TEMPLATE)
+        self._samples.slots[number].name = metric.name
+        return number
 
     # --- data
 
@@ -457,7 +343,7 @@ class SparkplugNamespace:
             return
         self._data.append((raw, node, device))
 
-    def _follow(self, node: _Node, seq: int | None) -> None:
+    def _follow(self, node: Node, seq: int | None) -> None:
         """Checks that a message follows the one before (§6.4.20): modulo 256, without a gap."""
         if seq is None:
             return
@@ -469,7 +355,7 @@ class SparkplugNamespace:
             node.is_sure = False
         node.seq = seq
 
-    async def _ask_rebirth(self, node: _Node) -> None:
+    async def _ask_rebirth(self, node: Node) -> None:
         """Asks a node to say again what its metrics are (§6.4.22): the one thing that this
         writes unasked, at most once in an interval, and never with option rebirth=false."""
         now_s = time.monotonic()
@@ -480,8 +366,8 @@ class SparkplugNamespace:
         was_lately = now_s - node.asked_s < 10 * wait_s
         node.wait_s = min(2 * wait_s, 600.0) if was_lately else self._interval_s
         node.asked_s = now_s
-        metric = Metric(_CONTROL + "Rebirth", datatype=DataType.BOOLEAN, field=14, value=True)
-        payload = codec.encode([metric], self._received_ns // 1_000_000)
+        metric = Metric(CONTROL + "Rebirth", datatype=DataType.BOOLEAN, field=14, value=True)
+        payload = codec.encode([metric], self._samples.received_ns // 1_000_000)
         try:
             await self._publish(f"spBv1.0/{node.group}/NCMD/{node.name}", payload, qos=0)
             self._sink.count("sparkplug_rebirth_asked")
@@ -491,173 +377,29 @@ class SparkplugNamespace:
     async def _flush(self) -> list[Frame]:
         """Declares what was born and reads what is collected."""
         await self._twins.declare(self._sink)
-        if len(self._handles) != len(self._metrics):
-            self._resolve()
-        found: list[Frame] = []
-        if self._values:
-            values, self._values = self._values, []
-            found.append(self._build(values))
+        self._samples.resolve()
+        found = self._samples.noted()
         if self._data:
             data, self._data = self._data, []
-            found += await self._decode(data)
-        if self._old_scopes:
-            for scope in self._old_scopes:
-                self._decoder.drop_scope(scope)
-            self._old_scopes.clear()
+            scan = self._samples.decoder.scan([raw for raw, _, _ in data])
+            is_sure = np.ones(len(data), np.bool_)
+            for i, seq in enumerate(scan.sequence.tolist()):
+                node = data[i][1]
+                if not scan.is_malformed[i]:
+                    self._follow(node, seq if seq >= 0 else None)
+                if not node.is_sure:
+                    is_sure[i] = False
+                    await self._ask_rebirth(node)
+            found += self._samples.decode(data, scan, is_sure)
+        for scope in self._old_scopes:
+            self._samples.decoder.drop_scope(scope)
+        self._old_scopes.clear()
         return [frame for frame in found if len(frame)]
-
-    def _resolve(self) -> None:
-        n = len(self._handles)
-        new = self._metrics[n:]
-        for metric in new:
-            metric.handle = self._twins.handle(metric.twin, metric.point)
-        handles = np.fromiter((metric.handle for metric in new), np.uint32, len(new))
-        self._handles = np.concatenate([self._handles, handles])
-        self._last_cell = np.concatenate([self._last_cell, np.zeros(len(new), np.int64)])
-        self._last_ns = np.concatenate([self._last_ns, np.zeros(len(new), np.int64)])
-
-    def _build(self, values: Sequence[tuple[int, Any, int, int]]) -> Frame:
-        """A frame of values read one by one."""
-        builder = FrameBuilder()
-        for slot, value, ns, code in values:
-            metric = self._metrics[slot]
-            kind = Kind(int(self._decoder.kind[slot]))
-            if metric.handle == NO_HANDLE:
-                self._sink.count("samples_left_out")
-                continue
-            if isinstance(value, codec.DataSet):
-                value = _table_json(value)
-            elif isinstance(value, list):
-                value = json.dumps(value, ensure_ascii=False)
-            elif kind is Kind.FLOAT and value is not None:
-                value = float(value) * metric.scale + metric.offset
-            elif kind is Kind.ARRAY and value is not None and value.dtype == np.uint64:
-                value = value.astype(np.float64)
-            try:
-                builder.add(metric.handle, kind, value, ns, code)
-            except TypeError:
-                self._sink.count("sparkplug_value_misfits")
-                continue
-            self._last_ns[slot] = max(self._last_ns[slot], ns)
-            if kind is Kind.TEXT and isinstance(value, str):
-                self._last_heap[slot] = value.encode()
-            elif not kind.is_heap:
-                cell = np.float64(value if value is not None else np.nan).view(np.int64)
-                self._last_cell[slot] = cell if kind is Kind.FLOAT else int(value or 0)
-        return builder.build()
-
-    async def _decode(self, data: Sequence[tuple[bytes, _Node, _Device]]) -> list[Frame]:
-        payloads = [raw for raw, _, _ in data]
-        scan = self._decoder.scan(payloads)
-        is_sure = np.ones(len(data), np.bool_)
-        for i, seq in enumerate(scan.sequence.tolist()):
-            node = data[i][1]
-            if not scan.is_malformed[i]:
-                self._follow(node, seq if seq >= 0 else None)
-            if not node.is_sure:
-                is_sure[i] = False
-                await self._ask_rebirth(node)
-        got = self._decoder.decode(
-            payloads,
-            [node.alias_scope for _, node, _ in data],
-            [device.name_scope for _, _, device in data],
-            scan,
-        )
-        count = self._sink.count
-        if got.is_malformed.any():
-            count("sparkplug_malformed", int(got.is_malformed.sum()))
-        takes = got.fate == TAKEN
-        if not takes.all():
-            n_unknown = int((got.fate == UNKNOWN).sum())
-            if n_unknown:
-                count("sparkplug_unknown_metric", n_unknown)
-                for i in np.unique(got.message[got.fate == UNKNOWN]).tolist():
-                    data[i][1].is_sure = False
-            n_misfit = int((got.fate == MISFIT).sum())
-            if n_misfit:
-                count("sparkplug_value_misfits", n_misfit)
-            self._read_complex(got.span[got.fate == COMPLEX], got.message, got.fate, payloads, data)
-        slot = got.slot
-        point = np.full(len(slot), NO_HANDLE, np.uint32)
-        point[takes] = self._handles[slot[takes]]
-        left_out = int((point[takes] == NO_HANDLE).sum()) if takes.any() else 0
-        if left_out:
-            count("samples_left_out", left_out)
-            takes &= point != NO_HANDLE
-        codes, source_ns, cell = got.quality, got.source_ns, got.cell
-        source_ns[source_ns == 0] = self._received_ns
-        if not is_sure.all():
-            codes[~is_sure[got.message] & (codes == 0)] = quality.UNCERTAIN
-        if not takes.all():
-            slot, point, cell = slot[takes], point[takes], cell[takes]
-            codes, source_ns = codes[takes], source_ns[takes]
-        self._convert(slot, cell)
-        self._last_cell[slot] = cell
-        self._last_ns[slot] = source_ns
-        if got.heap:
-            kinds = self._decoder.kind[slot]
-            for i in np.flatnonzero(kinds == Kind.TEXT).tolist():
-                start, size = int(cell[i]) >> 32, int(cell[i]) & 0xFFFF_FFFF
-                self._last_heap[int(slot[i])] = got.heap[start : start + size]
-        frames = [Frame(point, cell, codes, source_ns, got.heap)]
-        if self._values:
-            values, self._values = self._values, []
-            frames.append(self._build(values))
-        return frames
-
-    def _convert(self, slot: NDArray[np.int32], cell: NDArray[np.int64]) -> None:
-        """Converts values of metrics that were born again in another unit."""
-        for i in self._scaled:
-            metric, here = self._metrics[i], np.flatnonzero(slot == i)
-            if self._decoder.kind[i] == Kind.FLOAT:
-                numbers = cell[here].view(np.float64) * metric.scale + metric.offset
-                cell[here] = numbers.view(np.int64)
-
-    def _read_complex(
-        self,
-        spans: NDArray[np.int64],
-        message: NDArray[np.int32],
-        fate: NDArray[np.uint8],
-        payloads: Sequence[bytes],
-        data: Sequence[tuple[bytes, _Node, _Device]],
-    ) -> None:
-        """Metrics that only the general codec can read."""
-        starts = np.cumsum([0, *(len(p) for p in payloads)])
-        for (start, end), i in zip(spans.tolist(), message[fate == COMPLEX].tolist(), strict=True):
-            raw, node, device = data[i]
-            base = int(starts[i])
-            try:
-                metric = codec.decode_metric(raw, start - base, end - base)
-            except codec.MalformedPayload:
-                self._sink.count("sparkplug_malformed")
-                continue
-            slot = self._decoder.slot_of(
-                node.alias_scope, device.name_scope, metric.alias, metric.name
-            )
-            if slot == self._ignored:
-                self._sink.count("sparkplug_not_mirrored")
-                continue
-            entry = self._metrics[slot]
-            if metric.datatype not in (0, entry.datatype):
-                self._sink.count("sparkplug_value_misfits")
-                continue
-            for part, name, datatype in _parts(metric, entry.name, entry.datatype):
-                found = self._slot_of.get((entry.twin, name), -1)
-                if found < 0:
-                    if datatype != DataType.TEMPLATE:
-                        self._sink.count("sparkplug_unknown_metric")
-                    continue
-                time_ms = part.timestamp_ms or metric.timestamp_ms or _timestamp(raw)
-                self._note_value(found, part, datatype, time_ms)
 
     # --- deaths
 
     def _take_death(self, route: Sequence[str], raw: bytes) -> list[Frame]:
-        """What a dead node or device said last is still its last value, and no longer usable.
-
-        Its quality changes one nanosecond after its last sample: the source says no more about
-        when, and a source whose clock is behind ours must be able to come back.
-        """
+        """NDEATH ends a node with its devices, if it is that of its last birth; DDEATH a device."""
         type_, group, name, device_name = route
         node = self._node(group, name)
         if type_ == "NDEATH":
@@ -674,23 +416,7 @@ class SparkplugNamespace:
         slots = sorted({slot for device in dead if device.is_alive for slot in device.slots})
         for device in dead:
             device.is_alive = False
-        known = [
-            slot
-            for slot in slots
-            if self._last_ns[slot] and self._metrics[slot].handle != NO_HANDLE
-        ]
-        if not known:
-            return []
-        at = np.array(known)
-        cell, heap = self._last_cell[at], bytearray()
-        for i, slot in enumerate(known):
-            if Kind(int(self._decoder.kind[slot])).is_heap:
-                last = self._last_heap.get(slot, b"")
-                cell[i] = len(heap) << 32 | len(last)
-                heap += last
-        self._last_ns[at] += 1
-        codes = np.full(len(known), quality.BAD_NO_COMMUNICATION, np.uint32)
-        return [Frame(self._handles[at], cell, codes, self._last_ns[at], bytes(heap))]
+        return self._samples.dead(slots)
 
     def _take_state(self, route: Sequence[str], raw: bytes) -> None:
         """A host application's STATE (§6.4.26; the words of 2.2 are understood too)."""
@@ -707,64 +433,41 @@ class SparkplugNamespace:
                 self._sink.count("sparkplug_malformed")
                 return
             is_online = raw == b"ONLINE"
-        if not self._has_types:
-            self._has_types = True
-            for type_ in (GROUP_TYPE, NODE_TYPE, DEVICE_TYPE, HOST_TYPE):
-                self._twins.put_type(type_)
+        self._put_types()
         guess = f"Sparkplug host application '{host}'"
         self._declare_twin(twin, HOST_TYPE, host, self._twins.source, guess)
         if self._twins.add(twin, PointType("online", Kind.BOOL), self._sink):
-            slot = self._new_slot(twin, "online")
-            self._decoder.set_slot(slot, Kind.BOOL, DataType.BOOLEAN)
-            ns = time_ms * 1_000_000 if time_ms else self._received_ns
-            self._values.append((slot, is_online, ns, 0))
+            slot = self._samples.make(twin, "online", Kind.BOOL, DataType.BOOLEAN)
+            ns = time_ms * 1_000_000 if time_ms else self._samples.received_ns
+            self._samples.note_plain(slot, is_online, ns)
 
     # --- births over a restart
 
-    def _file(self, node: _Node) -> Path:
-        assert self._folder is not None
-        digest = hashlib.sha256(f"{node.group}\n{node.name}".encode()).hexdigest()
-        return self._folder / f"{digest[:24]}.births"
-
-    def _keep_birth(self, node: _Node, topic: bytes, raw: bytes, *, is_first: bool) -> None:
-        """Remembers a birth: data that waits at the broker while we are away needs it."""
-        if self._folder is None:
+    def _keep_birth(self, node: Node, topic: bytes, raw: bytes, *, is_first: bool) -> None:
+        if self._memory is None:
             return
-        record = struct.pack("<II", len(topic), len(raw)) + topic + raw
-        path = self._file(node)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if is_first:
-                new = path.with_suffix(".new")
-                new.write_bytes(record)
-                new.replace(path)
-            elif path.exists() and path.stat().st_size + len(record) <= REMEMBERED_BYTES:
-                with path.open("ab") as file:
-                    file.write(record)
+            self._memory.keep(node.group, node.name, topic, raw, is_first=is_first)
         except OSError:
             self._sink.count("sparkplug_birth_not_remembered")
 
-    def _remember_births(self) -> None:
+    def _recall_births(self) -> None:
         """Reads births from before a restart. Nobody knows whether they still hold, so what is
         read by them is uncertain until the next birth."""
-        folder, self._folder = self._folder, None
-        for path in sorted(folder.glob("*.births")) if folder and folder.is_dir() else ():
-            try:
-                data = path.read_bytes()
-                at = 0
-                while at + 8 <= len(data):
-                    n_topic, n_raw = struct.unpack_from("<II", data, at)
-                    topic = data[at + 8 : at + 8 + n_topic]
-                    raw = data[at + 8 + n_topic : at + 8 + n_topic + n_raw]
-                    at += 8 + n_topic + n_raw
-                    route = self._route(topic)
-                    if route is not None and len(raw) == n_raw:
-                        self._take_birth(topic, route, raw)
-            except (OSError, codec.MalformedPayload):
-                self._sink.count("sparkplug_birth_not_remembered")
+        memory, self._memory = self._memory, None
+        if memory is None:
+            return
+        try:
+            for topic, raw in memory.recall():
+                route = self._route(topic)
+                if route is not None:
+                    self._take_birth(topic, route, raw)
+        except (OSError, codec.MalformedPayload):
+            self._sink.count("sparkplug_birth_not_remembered")
         for node in self._nodes.values():
             node.is_sure, node.seq = False, -1
-        self._folder = folder
+        self._samples.forget_noted()
+        self._memory = memory
 
     # --- commands
 
@@ -788,12 +491,12 @@ class SparkplugNamespace:
         if command.operation:
             if command.operation != "Rebirth" or device.name:
                 raise ValueError(f"{command.twin} has no operation '{command.operation}'")
-            rebirth = Metric(_CONTROL + "Rebirth", datatype=DataType.BOOLEAN, value=True)
+            rebirth = Metric(CONTROL + "Rebirth", datatype=DataType.BOOLEAN, value=True)
             return topic, codec.encode([rebirth], now_ns // 1_000_000)
-        slot = self._slot_of.get((command.twin, command.point))
-        if slot is None or slot not in device.slots:
+        number = self._samples.find(command.twin, command.point)
+        if number not in device.slots:
             raise ValueError(f"{command.twin} has no metric '{command.point}'")
-        entry = self._metrics[slot]
+        entry = self._samples.slots[number]
         value = command.value
         if (entry.scale, entry.offset) != (1.0, 0.0) and isinstance(value, int | float):
             value = (value - entry.offset) / entry.scale
@@ -812,62 +515,3 @@ class SparkplugNamespace:
             return topic, codec.encode([metric], now_ns // 1_000_000)
         except (ValueError, TypeError, OverflowError, struct.error) as error:
             raise ValueError(f"{command.twin}.{command.point}: {error}") from error
-
-
-# --- metrics in parts -----------------------------------------------------------------------
-
-
-def _parts(metric: Metric, name: str, datatype: int) -> Iterator[tuple[Metric, str, int]]:
-    """(metric, name, data type) of a metric and, if it is a template, of all that is in it."""
-    yield metric, name, datatype
-    if isinstance(metric.value, Template):
-        for part in metric.value.metrics:
-            if part.name:
-                yield from _parts(part, f"{name}/{part.name}", part.datatype)
-
-
-def _describe(metric: Metric, name: str, kind: Kind) -> tuple[PointType, str]:
-    """(the point that a metric is, its unit as given if that is not UCUM)."""
-    properties = metric.properties
-    given = next((str(properties[k]) for k in _UNIT_KEYS if properties.get(k)), "")
-    unit = units.guess(given) if given and kind <= Kind.INT else ""
-    if metric.datatype == DataType.DATETIME:
-        unit = "ms"
-    said = next((str(properties[k]) for k in _TEXT_KEYS if properties.get(k)), "")
-    point = PointType(
-        name,
-        kind,
-        unit,
-        _number(properties, _LOW_KEYS) if kind <= Kind.INT else None,
-        _number(properties, _HIGH_KEYS) if kind <= Kind.INT else None,
-        is_writable=not properties.get("readOnly", False) and kind is not Kind.ARRAY,
-        description=Text.of(said),
-    )
-    return point, given if given and not unit else ""
-
-
-def _number(properties: dict[str, Any], keys: Sequence[str]) -> float | None:
-    for key in keys:
-        value = properties.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value:
-            return float(value)
-    return None
-
-
-def _quality_of(metric: Metric) -> int:
-    """Quality from the metric's property (§6.4.18: 0 bad, 192 good, 500 stale)."""
-    code = metric.properties.get("Quality")
-    if code is None or code == 192:
-        return quality.GOOD
-    return quality.UNCERTAIN_LAST_USABLE if code == 500 else quality.BAD
-
-
-def _table_json(table: codec.DataSet) -> str:
-    return json.dumps({"columns": table.columns, "rows": table.rows}, ensure_ascii=False)
-
-
-def _timestamp(raw: bytes) -> int | None:
-    for number, wire, value in codec.fields(raw, 0, len(raw)):
-        if number == 1 and wire == codec.VARINT:
-            return int(value)
-    return None
