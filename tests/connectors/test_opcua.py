@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from mirrorworld.connectors.opcua import Opcua
+from mirrorworld.connectors.opcua_subscription import Clock
 from mirrorworld.testing.connectors import DEADLINE_S, ConnectorContract, is_live, running, until
 from mirrorworld.testing.sink import MemorySink
-from mirrorworld.world.changes import Command, CommandState
-from mirrorworld.world.model import Kind, Scalar
+from mirrorworld.world.changes import Command, CommandState, Edits, PutTwin
+from mirrorworld.world.model import Kind, PointType, Scalar, Twin
 from mirrorworld.world.ports import LinkState, SourceConfig, SourceError
 from mirrorworld.world.quality import UNCERTAIN_LAST_USABLE
 from tests.connectors.opcua_peer import NodeOpcua, line_to
 
-pytest.importorskip("asyncua")
 pytestmark = pytest.mark.peer
 
 NS = "urn:test-plant"
@@ -509,6 +509,31 @@ async def test_leaving_leaves_no_session_behind(start_server: Callable[..., Node
         assert (await peer.asked("sessions"))["sessions"] == 1
     answer = await peer.asked("sessions")
     assert (answer["sessions"], answer["subscriptions"]) == (0, 0)
+
+
+async def test_a_point_that_became_another_kind_stops_its_twin_only(plant: NodeOpcua) -> None:
+    """The world keeps what a point once was; the message says so, and the rest is mirrored."""
+    sink = MemorySink("plc")
+    before = Twin("plc/Bulk", points=(PointType("V00000", Kind.TEXT),))
+    await sink.declare(Edits((PutTwin(Twin("plc")), PutTwin(before))))
+    connector = opcua(plant.url)
+    async with mirrored(connector, sink):
+        assert now(sink, "plc/Kinds", "String") == ("grüß", 0)
+        assert ("plc/Bulk", "V00001") not in connector._items
+    assert sink.counts["edit_refused"] >= 1
+    told = [e.message.best("en") for e in sink.events]
+    assert any(
+        "plc/Bulk.V00000" in text and "declare it under another name" in text for text in told
+    )
+
+
+def test_a_clock_that_jumps_is_noticed_once() -> None:
+    clock = Clock()
+    second = 1_000_000_000
+    for server, here, jump in ((100, 99, 0), (101, 100, 0), (3700, 101, 3598), (3701, 102, 0)):
+        clock.note(server * second, here * second)
+        assert clock.jumped_ns == jump * second
+    assert clock.server_ns(103 * second) == 3702 * second
 
 
 # --- who may
