@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mirrorworld.record import blocks, compiled, vectorised
+from mirrorworld.record.codec import CODEC
 from mirrorworld.testing import changes as signals
 from mirrorworld.world.changes import Change, Origin, OriginKind, Position
 from mirrorworld.world.frames import Frame
 
 CODECS = [pytest.param(vectorised, id="numpy")]
 if compiled.HAS_NUMBA:
-    CODECS.append(pytest.param(compiled.CODEC, id="numba"))
+    CODECS.append(pytest.param(CODEC, id="numba"))
 
 
 def frames(seed: int, count: int, **options: int) -> list[Change]:
@@ -44,7 +45,7 @@ def test_with_and_without_numba_the_bytes_are_the_same(seed):
     for i, part in enumerate(in_blocks(frames(seed, 200, n_points=20 + 50 * seed), 20)):
         one, other = (
             blocks.encode(part, state, is_anchor=i == 4, codec=codec)
-            for state, codec in zip(states, (compiled.CODEC, vectorised), strict=True)
+            for state, codec in zip(states, (CODEC, vectorised), strict=True)
         )
         assert one == other
 
@@ -97,7 +98,7 @@ def test_any_cells_and_times_come_back(cells, points, spread):
     body = Frame(point, cells, quality, time // spread)
     origin = Origin(OriginKind.MEASURED, "x")
     change = Change(body, origin, -5, "s", 1 << 62, -(1 << 63), Position(3, 9))
-    for codec in (vectorised, compiled.CODEC):
+    for codec in (vectorised, CODEC):
         state = blocks.PointState()
         payload = blocks.encode([change], state, is_anchor=True, codec=codec)
         reader = blocks.PointState()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mirrorworld.record import compaction, open_record, restore, vectorised
-from mirrorworld.record.compiled import CODEC, HAS_NUMBA
+from mirrorworld.record.codec import CODEC
+from mirrorworld.record.compiled import HAS_NUMBA
 from mirrorworld.record.history import downsample
 from mirrorworld.record.tail import samples
 from mirrorworld.testing import changes as signals

@@ -3,6 +3,7 @@
 import pytest
 
 from mirrorworld.record import CorruptRecordError, compact, open_record, restore
+from mirrorworld.record import store as record_store
 from mirrorworld.record.blobs import Blobs
 from mirrorworld.record.files import Files
 from mirrorworld.testing.records import feed
@@ -79,6 +80,18 @@ def test_a_keyframe_must_not_be_ahead_or_of_another_world(opened):
         store.keyframe(ahead.snapshot())
     with pytest.raises(ValueError, match="of 'other' is no keyframe of 'world'"):
         store.keyframe(World("other").snapshot())
+
+
+def test_a_keyframe_is_due_after_enough_of_anything(opened, monkeypatch):
+    store, world = opened
+    assert not store.wants_keyframe
+    for name, reason in (("EDITS", 3), ("CHANGES", 50), ("ROWS_MIN", 1000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(record_store, f"KEYFRAME_{name}", reason)
+            feed(store, world, reason, 100)
+            assert store.wants_keyframe, name
+            store.keyframe(world.snapshot())
+            assert not store.wants_keyframe
 
 
 def test_what_was_packed_under_an_older_schema_is_read():

@@ -16,21 +16,21 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from mirrorworld.record.compiled import CODEC
+from mirrorworld.record.codec import CODEC
+from mirrorworld.record.container import (
+    ROW_COLUMNS,
+    Container,
+    open_container,
+    pack,
+    steps_of,
+    sums_of,
+    unfold,
+)
 from mirrorworld.record.vectorised import MODE_UNSET, UNITS_NS, restore_cells
 from mirrorworld.world.changes import Change, Origin, OriginKind, Position
 from mirrorworld.world.frames import Frame
 
-SEPARATE_BYTES: Final = 2048
-"""Streams from this size on are compressed each for itself; the others together."""
-
 COMPRESSION_LEVEL: Final = 1
-
-_NO_COUNTS: Final = np.zeros(8, np.int64)
-_NO_BYTES: Final = np.empty(0, np.uint8)
-
-_ROW_COLUMNS: Final = 4
-_CHANGE_COLUMNS: Final = 8
 
 
 class PointState:
@@ -40,7 +40,7 @@ class PointState:
         self.base_ns = 0
         self.rows = 0
         """Rows since the anchor."""
-        self.span_ns = (0, 0)
+        self.span_ns: tuple[int, int] = (0, 0)
         """Earliest and latest source time of the block written last."""
         self.last = np.zeros(0, np.int64)
         self.mode = np.zeros(0, np.uint8)
@@ -184,9 +184,9 @@ def encode(
     ).T
     first = [int(value) for value in table[:, 0]]
     columns = [by_handle, by_value, by_quality, by_time]
-    columns += [_steps(column, first[i], i == 0) for i, column in enumerate(table)]
-    columns += [_steps(moded.astype(np.int64), 0), modes.astype(np.uint64)]
-    columns += [_steps(exceptions, 0), cell[exceptions].view(np.uint64)]
+    columns += [steps_of(column, first[i], i == 0) for i, column in enumerate(table)]
+    columns += [steps_of(moded.astype(np.int64), 0), modes.astype(np.uint64)]
+    columns += [steps_of(exceptions, 0), cell[exceptions].view(np.uint64)]
 
     counts: list[list[int]] = []
     streams: list[Any] = []
@@ -199,7 +199,7 @@ def encode(
     heap = b"".join(frame.heap for frame in frames)
     if heap:
         streams.append(np.frombuffer(heap, np.uint8))
-    packed, sizes = _pack(streams, compressor)
+    packed, sizes = pack(streams, compressor)
     head = msgspec.msgpack.encode(
         (
             len(changes),
@@ -237,7 +237,7 @@ def decode(
     Raises:
         ValueError: the payload is not one that `encode` made.
     """
-    block = _open(payload)
+    block = open_container(payload)
     n, n_changes = block.n_rows, block.n_changes
     if is_anchor:
         state.reset(block.base_ns)
@@ -249,6 +249,7 @@ def decode(
     state.rows += n
     if int(table[6].sum()) != n or len(table[0]) != n_changes:
         raise ValueError("the table of changes does not add up to the rows of the block")
+    sequence, origin, source, incarnation, source_seq, received_ns, rows, heap_bytes = table
     return Samples(
         point,
         cell,
@@ -256,7 +257,14 @@ def decode(
         time,
         block.heap(),
         epoch,
-        *table,
+        sequence,
+        origin,
+        source,
+        incarnation,
+        source_seq,
+        received_ns,
+        rows,
+        heap_bytes,
         tuple(Origin(OriginKind(kind), by) for kind, by in block.origins),
         tuple(block.sources),
     )
@@ -277,7 +285,7 @@ class Picked:
 
 def handles(payload: bytes | memoryview, codec: Any = CODEC) -> NDArray[np.uint32]:
     """Only the handle column of a block."""
-    block = _open(payload)
+    block = open_container(payload)
     return codec.handles(block.column(0, block.n_rows, codec))
 
 
@@ -295,12 +303,12 @@ def pick(
     Raises:
         ValueError: the payload is not one that `encode` made.
     """
-    block = _open(payload)
+    block = open_container(payload)
     if is_anchor:
         state.reset(block.base_ns)
     state.hold(point + 1)
     n, n_changes = block.n_rows, block.n_changes
-    moded = _sums(block.column(12, block.lengths()[12], codec), 0)
+    moded = sums_of(block.column(12, block.lengths()[12], codec), 0)
     (at,) = np.nonzero(moded == point)
     if len(at):
         modes = block.column(13, len(moded), codec).astype(np.uint8)
@@ -311,27 +319,27 @@ def pick(
         # Each time is the sum of all steps before it, so it is found without the point's past.
         unit = np.int64(UNITS_NS[block.unit])
         steps = block.column(3, n, codec)
-        time = _sums(steps, 0)[rows] * unit + np.int64(block.base_ns)
+        time = sums_of(steps, 0)[rows] * unit + np.int64(block.base_ns)
     else:
-        steps = _unfold(block.pick(3, rows, codec)) * np.int64(UNITS_NS[block.unit])
+        steps = unfold(block.pick(3, rows, codec)) * np.int64(UNITS_NS[block.unit])
         time = np.cumsum(steps) + state.time[point]
     quality = np.bitwise_xor.accumulate(block.pick(2, rows, codec).astype(np.uint32))
     quality ^= state.quality[point]
-    value = np.cumsum(_unfold(block.pick(1, rows, codec))) + state.last[point]
+    value = np.cumsum(unfold(block.pick(1, rows, codec))) + state.last[point]
     if len(rows):
         state.time[point], state.quality[point] = time[-1], quality[-1]
         state.last[point] = value[-1]
     cell = restore_cells(np.full(len(rows), state.mode[point]), value)
     n_exceptions = block.lengths()[14]
     if n_exceptions:
-        exceptions = _sums(block.column(14, n_exceptions, codec), 0)
+        exceptions = sums_of(block.column(14, n_exceptions, codec), 0)
         odd = np.isin(rows, exceptions)
         if odd.any():
             kept = block.column(15, n_exceptions, codec).view(np.int64)
             cell[odd] = kept[np.searchsorted(exceptions, rows[odd])]
-    sequence = _sums(block.column(4, n_changes, codec), block.first[0], 1)
-    in_change = _sums(block.column(10, n_changes, codec), block.first[6])
-    heap_bytes = _sums(block.column(11, n_changes, codec), block.first[7])
+    sequence = sums_of(block.column(4, n_changes, codec), block.first[0], 1)
+    in_change = sums_of(block.column(10, n_changes, codec), block.first[6])
+    heap_bytes = sums_of(block.column(11, n_changes, codec), block.first[7])
     change = np.searchsorted(np.cumsum(in_change), rows, side="right")
     heap_start = (np.cumsum(heap_bytes) - heap_bytes)[change]
     return Picked(time, cell, quality, sequence[change], heap_start, block.heap)
@@ -348,7 +356,7 @@ def advance(
     codec: Any = CODEC,
 ) -> bool:
     """Moves the state on without giving the samples; see `vectorised.advance`."""
-    block = _open(payload)
+    block = open_container(payload)
     if is_anchor:
         state.reset(block.base_ns)
     arguments = _prepare(block, state, points_end, codec)
@@ -359,11 +367,11 @@ def advance(
 
 def has_heap(payload: bytes | memoryview) -> bool:
     """Whether a block has values of variable size."""
-    return _open(payload).has_heap
+    return open_container(payload).has_heap
 
 
 def _prepare(
-    block: _Block, state: PointState, points_end: int | None, codec: Any
+    block: Container, state: PointState, points_end: int | None, codec: Any
 ) -> tuple[Any, ...]:
     """Makes the state fit for a block's rows; the first arguments of `restore`."""
     n = block.n_rows
@@ -372,189 +380,19 @@ def _prepare(
     state.hold(points_end)
     n_modes, n_exceptions = block.lengths()[12], block.lengths()[14]
     if n_modes:
-        moded = _sums(block.column(12, n_modes, codec), 0).astype(np.uint32)
+        moded = sums_of(block.column(12, n_modes, codec), 0).astype(np.uint32)
         modes = block.column(13, n_modes, codec).astype(np.uint8)
         codec.remode(moded, modes, state.last, state.mode)
     return (
-        *(block.parts(i) for i in range(_ROW_COLUMNS)),
+        *(block.parts(i) for i in range(ROW_COLUMNS)),
         block.is_time_by_row,
         int(UNITS_NS[block.unit]),
         block.base_ns,
-        _sums(block.column(14, n_exceptions, codec), 0),
+        sums_of(block.column(14, n_exceptions, codec), 0),
         block.column(15, n_exceptions, codec).view(np.int64),
     )
-
-
-# --- the container --------------------------------------------------------------------------
-
-
-class _Head(msgspec.Struct, array_like=True):
-    n_changes: int
-    n_rows: int
-    base_ns: int
-    is_time_by_row: bool
-    unit: int
-    first: list[int]
-    origins: list[tuple[int, str]]
-    sources: list[str]
-    n_modes: int
-    n_exceptions: int
-    n_heap: int
-    counts: list[list[int]]
-    sizes: list[int]
-
-
-_HEAD = msgspec.msgpack.Decoder(_Head)
-
-
-class _Block:
-    """An opened payload: streams are decompressed when they are asked for."""
-
-    def __init__(self, head: _Head, packed: memoryview) -> None:
-        self.n_changes, self.n_rows = head.n_changes, head.n_rows
-        self.base_ns, self.is_time_by_row, self.unit = head.base_ns, head.is_time_by_row, head.unit
-        self.first, self.origins, self.sources = head.first, head.origins, head.sources
-        self.has_heap = head.n_heap > 0
-        self._head = head
-        self._counts = {entry[0]: np.array(entry[1:], np.int64) for entry in head.counts}
-        self._packed = packed
-        self._places: dict[tuple[int, bool], tuple[int, int, int]] = {}
-        self._together: memoryview | None = None
-        self._locate()
-
-    def lengths(self) -> list[int]:
-        """How many numbers each column has."""
-        head = self._head
-        return (
-            [head.n_rows] * _ROW_COLUMNS
-            + [head.n_changes] * _CHANGE_COLUMNS
-            + [head.n_modes] * 2
-            + [head.n_exceptions] * 2
-        )
-
-    def _locate(self) -> None:
-        """Where each stream lies: (start, stored, raw), start -1 - k for the k-th byte of the
-        part that is compressed together."""
-        at = together = 0
-        sizes = iter(self._head.sizes)
-        for key, raw in self._streams():
-            if raw >= SEPARATE_BYTES:
-                stored = next(sizes)
-                self._places[key] = (at, stored, raw)
-                at += stored
-            else:
-                self._places[key] = (-1 - together, raw, raw)
-                together += raw
-        self._together_place = (at, next(sizes), together)
-
-    def _streams(self) -> Iterator[tuple[tuple[int, bool], int]]:
-        for i, length in enumerate(self.lengths()):
-            yield (i, False), length
-            if i in self._counts:
-                classes = self._counts[i]
-                yield (i, True), int((classes * np.arange(1, 9)).sum())
-        if self._head.n_heap:
-            yield (-1, False), self._head.n_heap
-
-    def stream(self, key: tuple[int, bool]) -> NDArray[np.uint8]:
-        start, stored, raw = self._places[key]
-        if start < 0:
-            if self._together is None:
-                at, size, total = self._together_place
-                self._together = memoryview(_expand(self._packed[at : at + size], total))
-            return np.frombuffer(self._together, np.uint8, raw, -1 - start)
-        return np.frombuffer(_expand(self._packed[start : start + stored], raw), np.uint8)
-
-    def column(self, i: int, length: int, codec: Any) -> NDArray[np.uint64]:
-        symbols = self.stream((i, False))
-        if i not in self._counts:
-            return symbols.astype(np.uint64)
-        return codec.join(symbols, self._counts[i], self.stream((i, True)))
-
-    def parts(self, i: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-        """A column as `split` gave it."""
-        symbols = self.stream((i, False))
-        if i not in self._counts:
-            return symbols, _NO_COUNTS, _NO_BYTES
-        return symbols, self._counts[i], self.stream((i, True))
-
-    def table(self, codec: Any) -> list[NDArray[np.int64]]:
-        """The columns of the table of changes."""
-        return [
-            _sums(self.column(_ROW_COLUMNS + i, self.n_changes, codec), self.first[i], i == 0)
-            for i in range(_CHANGE_COLUMNS)
-        ]
-
-    def pick(self, i: int, rows: NDArray[np.int64], codec: Any) -> NDArray[np.uint64]:
-        symbols = self.stream((i, False))
-        if i not in self._counts:
-            return symbols[rows].astype(np.uint64)
-        return codec.pick(symbols, self._counts[i], self.stream((i, True)), rows)
-
-    def heap(self) -> bytes:
-        return self.stream((-1, False)).tobytes() if self._head.n_heap else b""
-
-
-def _open(payload: bytes | memoryview) -> _Block:
-    view = memoryview(payload)
-    size = int.from_bytes(view[:4], "little")
-    try:
-        head = _HEAD.decode(view[4 : 4 + size])
-        return _Block(head, view[4 + size :])
-    except (msgspec.MsgspecError, StopIteration) as error:
-        raise ValueError(f"not a block of samples: {error}") from error
-
-
-def _pack(streams: list[Any], compressor: zstandard.ZstdCompressor) -> tuple[bytes, list[int]]:
-    parts: list[bytes] = []
-    sizes: list[int] = []
-    together: list[bytes] = []
-    for stream in streams:
-        if len(stream) >= SEPARATE_BYTES:
-            part = _shrink(stream, compressor)
-            parts.append(part)
-            sizes.append(len(part))
-        else:
-            together.append(stream.tobytes())
-    part = _shrink(b"".join(together), compressor)
-    parts.append(part)
-    sizes.append(len(part))
-    return b"".join(parts), sizes
-
-
-def _shrink(data: Any, compressor: zstandard.ZstdCompressor) -> bytes:
-    raw = bytes(data) if len(data) < 64 else data
-    if len(raw) < 64:
-        return raw
-    packed = compressor.compress(raw)
-    return packed if len(packed) < len(raw) else bytes(raw)
-
-
-def _expand(data: memoryview, raw: int) -> bytes | memoryview:
-    """A stream as long as it was before is not compressed."""
-    if len(data) == raw:
-        return data
-    try:
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"a stream of the block does not decompress: {error}") from error
 
 
 def _frame(change: Change) -> Frame:
     assert isinstance(change.body, Frame)
     return change.body
-
-
-def _steps(column: NDArray[np.int64], start: int, expected: int = 0) -> NDArray[np.uint64]:
-    """Differences to the number before, less what is expected; the first one's to `start`."""
-    steps = np.diff(column, prepend=np.int64(start - expected)) - np.int64(expected)
-    return ((steps << 1) ^ (steps >> 63)).view(np.uint64)
-
-
-def _sums(column: NDArray[np.uint64], start: int, expected: int = 0) -> NDArray[np.int64]:
-    return np.cumsum(_unfold(column) + np.int64(expected)) + np.int64(start - expected)
-
-
-def _unfold(column: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Signed numbers of zigzag ones."""
-    return (column >> np.uint64(1)).view(np.int64) ^ -(column & np.uint64(1)).view(np.int64)

@@ -1,17 +1,16 @@
-"""The loops of the frame codec, compiled. Without numba `CODEC` is the NumPy version.
+"""The writing loops of the frame codec, compiled, and the steps that reading shares with them.
 
 The same functions as in `vectorised.py`, which says what they do; they give the same bytes.
+`codec.py` chooses between the two.
 Every loop releases the interpreter lock, so that a commit does not hold up the event loop.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
-from mirrorworld.record import vectorised
 from mirrorworld.record.vectorised import (
     DEC32_LIMIT,
     DEC64_LIMIT,
@@ -37,22 +36,26 @@ except ImportError:  # pragma: no cover - exercised where numba is not installed
 HAS_NUMBA = njit is not None
 
 
-def _compile(function: Any) -> Any:
+def compile_loop(function: Any) -> Any:
+    """A function compiled on its first call, if numba is there."""
     return njit(cache=True, nogil=True)(function) if njit is not None else function
 
 
-@_compile
-def _is_excused(cell: Any, number: Any) -> Any:
+@compile_loop
+def is_excused(cell: Any, number: Any) -> Any:
+    """Whether a decimal mode keeps the cell as an exception."""
     return not np.isfinite(number) or cell == NEGATIVE_ZERO
 
 
-@_compile
-def _is_decimal(mode: Any) -> Any:
+@compile_loop
+def is_decimal(mode: Any) -> Any:
+    """Whether a mode is one of decimals."""
     return MODE_DEC64 <= mode < MODE_RAW32
 
 
-@_compile
-def _fits(mode: Any, cell: Any, number: Any) -> Any:
+@compile_loop
+def fits(mode: Any, cell: Any, number: Any) -> Any:
+    """Whether a cell comes back bit for bit in a mode."""
     if mode == MODE_INT:
         return -INT_LIMIT < cell < INT_LIMIT
     if mode < MODE_DEC32:
@@ -72,8 +75,9 @@ def _fits(mode: Any, cell: Any, number: Any) -> Any:
     return mode == MODE_RAW64
 
 
-@_compile
-def _transform(mode: Any, cell: Any, number: Any) -> Any:
+@compile_loop
+def transform(mode: Any, cell: Any, number: Any) -> Any:
+    """What a cell that fits is in a mode."""
     if mode in (MODE_INT, MODE_RAW64):
         return cell
     if mode == MODE_RAW32:
@@ -83,8 +87,8 @@ def _transform(mode: Any, cell: Any, number: Any) -> Any:
     return np.int64(np.rint(number * POWERS[mode - MODE_DEC32]))
 
 
-@_compile
-def _restore_one(mode: Any, value: Any, cells: Any, numbers: Any, row: Any) -> Any:
+@compile_loop
+def restore_one(mode: Any, value: Any, cells: Any, numbers: Any, row: Any) -> Any:
     """Puts the cell of one value in its place; `numbers` is the same memory as floats."""
     if mode in (MODE_INT, MODE_RAW64):
         cells[row] = value
@@ -96,18 +100,21 @@ def _restore_one(mode: Any, value: Any, cells: Any, numbers: Any, row: Any) -> A
         numbers[row] = np.float64(np.float32(np.float64(value) / POWERS[mode - MODE_DEC32]))
 
 
-@_compile
-def _zigzag(value: Any) -> Any:
+@compile_loop
+def zigzag(value: Any) -> Any:
+    """A signed number as an unsigned one, small if it was near zero."""
     return np.uint64((value << np.int64(1)) ^ (value >> np.int64(63)))
 
 
-@_compile
-def _unzigzag(number: Any) -> Any:
+@compile_loop
+def unzigzag(number: Any) -> Any:
+    """The reverse of `zigzag`."""
     return np.int64(number >> np.uint64(1)) ^ -np.int64(number & np.uint64(1))
 
 
-@_compile
-def _width_of(number: Any) -> Any:
+@compile_loop
+def width_of(number: Any) -> Any:
+    """How many bytes a number takes."""
     width = 0
     while number:
         width += 1
@@ -115,21 +122,22 @@ def _width_of(number: Any) -> Any:
     return width
 
 
-@_compile
-def _change_mode(
+@compile_loop
+def change_mode(
     handle: Any, new: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
 ) -> Any:
+    """Puts a point in another mode, its last value with it."""
     old = mode[handle]
     value = np.int64(0)
     if old != MODE_UNSET:
-        _restore_one(old, last[handle], scratch, scratch_number, 0)
-        if _fits(new, scratch[0], scratch_number[0]):
-            value = _transform(new, scratch[0], scratch_number[0])
+        restore_one(old, last[handle], scratch, scratch_number, 0)
+        if fits(new, scratch[0], scratch_number[0]):
+            value = transform(new, scratch[0], scratch_number[0])
     last[handle] = value
     mode[handle] = new
 
 
-@_compile
+@compile_loop
 def _settle_loop(
     point: Any, cell: Any, number: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
 ) -> Any:
@@ -153,10 +161,10 @@ def _settle_loop(
             ):
                 value[row] = np.int64(scaled)
                 continue
-        elif _fits(current, cell[row], number[row]):
-            value[row] = _transform(current, cell[row], number[row])
+        elif fits(current, cell[row], number[row]):
+            value[row] = transform(current, cell[row], number[row])
             continue
-        if _is_decimal(current) and _is_excused(cell[row], number[row]):
+        if is_decimal(current) and is_excused(cell[row], number[row]):
             n_exceptions += 1
             continue
         if len(is_dirty) == 0:
@@ -178,8 +186,8 @@ def _settle_loop(
                     continue
                 candidate = chosen[handle]
                 while not (
-                    _fits(candidate, cell[row], number[row])
-                    or (_is_decimal(candidate) and _is_excused(cell[row], number[row]))
+                    fits(candidate, cell[row], number[row])
+                    or (is_decimal(candidate) and is_excused(cell[row], number[row]))
                 ):
                     candidate += 1
                     moved = True
@@ -190,19 +198,19 @@ def _settle_loop(
                 handles[at] = handle
                 modes[at] = chosen[handle]
                 at += 1
-                _change_mode(handle, chosen[handle], last, mode, scratch, scratch_number)
+                change_mode(handle, chosen[handle], last, mode, scratch, scratch_number)
         n_exceptions = 0
         for row in range(n):
             current = mode[point[row]]
-            if _is_decimal(current) and _is_excused(cell[row], number[row]):
+            if is_decimal(current) and is_excused(cell[row], number[row]):
                 n_exceptions += 1
             elif is_dirty[point[row]]:
-                value[row] = _transform(current, cell[row], number[row])
+                value[row] = transform(current, cell[row], number[row])
     exceptions = np.empty(n_exceptions, np.int64)
     if n_exceptions:
         at = 0
         for row in range(n):
-            if _is_decimal(mode[point[row]]) and _is_excused(cell[row], number[row]):
+            if is_decimal(mode[point[row]]) and is_excused(cell[row], number[row]):
                 exceptions[at] = row
                 at += 1
     return handles, modes, exceptions, value
@@ -216,7 +224,7 @@ def settle(point: Any, cell: Any, last: Any, mode: Any) -> Any:
     )
 
 
-@_compile
+@compile_loop
 def _residuals_loop(
     point: Any,
     value: Any,
@@ -239,7 +247,7 @@ def _residuals_loop(
     next_exception = 0
     for row in range(n):
         handle = point[row]
-        by_handle[row] = _zigzag(np.int64(handle) - before_handle - np.int64(1))
+        by_handle[row] = zigzag(np.int64(handle) - before_handle - np.int64(1))
         before_handle = np.int64(handle)
         by_quality[row] = np.uint64(quality[row] ^ last_quality[handle])
         last_quality[handle] = quality[row]
@@ -252,7 +260,7 @@ def _residuals_loop(
             next_exception += 1
             by_value[row] = np.uint64(0)
             continue
-        by_value[row] = _zigzag(value[row] - last[handle])
+        by_value[row] = zigzag(value[row] - last[handle])
         last[handle] = value[row]
     return by_handle, by_value, by_quality, by_row, by_point
 
@@ -274,17 +282,17 @@ def residuals(
     )
 
 
-@_compile
+@compile_loop
 def cost(steps: Any) -> Any:
     """See `vectorised.cost`."""
     total = 0
     for row in range(len(steps)):
         if steps[row]:
-            total += _width_of(_zigzag(steps[row]))
+            total += width_of(zigzag(steps[row]))
     return total
 
 
-@_compile
+@compile_loop
 def scale(steps: Any) -> Any:
     """See `vectorised.scale`."""
     n = len(steps)
@@ -300,14 +308,14 @@ def scale(steps: Any) -> Any:
     unit = UNITS_NS[index]
     if unit == 1:
         for row in range(n):
-            scaled[row] = _zigzag(steps[row])
+            scaled[row] = zigzag(steps[row])
     else:
         for row in range(n):
-            scaled[row] = _zigzag(steps[row] // unit) if steps[row] else np.uint64(0)
+            scaled[row] = zigzag(steps[row] // unit) if steps[row] else np.uint64(0)
     return index, scaled
 
 
-@_compile
+@compile_loop
 def split(numbers: Any) -> Any:
     """See `vectorised.split`."""
     n = len(numbers)
@@ -319,7 +327,7 @@ def split(numbers: Any) -> Any:
         if number < limit:
             symbols[row] = np.uint8(number)
         else:
-            width = _width_of(number)
+            width = width_of(number)
             counts[width - 1] += 1
             symbols[row] = SMALL_LIMIT - 1 + width
     size = 0
@@ -332,7 +340,7 @@ def split(numbers: Any) -> Any:
         for row in range(n):
             number = numbers[row]
             if number >= limit:
-                width = _width_of(number)
+                width = width_of(number)
                 at = starts[width]
                 starts[width] += 1
                 step = counts[width - 1]
@@ -341,351 +349,3 @@ def split(numbers: Any) -> Any:
                     number >>= np.uint64(8)
                     at += step
     return symbols, counts, planes
-
-
-@_compile
-def _starts(counts: Any) -> Any:
-    """Where the first bytes of each class of a column begin."""
-    starts = np.zeros(9, np.int64)
-    size = 0
-    for width in range(1, 9):
-        starts[width] = size
-        size += counts[width - 1] * width
-    return starts
-
-
-@_compile
-def _large(symbol: Any, starts: Any, counts: Any, planes: Any) -> Any:
-    """The next number of a class."""
-    width = np.int64(symbol) - (SMALL_LIMIT - 1)
-    at = starts[width]
-    starts[width] += 1
-    number = np.uint64(0)
-    for b in range(width):
-        number |= np.uint64(planes[at]) << np.uint64(8 * b)
-        at += counts[width - 1]
-    return number
-
-
-@_compile
-def join(symbols: Any, counts: Any, planes: Any) -> Any:
-    """See `vectorised.join`."""
-    n = len(symbols)
-    numbers = np.empty(n, np.uint64)
-    starts = _starts(counts)
-    for row in range(n):
-        symbol = symbols[row]
-        if symbol < SMALL_LIMIT:
-            numbers[row] = symbol
-        else:
-            numbers[row] = _large(symbol, starts, counts, planes)
-    return numbers
-
-
-@_compile
-def pick(symbols: Any, counts: Any, planes: Any, rows: Any) -> Any:
-    """See `vectorised.pick`."""
-    picked = np.empty(len(rows), np.uint64)
-    starts = _starts(counts)
-    row = 0
-    for at in range(len(rows)):
-        wanted = rows[at]
-        while row < wanted:
-            symbol = np.int64(symbols[row])
-            if symbol >= SMALL_LIMIT:
-                starts[symbol - (SMALL_LIMIT - 1)] += 1
-            row += 1
-        symbol = symbols[row]
-        if symbol < SMALL_LIMIT:
-            picked[at] = np.uint64(symbol)
-        else:
-            # The same row is not asked for twice, so its number is the next of its class.
-            picked[at] = _large(symbol, starts, counts, planes)
-            row += 1
-    return picked
-
-
-@_compile
-def latest(
-    point: Any,
-    cell: Any,
-    quality: Any,
-    time: Any,
-    limit_ns: Any,
-    best_cell: Any,
-    best_time: Any,
-    best_quality: Any,
-) -> Any:
-    """See `vectorised.latest`."""
-    for row in range(len(point)):
-        moment = time[row]
-        handle = point[row]
-        if moment <= limit_ns and moment >= best_time[handle]:
-            best_cell[handle] = cell[row]
-            best_time[handle] = moment
-            best_quality[handle] = quality[row]
-
-
-@_compile
-def known(
-    point: Any,
-    cell: Any,
-    quality: Any,
-    time: Any,
-    rows: Any,
-    received_ns: Any,
-    sequence: Any,
-    origin: Any,
-    first: Any,
-    end: Any,
-    best_cell: Any,
-    best_quality: Any,
-    best_time: Any,
-    best_received: Any,
-    best_sequence: Any,
-    best_origin: Any,
-) -> Any:
-    """See `vectorised.known`."""
-    row = 0
-    for change in range(first):
-        row += rows[change]
-    for change in range(first, end):
-        received = received_ns[change]
-        for _ in range(rows[change]):
-            handle = point[row]
-            arrived = min(time[row], received)
-            if arrived >= min(best_time[handle], best_received[handle]):
-                best_cell[handle] = cell[row]
-                best_quality[handle] = quality[row]
-                best_time[handle] = time[row]
-                best_received[handle] = received
-                best_sequence[handle] = sequence[change]
-                best_origin[handle] = origin[change]
-            row += 1
-
-
-@_compile
-def _restore_loop(
-    handle_symbols: Any,
-    handle_counts: Any,
-    handle_planes: Any,
-    value_symbols: Any,
-    value_counts: Any,
-    value_planes: Any,
-    quality_symbols: Any,
-    quality_counts: Any,
-    quality_planes: Any,
-    time_symbols: Any,
-    time_counts: Any,
-    time_planes: Any,
-    is_time_by_row: Any,
-    unit_ns: Any,
-    base_ns: Any,
-    exceptions: Any,
-    exception_cells: Any,
-    last: Any,
-    mode: Any,
-    last_quality: Any,
-    last_time: Any,
-    cell: Any,
-    number: Any,
-) -> Any:
-    n = len(handle_symbols)
-    point = np.empty(n, np.uint32)
-    quality = np.empty(n, np.uint32)
-    time = np.empty(n, np.int64)
-    handle_starts, value_starts = _starts(handle_counts), _starts(value_counts)
-    quality_starts, time_starts = _starts(quality_counts), _starts(time_counts)
-    handle = np.int64(-1)
-    moment = np.int64(base_ns)
-    for row in range(n):
-        step = np.uint64(handle_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, handle_starts, handle_counts, handle_planes)
-        handle += _unzigzag(step) + np.int64(1)
-        point[row] = handle
-        step = np.uint64(quality_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, quality_starts, quality_counts, quality_planes)
-        code = last_quality[handle] ^ np.uint32(step)
-        last_quality[handle] = code
-        quality[row] = code
-        step = np.uint64(time_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, time_starts, time_counts, time_planes)
-        moment = (moment if is_time_by_row else last_time[handle]) + _unzigzag(step) * np.int64(
-            unit_ns
-        )
-        last_time[handle] = moment
-        time[row] = moment
-        step = np.uint64(value_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, value_starts, value_counts, value_planes)
-        value = last[handle] + _unzigzag(step)
-        last[handle] = value
-        _restore_one(mode[handle], value, cell, number, row)
-    for at in range(len(exceptions)):
-        cell[exceptions[at]] = exception_cells[at]
-    return point, cell, quality, time
-
-
-def restore(
-    by_handle: Any,
-    by_value: Any,
-    by_quality: Any,
-    by_time: Any,
-    is_time_by_row: Any,
-    unit_ns: Any,
-    base_ns: Any,
-    exceptions: Any,
-    exception_cells: Any,
-    last: Any,
-    mode: Any,
-    last_quality: Any,
-    last_time: Any,
-) -> Any:
-    """See `vectorised.restore`."""
-    cell = np.empty(len(by_handle[0]), np.int64)
-    return _restore_loop(
-        *by_handle,
-        *by_value,
-        *by_quality,
-        *by_time,
-        is_time_by_row,
-        unit_ns,
-        base_ns,
-        exceptions,
-        exception_cells,
-        last,
-        mode,
-        last_quality,
-        last_time,
-        cell,
-        cell.view(np.float64),
-    )
-
-
-@_compile
-def _advance_loop(
-    handle_symbols: Any,
-    handle_counts: Any,
-    handle_planes: Any,
-    value_symbols: Any,
-    value_counts: Any,
-    value_planes: Any,
-    quality_symbols: Any,
-    quality_counts: Any,
-    quality_planes: Any,
-    time_symbols: Any,
-    time_counts: Any,
-    time_planes: Any,
-    is_time_by_row: Any,
-    unit_ns: Any,
-    base_ns: Any,
-    exceptions: Any,
-    exception_cells: Any,
-    last: Any,
-    last_quality: Any,
-    last_time: Any,
-    is_odd: Any,
-    odd_cell: Any,
-) -> Any:
-    handle_starts, value_starts = _starts(handle_counts), _starts(value_counts)
-    quality_starts, time_starts = _starts(quality_counts), _starts(time_counts)
-    handle = np.int64(-1)
-    moment = np.int64(base_ns)
-    is_rising = True
-    next_exception = 0
-    for row in range(len(handle_symbols)):
-        step = np.uint64(handle_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, handle_starts, handle_counts, handle_planes)
-        handle += _unzigzag(step) + np.int64(1)
-        step = np.uint64(quality_symbols[row])
-        if step:
-            if step >= SMALL_LIMIT:
-                step = _large(step, quality_starts, quality_counts, quality_planes)
-            last_quality[handle] ^= np.uint32(step)
-        step = np.uint64(time_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, time_starts, time_counts, time_planes)
-        before = last_time[handle]
-        moment = (moment if is_time_by_row else before) + _unzigzag(step) * np.int64(unit_ns)
-        if moment < before and is_odd[handle] != 2:
-            is_rising = False
-        last_time[handle] = moment
-        step = np.uint64(value_symbols[row])
-        if step >= SMALL_LIMIT:
-            step = _large(step, value_starts, value_counts, value_planes)
-        last[handle] += _unzigzag(step)
-        is_odd[handle] = 0
-        if next_exception < len(exceptions) and exceptions[next_exception] == row:
-            is_odd[handle] = 1
-            odd_cell[handle] = exception_cells[next_exception]
-            next_exception += 1
-    return is_rising
-
-
-def advance(
-    by_handle: Any,
-    by_value: Any,
-    by_quality: Any,
-    by_time: Any,
-    is_time_by_row: Any,
-    unit_ns: Any,
-    base_ns: Any,
-    exceptions: Any,
-    exception_cells: Any,
-    last: Any,
-    mode: Any,
-    last_quality: Any,
-    last_time: Any,
-    is_odd: Any,
-    odd_cell: Any,
-) -> bool:
-    """See `vectorised.advance`."""
-    return _advance_loop(
-        *by_handle,
-        *by_value,
-        *by_quality,
-        *by_time,
-        is_time_by_row,
-        unit_ns,
-        base_ns,
-        exceptions,
-        exception_cells,
-        last,
-        last_quality,
-        last_time,
-        is_odd,
-        odd_cell,
-    )
-
-
-@_compile
-def handles(by_handle: Any) -> Any:
-    """See `vectorised.handles`."""
-    point = np.empty(len(by_handle), np.uint32)
-    handle = np.int64(-1)
-    for row in range(len(by_handle)):
-        handle += _unzigzag(by_handle[row]) + np.int64(1)
-        point[row] = handle
-    return point
-
-
-@_compile
-def _remode_loop(
-    handles: Any, modes: Any, last: Any, mode: Any, scratch: Any, scratch_number: Any
-) -> Any:
-    for at in range(len(handles)):
-        _change_mode(handles[at], modes[at], last, mode, scratch, scratch_number)
-
-
-def remode(handles: Any, modes: Any, last: Any, mode: Any) -> Any:
-    """See `vectorised.remode`."""
-    scratch = np.zeros(1, np.int64)
-    _remode_loop(handles, modes, last, mode, scratch, scratch.view(np.float64))
-
-
-CODEC: Any = sys.modules[__name__] if HAS_NUMBA else vectorised
-"""What the record uses: compiled where numba is installed."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mirrorworld.record.blocks import Samples
-from mirrorworld.record.compiled import CODEC
+from mirrorworld.record.codec import CODEC
 from mirrorworld.record.keyframes import Keyframes
 from mirrorworld.record.log import Log
 from mirrorworld.record.parquet import STEPS_NS, Compacted, Rollup, merge_rollups
@@ -255,7 +255,7 @@ def downsample(series: Series, kind: Kind, max_rows: int) -> Series:
 def _moved_on(snapshot: Snapshot, segments: list[Segment], position: Position) -> Snapshot:
     """A snapshot moved on by samples alone, without building the world around it."""
     kinds = np.array([int(t.kind) for t in snapshot.point_types], np.uint8)[snapshot.point_type]
-    columns = Columns(*(column.copy() for column in snapshot.columns))
+    columns = snapshot.columns.each(np.copy)
     heap = dict(snapshot.heap)
     origins = {origin: i for i, origin in enumerate(snapshot.origins)}
     sources: dict[str, dict[int, int]] = {}

@@ -13,7 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +21,16 @@ import zstandard
 
 from mirrorworld.record import blocks, bodies
 from mirrorworld.record.files import Appender, Files
+from mirrorworld.record.recovery import Lost, Recovery, seal
 from mirrorworld.record.segments import (
     IS_ANCHOR,
-    SEGMENT_HEADER_BYTES,
     BlockKind,
     BlockRef,
     CorruptRecordError,
-    Fault,
     Segment,
     block_bytes,
     corrupt,
     read_payload,
-    scan,
     segment_header,
     segment_name,
 )
@@ -55,23 +53,6 @@ CHAIN_ROWS_PER_POINT: Final = 24
 _NO_TIME: Final = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Changes that a damaged log no longer has."""
-
-    segment: str
-    offset: int
-    first: int
-    last: int
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"changes {self.first} to {self.last} are lost"
-            f" ({self.segment} at byte {self.offset}: {self.reason})"
-        )
-
-
 class Log:
     """All segments of a record."""
 
@@ -87,12 +68,10 @@ class Log:
         self.directory = directory
         self.files = files or Files()
         self.segments: list[Segment] = []
-        self.reports: list[str] = []
-        """What was found and mended on opening, for people."""
-        self.lost: list[Lost] = list(lost)
         self.epoch = 0
         """Of this opening; 0 while the log is only read."""
         self._record_id = record_id
+        self._recovery = Recovery(directory, record_id, self.files, lost)
         self._segment_bytes = segment_bytes
         self._pending: deque[Change] = deque()
         self._commit_lock = threading.Lock()
@@ -112,24 +91,9 @@ class Log:
     # --- opening ---
 
     def open_for_reading(self) -> None:
-        """Learns what is there. A torn tail is passed over: its writer may still be at it."""
-        self.segments = []
-        paths = self._paths()
-        for i, path in enumerate(paths):
-            is_last = i == len(paths) - 1
-            try:
-                segment, faults = scan(path, self._record_id, check_payloads=is_last)
-            except CorruptRecordError:
-                if is_last and path.stat().st_size <= SEGMENT_HEADER_BYTES:
-                    continue
-                raise
-            except FileNotFoundError:
-                continue
-            if any(f.was_durable for f in faults) or (faults and not is_last):
-                self._raise(segment, faults)
-            _cut(segment, faults)
-            self.segments.append(segment)
-        self._check_continuity()
+        """Learns what is there; changes nothing."""
+        self._recovery.look()
+        self.segments = self._recovery.segments
         self._set_durable()
 
     def open_for_writing(self, *, least_epoch: int, least_sequence: int, salvage: bool) -> None:
@@ -140,11 +104,8 @@ class Log:
                 out and listed in `lost` instead.
         """
         self.files.make_directory(self.directory)
-        self._remove_leftovers()
-        paths = self._paths()
-        for i, path in enumerate(paths):
-            self._recover(path, is_last=i == len(paths) - 1, salvage=salvage)
-        self._check_continuity(salvage=salvage)
+        self._recovery.mend_all(salvage=salvage)
+        self.segments = self._recovery.segments
         self._set_durable()
         last = max(self.durable.sequence, least_sequence)
         self.epoch = max([least_epoch, *(s.epoch for s in self.segments)]) + 1
@@ -153,146 +114,15 @@ class Log:
         self._drop_empty()
         self._begin_segment()
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.directory.glob("*.mwlog"))
+    @property
+    def reports(self) -> list[str]:
+        """What was found and mended on opening, for people."""
+        return self._recovery.reports
 
-    def _remove_leftovers(self) -> None:
-        for path in self.directory.glob("*.part"):
-            self.files.remove(path)
-
-    def _recover(self, path: Path, *, is_last: bool, salvage: bool) -> None:
-        try:
-            segment, faults = scan(path, self._record_id, check_payloads=is_last or salvage)
-        except CorruptRecordError as error:
-            if is_last and path.stat().st_size <= SEGMENT_HEADER_BYTES:
-                self._report(f"{path}: removed, it was never begun ({path.stat().st_size} bytes)")
-                self.files.remove(path)
-                self.files.sync_directory(self.directory)
-                return
-            if not salvage:
-                raise
-            self._report(str(error))
-            self._set_aside(path)
-            return
-        damage = [f for f in faults if f.was_durable or not is_last]
-        if damage and not salvage and not self._is_only_seal(segment, damage):
-            self._raise(segment, damage)
-        if damage:
-            self._leave_out(segment, faults)
-        elif faults:
-            cut = path.stat().st_size - faults[0].offset
-            _cut(segment, faults)
-            self._report(
-                f"{path}: cut {cut} bytes at byte {faults[0].offset} that were being written when"
-                f" the writer was stopped ({faults[0].reason}); nothing of them was acknowledged"
-            )
-        if faults or not segment.is_sealed:
-            segment = self._rewrite(segment)
-        self.segments.append(segment)
-
-    def _is_only_seal(self, segment: Segment, damage: Sequence[Fault]) -> bool:
-        """Whether all changes are there and only the closing mark is damaged."""
-        if len(damage) > 1 or damage[0].before is not None:
-            return False
-        return self._first_after(segment.path) == segment.last + 1
-
-    def _first_after(self, path: Path) -> int | None:
-        """Sequence with which the segment after one begins."""
-        for following in self._paths():
-            if following > path:
-                try:
-                    return scan(following, self._record_id, check_payloads=False)[0].first
-                except CorruptRecordError:
-                    return None
-        return None
-
-    def _leave_out(self, segment: Segment, faults: Sequence[Fault]) -> None:
-        """Drops damaged blocks, and samples that only make sense after them; lists the losses."""
-        for fault in faults:
-            first = fault.after + 1
-            following = self._first_after(segment.path) or first + 1
-            ranges = [(first, (fault.before or following) - 1)]
-            is_broken = fault.kind != BlockKind.CHANGES
-            kept: list[BlockRef] = []
-            for block in segment.blocks:
-                if block.offset > fault.offset and block.kind == BlockKind.SAMPLES:
-                    is_broken = is_broken and not block.is_anchor
-                    if is_broken:
-                        ranges.append((block.first, block.last))
-                        continue
-                kept.append(block)
-            segment.blocks = kept
-            for start, end in _merged(ranges):
-                lost = Lost(segment.path.name, fault.offset, start, end, fault.reason)
-                self.lost.append(lost)
-                self._report(f"{segment.path}: {lost}")
-        self._copy_aside(segment.path)
-
-    def _rewrite(self, segment: Segment) -> Segment:
-        """Writes the good blocks anew and seals them.
-
-        After a failed sync the system may hold pages for clean that never reached the disk;
-        a file written anew does not trust them.
-        """
-        temporary = segment.path.with_suffix(".part")
-        mended = Segment(segment.path, segment.number, segment.epoch, segment.first)
-        appender = self.files.create(temporary)
-        try:
-            appender.write(
-                segment_header(segment.number, segment.epoch, segment.first, self._record_id)
-            )
-            for ref in segment.blocks:
-                if ref.kind == BlockKind.SEAL:
-                    continue
-                payload = read_payload(segment.path, ref)
-                placed = replace(ref, offset=mended.size, synced=0)
-                for part in block_bytes(placed, payload):
-                    appender.write(part)
-                mended.blocks.append(placed)
-                mended.size = placed.end
-            appender.sync()
-            self._seal(mended, appender)
-            appender.sync()
-        finally:
-            appender.close()
-        self.files.replace(temporary, segment.path)
-        self.files.sync_directory(self.directory)
-        return mended
-
-    def _seal(self, segment: Segment, appender: Appender) -> None:
-        ref = BlockRef(
-            offset=segment.size,
-            kind=BlockKind.SEAL,
-            flags=0,
-            length=0,
-            rows=0,
-            first=segment.last + 1,
-            last=segment.last,
-            source_ns_min=_NO_TIME,
-            source_ns_max=_NO_TIME,
-            synced=segment.size,
-            points_end=0,
-            checksum=0,
-        )
-        for part in block_bytes(ref, b""):
-            appender.write(part)
-        segment.blocks.append(ref)
-        segment.size = ref.end
-        segment.is_sealed = True
-
-    def _copy_aside(self, path: Path) -> None:
-        aside = path.with_suffix(".damaged")
-        appender = self.files.create(aside)
-        try:
-            appender.write(path.read_bytes())
-            appender.sync()
-        finally:
-            appender.close()
-        self.files.sync_directory(self.directory)
-
-    def _set_aside(self, path: Path) -> None:
-        self.files.replace(path, path.with_suffix(".damaged"))
-        self.files.sync_directory(self.directory)
+    @property
+    def lost(self) -> list[Lost]:
+        """What damage has cost."""
+        return self._recovery.lost
 
     def _drop_empty(self) -> None:
         """Removes segments of openings in which nothing was written. Their epochs count."""
@@ -302,36 +132,10 @@ class Log:
         if empty:
             self.segments = [s for s in self.segments if s.last >= s.first]
 
-    def _check_continuity(self, *, salvage: bool = False) -> None:
-        for before, after in zip(self.segments, self.segments[1:], strict=False):
-            if after.first == before.last + 1:
-                continue
-            first, last = before.last + 1, after.first - 1
-            if any(lost.first <= first and lost.last >= last for lost in self.lost):
-                continue
-            lost = Lost(before.path.name, before.size, first, last, "the log has a gap")
-            if not salvage:
-                raise CorruptRecordError(
-                    f"{self.directory}: changes {first} to {last} are missing between"
-                    f" {before.path.name} and {after.path.name}. Restore the missing segment from"
-                    f" a backup, or open with salvage=True to go on without them"
-                )
-            self.lost.append(lost)
-            self._report(str(lost))
-
-    def _raise(self, segment: Segment, faults: Sequence[Fault]) -> None:
-        worst = next((f for f in faults if f.was_durable), faults[0])
-        last = worst.before - 1 if worst.before is not None else worst.after + 1
-        raise corrupt(segment.path, worst.offset, worst.after + 1, last, worst.reason)
-
     def _set_durable(self) -> None:
         self._durable = Position(0, 0)
         for segment in self.segments:
             self._durable = Position(segment.epoch, segment.last)
-
-    def _report(self, message: str) -> None:
-        self.reports.append(message)
-        _LOG.warning("%s", message)
 
     # --- writing ---
 
@@ -476,7 +280,7 @@ class Log:
         appender = self._appender
         assert appender is not None
         sealed = replace(segment, blocks=list(segment.blocks))
-        self._seal(sealed, appender)
+        seal(sealed, appender)
         appender.sync()
         appender.close()
         with self._index_lock:
@@ -501,7 +305,7 @@ class Log:
         self._opened_ns = None
 
     def _next_number(self) -> int:
-        named = [int(p.stem) for p in self._paths() if p.stem.isdigit()]
+        named = [int(p.stem) for p in self.directory.glob("*.*") if p.stem.isdigit()]
         return max([0, *named, *(s.number for s in self.segments)]) + 1
 
     def close(self) -> None:
@@ -630,25 +434,6 @@ def _ref(
     return BlockRef(
         0, kind, flags, 0, rows, first.sequence, last.sequence, *source_ns, 0, points_end, 0
     )
-
-
-def _cut(segment: Segment, faults: Sequence[Fault]) -> None:
-    """Forgets what stands after a torn write: it was written with it and never synced."""
-    if faults:
-        segment.blocks = [b for b in segment.blocks if b.offset < faults[0].offset]
-        segment.size = faults[0].offset
-        segment.is_sealed = False
-
-
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges that touch as one."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        elif last >= first:
-            merged.append((first, last))
-    return merged
 
 
 __all__ = ["CorruptRecordError", "Log", "Lost", "read_blocks", "read_samples"]

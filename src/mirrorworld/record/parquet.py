@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mirrorworld.record.compiled import CODEC
+from mirrorworld.record.codec import CODEC
 from mirrorworld.record.files import Files, write_whole
 from mirrorworld.record.segments import CorruptRecordError
 from mirrorworld.record.tail import AsOf
@@ -331,19 +331,23 @@ def writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     ]
     integers = [name for name in integers if name not in ("point", "quality")]
     floats = [f.name for f in schema if pa.types.is_floating(f.type)]
+    # Arrow's stubs know fewer forms of its options than Arrow does.
+    options: dict[str, Any] = {
+        "use_dictionary": ["point", "quality", *(n for n in ("payload",) if n in schema.names)],
+        "write_statistics": ["point", "time"],
+    }
     return pq.ParquetWriter(
         path,
         schema,
         version="2.6",
         compression="zstd",
         compression_level=3,
-        use_dictionary=["point", "quality"] + (["payload"] if "payload" in schema.names else []),
         column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED")
         | dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-        write_statistics=["point", "time"],
         data_page_size=1 << 20,
         write_page_index=True,
         store_schema=False,
+        **options,
     )
 
 
@@ -367,7 +371,7 @@ def rollup_of_parts(
     """One row a step of parts that are sorted by (step, first time)."""
     if not len(step):
         empty, numbers = np.empty(0, np.int64), np.empty(0)
-        return Rollup(empty, empty, *([numbers] * 5), empty, empty)
+        return Rollup(empty, empty, numbers, numbers, numbers, numbers, numbers, empty, empty)
     starts = np.flatnonzero(np.append(True, step[1:] != step[:-1]))
     count = np.add.reduceat(value["count"], starts)
     latest = np.maximum.reduceat(last_ns, starts)

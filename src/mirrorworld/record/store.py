@@ -234,7 +234,11 @@ class Store:
         rows = KEYFRAME_ROWS_MIN
         if self.kinds_of is not None:
             rows = max(rows, KEYFRAME_ROWS_PER_POINT * len(self.kinds_of()))
-        return self._rows_since_keyframe >= rows or self._changes_since_keyframe >= KEYFRAME_CHANGES
+        return (
+            self._rows_since_keyframe >= rows
+            or self._changes_since_keyframe >= KEYFRAME_CHANGES
+            or self._edits_since_keyframe >= KEYFRAME_EDITS
+        )
 
     def keyframe(self, snapshot: Snapshot) -> None:
         """See Record. Slow for large worlds; call it where waiting is no harm.
@@ -393,9 +397,18 @@ def restore(record: Store, *, compiled: bool | None = None) -> World:
 
     If the record is open for writing, the world is in its new epoch, and knows enough of the
     past to recognise what sources send again.
+
+    Raises:
+        CorruptRecordError: changes do not follow from each other, though each is whole.
     """
     with without_collecting():
-        world = _restored(record, compiled)
+        try:
+            world = _restored(record, compiled)
+        except ValueError as error:
+            raise CorruptRecordError(
+                f"{record.directory}: what stands in the log does not follow from what stands"
+                f" before it ({error}). Restore it from a backup"
+            ) from error
     record.kinds_of = lambda: world.kinds
     return world
 

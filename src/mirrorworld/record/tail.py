@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld.record import blocks
-from mirrorworld.record.compiled import CODEC
+from mirrorworld.record.codec import CODEC
 from mirrorworld.record.log import read_samples
 from mirrorworld.record.segments import (
     BlockKind,
