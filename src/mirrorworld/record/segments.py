@@ -241,8 +241,9 @@ def corrupt(path: Path, offset: int, first: int, last: int, reason: str) -> Corr
     """The error of a damaged block, with the mend."""
     return CorruptRecordError(
         f"{path}: the block at byte {offset} (changes {first} to {last}) is damaged: {reason}."
-        f" Restore the file from a backup; or `mirrorworld doctor {path.parent.parent}` shows what"
-        f" can be saved, and opening with salvage=True keeps all the rest and lists what is lost"
+        f" Restore the file from a backup; or `python -m mirrorworld.record.doctor"
+        f" {path.parent.parent}` shows what can be saved, and --salvage keeps all the rest and"
+        f" lists what is lost"
     )
 
 
