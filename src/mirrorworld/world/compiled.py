@@ -118,13 +118,17 @@ def _apply_rows(
                 continue
             young[at] = h
             n_young += 1
-        counts[ACCEPTED] += 1
+        i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
         stamped = source_ns[row]
+        if stamped == to_source_ns[i] and cell[row] == to_cell[i] and q == to_quality[i]:
+            fate[row] = DUPLICATE
+            counts[DUPLICATES] += 1
+            continue
+        counts[ACCEPTED] += 1
         if stamped > received_ns:
             if stamped - received_ns > skew_ns:
                 counts[FUTURE] += 1
             stamped = received_ns
-        i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
         if stamped < min(to_source_ns[i], to_received_ns[i]):
             fate[row] = LATE
             counts[LATE_ROWS] += 1

@@ -229,7 +229,9 @@ class State:
 
         Fates are those of `compiled`: REFUSED, LATE, LATEST, DUPLICATE. The rules:
         a handle that does not exist is refused; NaN becomes BadNoData; outside the range of its
-        type a good value becomes uncertain; of unnumbered sources a repeated sample is dropped;
+        type a good value becomes uncertain; of unnumbered sources a repeated sample is dropped, of
+        numbered ones only what equals the latest in value, quality and source time, as servers
+        send it anew to each subscription;
         a sample is the latest unless the point has a younger one, where a time stamp later than
         its arrival counts as its arrival, so that a clock that is ahead cannot lock a point.
         """
@@ -311,16 +313,24 @@ class State:
             fate[rows[~new]] = DUPLICATE
             counts[DUPLICATES] = np.count_nonzero(~new)
             rows = rows[new]
-        counts[ACCEPTED] = len(rows)
-        source_ns = frame.source_ns[rows]
-        counts[FUTURE] = np.count_nonzero(source_ns - np.minimum(source_ns, received_ns) > skew_ns)
-        stamped = np.minimum(source_ns, received_ns)
         # numpy cannot order writes to one place, so rows of one point are taken in turns.
         for turn in _turns(frame.point[rows]):
-            chosen, when = rows[turn], stamped[turn]
+            chosen = rows[turn]
             at = self._at(frame.point[chosen])
             columns = self._arena.columns
-            is_late = when < np.minimum(columns.source_ns[at], columns.received_ns[at])
+            is_same = (
+                (frame.source_ns[chosen] == columns.source_ns[at])
+                & (frame.cell[chosen] == columns.cell[at])
+                & (quality[chosen] == columns.quality[at])
+            )
+            fate[chosen[is_same]] = DUPLICATE
+            counts[DUPLICATES] += np.count_nonzero(is_same)
+            chosen, at = chosen[~is_same], at[~is_same]
+            counts[ACCEPTED] += len(chosen)
+            source_ns = frame.source_ns[chosen]
+            stamped = np.minimum(source_ns, received_ns)
+            counts[FUTURE] += np.count_nonzero(source_ns - stamped > skew_ns)
+            is_late = stamped < np.minimum(columns.source_ns[at], columns.received_ns[at])
             fate[chosen[is_late]] = LATE
             counts[LATE_ROWS] += np.count_nonzero(is_late)
             chosen, at = chosen[~is_late], at[~is_late]
