@@ -10,6 +10,8 @@ export interface SceneStats {
   js_ms: number;
   /** Milliseconds that handing the frame to WebGL took; software GL waits in here. */
   draw_ms: number;
+  /** Milliseconds that the last building of the scene from structure took. */
+  build_ms: number;
   fps: number;
   /** Twins drawn by instancing. */
   instances: number;

@@ -297,14 +297,15 @@ class Swarm {
     const foot = source.boundingBox!.min.y;
     const patch = (shader: WebGLProgramParametersWithUniforms): void => standing(shader, stage!, fills === 1, foot);
     const material = node.material.clone();
-    const glass = isGlass(material);
+    // What is nearly opaque is drawn opaque: blending hundreds of liquids would order them wrongly.
+    const glass = isGlass(material) && material.opacity < 0.6;
+    if ("transmission" in material) (material as { transmission: number }).transmission = 0;
+    material.transparent = glass;
+    material.depthWrite = !glass;
     if (glass) {
-      if ("transmission" in material) (material as { transmission: number }).transmission = 0;
-      material.transparent = true;
-      material.opacity = Math.min(material.opacity, 0.3);
-      material.depthWrite = false;
-      material.envMapIntensity = 1.8;
-    }
+      material.opacity = 0.42;
+      material.envMapIntensity = 2.2;
+    } else material.opacity = 1;
     material.onBeforeCompile = patch;
     material.customProgramCacheKey = () => `bottle:${stage}:${fills}:${foot}`;
     const mesh = new Mesh(geometry, material);

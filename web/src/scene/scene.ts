@@ -61,6 +61,8 @@ export class WorldScene implements SceneApi {
   #jsMs = 0;
   #drawMs = 0;
   #valuesMs = 0;
+  #buildMs = 0;
+  #builtMs = -Infinity;
   #drawCalls = 0;
   #triangles = 0;
   #badPoints = new Int32Array(0);
@@ -120,7 +122,7 @@ export class WorldScene implements SceneApi {
     const size = bounds.getSize(new Vector3());
     const way = HOME_WAY.clone();
     if (size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
-    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.98 });
+    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.9 });
   }
 
   setMode(mode: CameraMode): void {
@@ -155,6 +157,7 @@ export class WorldScene implements SceneApi {
       triangles: this.#triangles,
       js_ms: this.#jsMs,
       draw_ms: this.#drawMs,
+      build_ms: this.#buildMs,
       fps: this.stage.fps,
       instances: this.#population?.nInstances ?? 0,
       tags: this.#population?.tags.count ?? 0,
@@ -608,7 +611,14 @@ export class WorldScene implements SceneApi {
     if (nowMs - this.#lastMs < 500 && !isAmbient) this.stage.measure(nowMs - this.#lastMs);
     this.#lastMs = nowMs;
     this.#wasAsked = false;
-    if (this.#isRebuildDue) this.#rebuild();
+    // A source that declares its twins one by one must not keep the page busy with building.
+    const isBuilding = this.#isRebuildDue && nowMs - this.#builtMs > Math.max(80, this.#buildMs * 6);
+    if (isBuilding) {
+      const buildStart = performance.now();
+      this.#rebuild();
+      this.#buildMs = performance.now() - buildStart;
+      this.#builtMs = nowMs;
+    }
     const isFlying = this.rig.update(dt_s, nowMs);
     this.#hoverPointer();
     const isMoving = this.#advance(dt_s, nowMs);
@@ -625,16 +635,18 @@ export class WorldScene implements SceneApi {
     this.#hasMoved = false;
     const jsMs = performance.now() - start - drawMs + this.#valuesMs;
     this.#valuesMs = 0;
-    this.#jsMs += (jsMs - this.#jsMs) * 0.1;
-    this.#drawMs += (drawMs - this.#drawMs) * 0.1;
+    if (!isBuilding) {
+      this.#jsMs += (jsMs - this.#jsMs) * 0.1;
+      this.#drawMs += (drawMs - this.#drawMs) * 0.1;
+    }
     if (isFlying) this.invalidate();
-    else if (isMoving || wantsLabels) this.#ask();
+    else if (isMoving || wantsLabels || this.#isRebuildDue) this.#ask();
     if (this.#nFrames === 0 || document.documentElement.dataset["ready"] !== "true") this.#reportReady();
     this.#nFrames += 1;
   }
 
   #reportReady(): void {
-    if (this.#population !== null && this.#mirror.nTwins > 0) document.documentElement.dataset["ready"] = "true";
+    if (this.#population !== null) document.documentElement.dataset["ready"] = "true";
   }
 
   /** Lets what lives move on; true while something does. */
