@@ -159,28 +159,29 @@ def trust(
     fingerprint: Annotated[
         str, typer.Argument(help="The fingerprint that you compared; without it: show it.")
     ] = "",
-    world: Annotated[str, typer.Option("--world", help="Name of the running world.")] = "",
-    url: Annotated[str, typer.Option("--url", help="Page of the running world.")] = (
-        f"http://127.0.0.1:{DEFAULT_PORT}"
-    ),
+    world: Annotated[
+        str, typer.Option("--world", help="Name or page of the running world, if several run.")
+    ] = "",
 ) -> None:
     """Trust the certificate of a source of a running world, and remember it."""
-    import mirrorworld
+    from mirrorworld.client import ClientError, connect
 
     try:
-        with mirrorworld.connect(url, directory=directory_of(world) if world else None) as there:
-            pending = {s["name"]: s.get("pending", []) for s in there.sources()}
+        with connect(world or None) as there:
+            pending = {each.name: each.pending for each in there.sources()}
             if source not in pending:
                 _fail(f"no source '{source}'; there are {', '.join(pending) or 'none'}")
             if not pending[source]:
                 _fail(f"source {source} does not ask for trust")
             for each in pending[source]:
-                out.print(f"{each['fingerprint']}  {escape(each['subject'])}", highlight=False)
+                out.print(f"{each.fingerprint}  {escape(each.subject)}", highlight=False)
             if fingerprint:
                 there.trust(source, fingerprint)
                 out.print("trusted")
-    except OSError as error:
-        _fail(f"{url}: {error}; is the world running?")
+            else:
+                out.print(f"compare it, then: mirrorworld trust {source} FINGERPRINT")
+    except ClientError as error:
+        _fail(str(error))
 
 
 @app.command(name="export")

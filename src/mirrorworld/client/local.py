@@ -202,6 +202,10 @@ class LocalAccess:
     def sources(self) -> list[rest.Source]:
         return []
 
+    def trust(self, source: str, fingerprint: str) -> rest.Source:
+        mend = "connect() to the server that mirrors it"
+        raise NotFoundError(Problem(f"no source '{source}' runs here", self.place, mend))
+
     def subscribe(self, points: Sequence[str]) -> LocalUpdates:
         return LocalUpdates(self._world, self._handles(points), self._changed)
 

@@ -227,6 +227,11 @@ class RemoteAccess:
     def sources(self) -> list[rest.Source]:
         return self._get(list[rest.Source], "/api/sources")
 
+    def trust(self, source: str, fingerprint: str) -> rest.Source:
+        path = f"/api/sources/{quote(source)}/trust"
+        answer = self._ask("POST", path, json={"fingerprint": fingerprint})
+        return msgspec.convert(answer.json(), rest.Source)
+
     def subscribe(self, points: Sequence[str]) -> RemoteUpdates:
         handles = [value.handle for value in self.read(points)]
         if not handles:

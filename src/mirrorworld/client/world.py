@@ -269,6 +269,15 @@ class World:
         """The sources and how they stand."""
         return self._access.sources()
 
+    def trust(self, source: str, fingerprint: str) -> rest.Source:
+        """Trusts the certificate that a source asks about; compare the fingerprint first.
+
+        Raises:
+            NotFoundError: there is no such source.
+            InvalidError: it does not offer a certificate of that fingerprint.
+        """
+        return self._access.trust(source, fingerprint)
+
     # --- being there ---
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -507,7 +507,7 @@ class Structure:
 
 
 @contextlib.contextmanager
-def without_collecting() -> Iterator[None]:
+def without_collecting() -> Generator[None, None, None]:
     """Keeps Python's cyclic garbage collector away while very many lasting objects are made: it
     would look through all of them again and again, and find nothing."""
     was_enabled = gc.isenabled()
