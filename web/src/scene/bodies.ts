@@ -66,6 +66,8 @@ export function formFor(type: string, name: string, nPoints: number): Form {
   return nPoints <= 2 ? "sensor" : "cabinet";
 }
 
+const COARSE_FROM = 1500;
+
 export interface Body {
   ordinal: number;
   form: Form;
@@ -83,7 +85,9 @@ export class Bodies {
       if (list === undefined) byForm.set(body.form, [body]);
       else list.push(body);
     }
-    for (const [form, list] of byForm) this.meshes.push(instance(formGeometry(form).clone(), list, states));
+    const coarse = bodies.length > COARSE_FROM;
+    for (const [form, list] of byForm)
+      this.meshes.push(instance(formGeometry(form, coarse).clone(), list, states));
   }
 
   dispose(): void {
@@ -146,26 +150,43 @@ const TRIM = new Color(0.16, 0.18, 0.2);
 const STEEL = new Color(0.62, 0.66, 0.7);
 const GLASS = new Color(0.06, 0.08, 0.1);
 
-const cache = new Map<Form, BufferGeometry>();
+const cache = new Map<string, BufferGeometry>();
+/** Whether forms are being made for thousands at once: fewer corners, which nobody sees then. */
+let isCoarse = false;
 
 /** Foot at y = 0, front towards +z. */
-export function formGeometry(form: Form): BufferGeometry {
-  let geometry = cache.get(form);
+export function formGeometry(form: Form, coarse = false): BufferGeometry {
+  const key = `${form} ${coarse}`;
+  let geometry = cache.get(key);
   if (geometry === undefined) {
+    isCoarse = coarse;
     geometry = mergeGeometries(FORMS[form]())!;
-    cache.set(form, geometry);
+    cache.set(key, geometry);
   }
   return geometry;
 }
 
+function cylinder(top: number, bottom: number, height: number, sides: number): BufferGeometry {
+  return new CylinderGeometry(top, bottom, height, isCoarse ? Math.max(5, Math.round(sides / 3)) : sides);
+}
+
+function rounded(w: number, h: number, d: number, steps: number, radius: number): BufferGeometry {
+  return isCoarse ? new BoxGeometry(w, h, d) : new RoundedBoxGeometry(w, h, d, steps, radius);
+}
+
+function ring(radius: number, tube: number, around: number, along: number): BufferGeometry {
+  return isCoarse ? new TorusGeometry(radius, tube, 3, 12) : new TorusGeometry(radius, tube, around, along);
+}
+
+
 const FORMS: Record<Form, () => BufferGeometry[]> = {
   cabinet: () => [
     part(new BoxGeometry(0.82, 0.1, 0.58), TRIM, [0, 0.05, 0]),
-    part(new RoundedBoxGeometry(0.9, 1.16, 0.66, 3, 0.05), BODY, [0, 0.68, 0]),
-    part(new RoundedBoxGeometry(0.66, 0.4, 0.03, 2, 0.02), GLASS, [0, 0.93, 0.33]),
+    part(rounded(0.9, 1.16, 0.66, 3, 0.05), BODY, [0, 0.68, 0]),
+    part(rounded(0.66, 0.4, 0.03, 2, 0.02), GLASS, [0, 0.93, 0.33]),
     part(new BoxGeometry(0.66, 0.03, 0.02), BODY, [0, 0.64, 0.335], 1),
     part(new BoxGeometry(0.7, 0.04, 0.46), TRIM, [0, 1.28, 0]),
-    part(new CylinderGeometry(0.018, 0.018, 0.3, 8), STEEL, [0.28, 0.42, 0.35]),
+    part(cylinder(0.018, 0.018, 0.3, 8), STEEL, [0.28, 0.42, 0.35]),
   ],
   tank: () => {
     const profile = [
@@ -173,57 +194,57 @@ const FORMS: Record<Form, () => BufferGeometry[]> = {
     ].map(([r, y]) => new Vector2(r, y));
     const legs = [0, 1, 2].map((i) => {
       const angle = (i * 2 * Math.PI) / 3 + 0.5;
-      return part(new CylinderGeometry(0.035, 0.035, 0.4, 8), STEEL, [Math.cos(angle) * 0.34, 0.2, Math.sin(angle) * 0.34]);
+      return part(cylinder(0.035, 0.035, 0.4, 8), STEEL, [Math.cos(angle) * 0.34, 0.2, Math.sin(angle) * 0.34]);
     });
     return [
-      part(new LatheGeometry(profile, 36), BODY, [0, 0, 0]),
-      part(new TorusGeometry(0.462, 0.014, 6, 40), STEEL, [0, 1.16, 0], 0, [Math.PI / 2, 0, 0]),
-      part(new TorusGeometry(0.463, 0.016, 6, 40), BODY, [0, 0.56, 0], 1, [Math.PI / 2, 0, 0]),
-      part(new CylinderGeometry(0.13, 0.13, 0.07, 20), TRIM, [0, 1.48, 0]),
-      part(new CylinderGeometry(0.04, 0.04, 0.16, 10), STEEL, [0.24, 1.47, 0]),
+      part(new LatheGeometry(profile, isCoarse ? 12 : 36), BODY, [0, 0, 0]),
+      part(ring(0.462, 0.014, 6, 40), STEEL, [0, 1.16, 0], 0, [Math.PI / 2, 0, 0]),
+      part(ring(0.463, 0.016, 6, 40), BODY, [0, 0.56, 0], 1, [Math.PI / 2, 0, 0]),
+      part(cylinder(0.13, 0.13, 0.07, 20), TRIM, [0, 1.48, 0]),
+      part(cylinder(0.04, 0.04, 0.16, 10), STEEL, [0.24, 1.47, 0]),
       ...legs,
     ];
   },
   pump: () => [
-    part(new RoundedBoxGeometry(1.06, 0.1, 0.5, 2, 0.03), TRIM, [0, 0.05, 0]),
-    part(new CylinderGeometry(0.22, 0.22, 0.56, 28), BODY, [-0.2, 0.38, 0], 0, [0, 0, Math.PI / 2]),
+    part(rounded(1.06, 0.1, 0.5, 2, 0.03), TRIM, [0, 0.05, 0]),
+    part(cylinder(0.22, 0.22, 0.56, 28), BODY, [-0.2, 0.38, 0], 0, [0, 0, Math.PI / 2]),
     ...[-0.36, -0.26, -0.16, -0.06].map((x) =>
-      part(new CylinderGeometry(0.235, 0.235, 0.03, 28), BODY, [x, 0.38, 0], 0, [0, 0, Math.PI / 2]),
+      part(cylinder(0.235, 0.235, 0.03, 28), BODY, [x, 0.38, 0], 0, [0, 0, Math.PI / 2]),
     ),
-    part(new CylinderGeometry(0.19, 0.19, 0.06, 24), TRIM, [-0.51, 0.38, 0], 0, [0, 0, Math.PI / 2]),
-    part(new CylinderGeometry(0.1, 0.1, 0.14, 16), STEEL, [0.14, 0.38, 0], 0, [0, 0, Math.PI / 2]),
-    part(new CylinderGeometry(0.27, 0.27, 0.2, 32), STEEL, [0.32, 0.38, 0], 0, [0, 0, Math.PI / 2]),
-    part(new CylinderGeometry(0.09, 0.09, 0.34, 18), STEEL, [0.32, 0.58, 0.1]),
-    part(new CylinderGeometry(0.13, 0.13, 0.04, 18), TRIM, [0.32, 0.74, 0.1]),
-    part(new TorusGeometry(0.222, 0.012, 6, 30), BODY, [0.02, 0.38, 0], 1, [0, Math.PI / 2, 0]),
+    part(cylinder(0.19, 0.19, 0.06, 24), TRIM, [-0.51, 0.38, 0], 0, [0, 0, Math.PI / 2]),
+    part(cylinder(0.1, 0.1, 0.14, 16), STEEL, [0.14, 0.38, 0], 0, [0, 0, Math.PI / 2]),
+    part(cylinder(0.27, 0.27, 0.2, 32), STEEL, [0.32, 0.38, 0], 0, [0, 0, Math.PI / 2]),
+    part(cylinder(0.09, 0.09, 0.34, 18), STEEL, [0.32, 0.58, 0.1]),
+    part(cylinder(0.13, 0.13, 0.04, 18), TRIM, [0.32, 0.74, 0.1]),
+    part(ring(0.222, 0.012, 6, 30), BODY, [0.02, 0.38, 0], 1, [0, Math.PI / 2, 0]),
     part(new BoxGeometry(0.2, 0.2, 0.16), BODY, [-0.2, 0.62, 0]),
     part(new BoxGeometry(0.5, 0.14, 0.26), TRIM, [-0.2, 0.14, 0]),
   ],
   sensor: () => [
-    part(new CylinderGeometry(0.14, 0.15, 0.04, 20), TRIM, [0, 0.02, 0]),
-    part(new CylinderGeometry(0.026, 0.026, 0.66, 12), STEEL, [0, 0.36, 0]),
-    part(new CylinderGeometry(0.12, 0.12, 0.17, 24), BODY, [0, 0.76, 0]),
-    part(new CylinderGeometry(0.085, 0.085, 0.03, 24), GLASS, [0, 0.76, 0.115], 0, [Math.PI / 2, 0, 0]),
-    part(new TorusGeometry(0.1, 0.012, 6, 24), BODY, [0, 0.76, 0.115], 1),
-    part(new CylinderGeometry(0.06, 0.1, 0.06, 20), TRIM, [0, 0.875, 0]),
+    part(cylinder(0.14, 0.15, 0.04, 20), TRIM, [0, 0.02, 0]),
+    part(cylinder(0.026, 0.026, 0.66, 12), STEEL, [0, 0.36, 0]),
+    part(cylinder(0.12, 0.12, 0.17, 24), BODY, [0, 0.76, 0]),
+    part(cylinder(0.085, 0.085, 0.03, 24), GLASS, [0, 0.76, 0.115], 0, [Math.PI / 2, 0, 0]),
+    part(ring(0.1, 0.012, 6, 24), BODY, [0, 0.76, 0.115], 1),
+    part(cylinder(0.06, 0.1, 0.06, 20), TRIM, [0, 0.875, 0]),
   ],
   meter: () => [
-    part(new CylinderGeometry(0.17, 0.2, 0.05, 24), TRIM, [0, 0.025, 0]),
-    part(new RoundedBoxGeometry(0.12, 0.56, 0.1, 2, 0.03), STEEL, [0, 0.32, -0.02]),
-    part(new RoundedBoxGeometry(0.46, 0.42, 0.18, 3, 0.07), BODY, [0, 0.76, 0]),
-    part(new CylinderGeometry(0.15, 0.15, 0.02, 32), GLASS, [0, 0.77, 0.09], 0, [Math.PI / 2, 0, 0]),
-    part(new TorusGeometry(0.158, 0.012, 6, 36), BODY, [0, 0.77, 0.1], 1),
+    part(cylinder(0.17, 0.2, 0.05, 24), TRIM, [0, 0.025, 0]),
+    part(rounded(0.12, 0.56, 0.1, 2, 0.03), STEEL, [0, 0.32, -0.02]),
+    part(rounded(0.46, 0.42, 0.18, 3, 0.07), BODY, [0, 0.76, 0]),
+    part(cylinder(0.15, 0.15, 0.02, 32), GLASS, [0, 0.77, 0.09], 0, [Math.PI / 2, 0, 0]),
+    part(ring(0.158, 0.012, 6, 36), BODY, [0, 0.77, 0.1], 1),
     part(new BoxGeometry(0.012, 0.11, 0.012), STEEL, [0.03, 0.8, 0.105], 0, [0, 0, -0.6]),
   ],
   hub: () => [
-    part(new CylinderGeometry(0.42, 0.44, 0.06, 6), TRIM, [0, 0.03, 0]),
-    part(new CylinderGeometry(0.36, 0.39, 0.3, 6), BODY, [0, 0.21, 0]),
-    part(new CylinderGeometry(0.372, 0.372, 0.025, 6), BODY, [0, 0.37, 0], 1),
-    part(new CylinderGeometry(0.3, 0.36, 0.08, 6), BODY, [0, 0.42, 0]),
-    part(new CylinderGeometry(0.12, 0.12, 0.03, 6), TRIM, [0, 0.47, 0]),
+    part(cylinder(0.42, 0.44, 0.06, 6), TRIM, [0, 0.03, 0]),
+    part(cylinder(0.36, 0.39, 0.3, 6), BODY, [0, 0.21, 0]),
+    part(cylinder(0.372, 0.372, 0.025, 6), BODY, [0, 0.37, 0], 1),
+    part(cylinder(0.3, 0.36, 0.08, 6), BODY, [0, 0.42, 0]),
+    part(cylinder(0.12, 0.12, 0.03, 6), TRIM, [0, 0.47, 0]),
   ],
   conveyor: () => [
-    part(new RoundedBoxGeometry(1.5, 0.1, 0.5, 2, 0.04), GLASS, [0, 0.54, 0]),
+    part(rounded(1.5, 0.1, 0.5, 2, 0.04), GLASS, [0, 0.54, 0]),
     part(new BoxGeometry(1.46, 0.12, 0.035), BODY, [0, 0.55, 0.26]),
     part(new BoxGeometry(1.46, 0.12, 0.035), BODY, [0, 0.55, -0.26]),
     part(new BoxGeometry(1.2, 0.018, 0.01), BODY, [0, 0.55, 0.28], 1),
@@ -234,11 +255,11 @@ const FORMS: Record<Form, () => BufferGeometry[]> = {
     part(new BoxGeometry(0.24, 0.2, 0.2), TRIM, [0.45, 0.4, 0]),
   ],
   turbine: () => [
-    part(new CylinderGeometry(0.3, 0.34, 0.08, 28), TRIM, [0, 0.04, 0]),
-    part(new CylinderGeometry(0.07, 0.17, 3.4, 28), BODY, [0, 1.74, 0]),
-    part(new RoundedBoxGeometry(0.28, 0.26, 0.74, 3, 0.09), BODY, [0, 3.5, -0.06]),
-    part(new ConeGeometry(0.11, 0.2, 20), BODY, [0, 3.5, 0.42], 0, [Math.PI / 2, 0, 0]),
-    part(new TorusGeometry(0.172, 0.014, 6, 28), BODY, [0, 0.14, 0], 1, [Math.PI / 2, 0, 0]),
+    part(cylinder(0.3, 0.34, 0.08, 28), TRIM, [0, 0.04, 0]),
+    part(cylinder(0.07, 0.17, 3.4, 28), BODY, [0, 1.74, 0]),
+    part(rounded(0.28, 0.26, 0.74, 3, 0.09), BODY, [0, 3.5, -0.06]),
+    part(new ConeGeometry(0.11, 0.2, isCoarse ? 6 : 20), BODY, [0, 3.5, 0.42], 0, [Math.PI / 2, 0, 0]),
+    part(ring(0.172, 0.014, 6, 28), BODY, [0, 0.14, 0], 1, [Math.PI / 2, 0, 0]),
     ...[0, 1, 2].map((i) => {
       const blade = new BoxGeometry(0.1, 1.05, 0.03);
       const position = blade.getAttribute("position") as BufferAttribute;
@@ -249,19 +270,19 @@ const FORMS: Record<Form, () => BufferGeometry[]> = {
     }),
   ],
   valve: () => [
-    part(new CylinderGeometry(0.1, 0.1, 0.6, 20), STEEL, [0, 0.3, 0], 0, [0, 0, Math.PI / 2]),
-    part(new CylinderGeometry(0.17, 0.17, 0.05, 20), TRIM, [-0.28, 0.3, 0], 0, [0, 0, Math.PI / 2]),
-    part(new CylinderGeometry(0.17, 0.17, 0.05, 20), TRIM, [0.28, 0.3, 0], 0, [0, 0, Math.PI / 2]),
-    part(new RoundedBoxGeometry(0.26, 0.26, 0.26, 3, 0.08), BODY, [0, 0.3, 0]),
-    part(new CylinderGeometry(0.05, 0.06, 0.2, 16), STEEL, [0, 0.5, 0]),
-    part(new RoundedBoxGeometry(0.34, 0.22, 0.28, 3, 0.06), BODY, [0, 0.68, 0]),
+    part(cylinder(0.1, 0.1, 0.6, 20), STEEL, [0, 0.3, 0], 0, [0, 0, Math.PI / 2]),
+    part(cylinder(0.17, 0.17, 0.05, 20), TRIM, [-0.28, 0.3, 0], 0, [0, 0, Math.PI / 2]),
+    part(cylinder(0.17, 0.17, 0.05, 20), TRIM, [0.28, 0.3, 0], 0, [0, 0, Math.PI / 2]),
+    part(rounded(0.26, 0.26, 0.26, 3, 0.08), BODY, [0, 0.3, 0]),
+    part(cylinder(0.05, 0.06, 0.2, 16), STEEL, [0, 0.5, 0]),
+    part(rounded(0.34, 0.22, 0.28, 3, 0.06), BODY, [0, 0.68, 0]),
     part(new BoxGeometry(0.345, 0.02, 0.285), BODY, [0, 0.6, 0], 1),
     part(new BoxGeometry(0.3, 0.2, 0.2), TRIM, [0, 0.1, 0]),
   ],
   building: () => [
     part(new BoxGeometry(1.3, 0.06, 1.0), TRIM, [0, 0.03, 0]),
-    part(new RoundedBoxGeometry(1.24, 0.86, 0.94, 2, 0.03), BODY, [0, 0.48, 0]),
-    part(new RoundedBoxGeometry(1.0, 0.16, 0.7, 2, 0.03), BODY, [0, 0.98, 0]),
+    part(rounded(1.24, 0.86, 0.94, 2, 0.03), BODY, [0, 0.48, 0]),
+    part(rounded(1.0, 0.16, 0.7, 2, 0.03), BODY, [0, 0.98, 0]),
     part(new BoxGeometry(1.1, 0.12, 0.02), GLASS, [0, 0.62, 0.472]),
     part(new BoxGeometry(1.1, 0.02, 0.02), BODY, [0, 0.5, 0.474], 1),
     part(new BoxGeometry(0.3, 0.34, 0.02), GLASS, [0.3, 0.24, 0.472]),

@@ -19,6 +19,7 @@ import type { WebGLProgramParametersWithUniforms } from "three";
 import type { TwinStates } from "./twin_state.ts";
 
 const CORNER_STEPS = 6;
+const COARSE_FROM = 3000;
 const BEVEL_M = 0.022;
 
 export interface Plate {
@@ -38,8 +39,8 @@ export class Plates {
   readonly mesh: InstancedMesh<BufferGeometry, MeshStandardMaterial>;
 
   constructor(plates: readonly Plate[], states: TwinStates) {
-    const geometry = plateGeometry();
     const n = plates.length;
+    const geometry = plateGeometry(n > COARSE_FROM ? 2 : CORNER_STEPS);
     const sizes = new Float32Array(n * 4);
     const twins = new Float32Array(n);
     const material = states.patch(
@@ -74,7 +75,7 @@ export class Plates {
 
 /** One plate as an ordinary geometry, for outlines. */
 export function solidPlate(plate: Plate): BufferGeometry {
-  const geometry = plateGeometry();
+  const geometry = plateGeometry(CORNER_STEPS);
   const position = geometry.getAttribute("position") as BufferAttribute;
   const corner = geometry.getAttribute("corner") as BufferAttribute;
   const r = Math.min(plate.radius, plate.w / 2, plate.d / 2);
@@ -92,7 +93,7 @@ export function solidPlate(plate: Plate): BufferGeometry {
 }
 
 /** Positions hold the way from a corner's centre (x, z) and the ring (y: 0 foot, 1 edge, 2 top). */
-function plateGeometry(): BufferGeometry {
+function plateGeometry(steps: number): BufferGeometry {
   const position: number[] = [];
   const normal: number[] = [];
   const corner: number[] = [];
@@ -100,8 +101,8 @@ function plateGeometry(): BufferGeometry {
   const around: [number, number, number, number][] = [];
   const corners = [[1, 1], [-1, 1], [-1, -1], [1, -1]] as const;
   corners.forEach(([cx, cz], quarter) => {
-    for (let i = 0; i <= CORNER_STEPS; i++) {
-      const angle = ((quarter + i / CORNER_STEPS) * Math.PI) / 2;
+    for (let i = 0; i <= steps; i++) {
+      const angle = ((quarter + i / steps) * Math.PI) / 2;
       around.push([Math.cos(angle), Math.sin(angle), cx, cz]);
     }
   });
