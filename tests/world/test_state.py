@@ -107,16 +107,16 @@ def test_a_numbered_source_is_recognised_by_its_numbers(world: World) -> None:
     push(world, frame([0], [1.0], 1), 1, seq=7)
     assert push(world, frame([0], [1.0], 1), 2, seq=7)[1].duplicate == 1
     assert push(world, frame([0], [1.0], 1), 3, seq=6)[1].duplicate == 1
-    assert push(world, frame([0], [2.0], 1), 4, seq=8)[1].accepted == 1
+    assert push(world, frame([0], [1.0], 1), 4, seq=8)[1].accepted == 1
     assert push(world, frame([0], [1.0], 1), 5, seq=1, incarnation=9)[1].accepted == 1
 
 
-def test_the_latest_sent_anew_under_another_number_is_no_new_sample(world: World) -> None:
+def test_the_latest_sent_anew_without_a_number_is_no_new_sample(world: World) -> None:
     push(world, frame([0], [1.0], 1), 1, seq=7)
-    change, tally = push(world, frame([0], [1.0], 1), 9, seq=1, incarnation=2)
+    change, tally = push(world, frame([0], [1.0], 1), 9)
     assert change is None
     assert tally.duplicate == 1
-    assert push(world, frame([0], [1.0], 1, 0x4000_0000), 9, seq=2, incarnation=2)[1].accepted == 1
+    assert push(world, frame([0], [1.0], 1, 0x4000_0000), 9)[1].accepted == 1
 
 
 def test_not_a_number_and_out_of_range_are_said_in_the_quality(world: World) -> None:

@@ -120,7 +120,13 @@ def _apply_rows(
             n_young += 1
         i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
         stamped = source_ns[row]
-        if stamped == to_source_ns[i] and cell[row] == to_cell[i] and q == to_quality[i]:
+        if (
+            n_known
+            and stamped == to_source_ns[i]
+            and cell[row] == to_cell[i]
+            and q == to_quality[i]
+        ):
+            # The latest may have come numbered, and so not be among the fingerprints.
             fate[row] = DUPLICATE
             counts[DUPLICATES] += 1
             continue

@@ -229,9 +229,9 @@ class State:
 
         Fates are those of `compiled`: REFUSED, LATE, LATEST, DUPLICATE. The rules:
         a handle that does not exist is refused; NaN becomes BadNoData; outside the range of its
-        type a good value becomes uncertain; of unnumbered sources a repeated sample is dropped, of
-        numbered ones only what equals the latest in value, quality and source time, as servers
-        send it anew to each subscription;
+        type a good value becomes uncertain; of unnumbered frames a repeated sample is dropped, also
+        one that repeats what came numbered, if it is the latest (as servers send it anew to each
+        subscription);
         a sample is the latest unless the point has a younger one, where a time stamp later than
         its arrival counts as its arrival, so that a clock that is ahead cannot lock a point.
         """
@@ -318,7 +318,7 @@ class State:
             chosen = rows[turn]
             at = self._at(frame.point[chosen])
             columns = self._arena.columns
-            is_same = (
+            is_same = ~np.bool_(is_numbered) & (
                 (frame.source_ns[chosen] == columns.source_ns[at])
                 & (frame.cell[chosen] == columns.cell[at])
                 & (quality[chosen] == columns.quality[at])
