@@ -161,7 +161,7 @@ def encode(
         state.time,
     )
     state.rows += n
-    is_time_by_row = bool(codec.cost(by_row) <= codec.cost(by_point))
+    is_time_by_row = _is_by_row(by_row, by_point, codec)
     unit, by_time = codec.scale(by_row if is_time_by_row else by_point)
 
     origins: dict[Origin, int] = {}
@@ -183,15 +183,17 @@ def encode(
         np.int64,
     ).T
     first = [int(value) for value in table[:, 0]]
-    columns = [by_handle, by_value, by_quality, by_time]
+    columns: list[NDArray[np.uint64]] = []
     columns += [steps_of(column, first[i], i == 0) for i, column in enumerate(table)]
     columns += [steps_of(moded.astype(np.int64), 0), modes.astype(np.uint64)]
     columns += [steps_of(exceptions, 0), cell[exceptions].view(np.uint64)]
 
     counts: list[list[int]] = []
     streams: list[Any] = []
-    for i, column in enumerate(columns):
-        symbols, classes, planes = codec.split(np.ascontiguousarray(column))
+    split = [codec.split(np.ascontiguousarray(column)) for column in columns]
+    for i, (symbols, classes, planes) in enumerate(
+        (by_handle, by_value, by_quality, by_time, *split)
+    ):
         streams.append(symbols)
         if len(planes):
             counts.append([i, *(int(c) for c in classes)])
@@ -391,6 +393,13 @@ def _prepare(
         sums_of(block.column(14, n_exceptions, codec), 0),
         block.column(15, n_exceptions, codec).view(np.int64),
     )
+
+
+def _is_by_row(by_row: NDArray[np.int64], by_point: NDArray[np.int64], codec: Any) -> bool:
+    """Whether times are better kept against the row before than against the point before."""
+    if np.count_nonzero(by_row) * 8 <= len(by_row):
+        return True
+    return bool(codec.cost(by_row) <= codec.cost(by_point))
 
 
 def _frame(change: Change) -> Frame:

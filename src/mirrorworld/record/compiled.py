@@ -225,46 +225,41 @@ def settle(point: Any, cell: Any, last: Any, mode: Any) -> Any:
 
 
 @compile_loop
-def _residuals_loop(
-    point: Any,
-    value: Any,
-    quality: Any,
-    time: Any,
-    exceptions: Any,
-    base: Any,
-    last: Any,
-    last_quality: Any,
-    last_time: Any,
-) -> Any:
-    n = len(point)
-    by_handle = np.empty(n, np.uint64)
-    by_value = np.empty(n, np.uint64)
-    by_quality = np.empty(n, np.uint64)
-    by_row = np.empty(n, np.int64)
-    by_point = np.empty(n, np.int64)
-    before_handle = np.int64(-1)
-    before_time = np.int64(base)
-    next_exception = 0
-    for row in range(n):
-        handle = point[row]
-        by_handle[row] = zigzag(np.int64(handle) - before_handle - np.int64(1))
-        before_handle = np.int64(handle)
-        by_quality[row] = np.uint64(quality[row] ^ last_quality[handle])
-        last_quality[handle] = quality[row]
-        moment = time[row]
-        by_row[row] = moment - before_time
-        before_time = moment
-        by_point[row] = moment - last_time[handle]
-        last_time[handle] = moment
-        if next_exception < len(exceptions) and exceptions[next_exception] == row:
-            next_exception += 1
-            by_value[row] = np.uint64(0)
-            continue
-        by_value[row] = zigzag(value[row] - last[handle])
-        last[handle] = value[row]
-    return by_handle, by_value, by_quality, by_row, by_point
+def _planes_of(large: Any) -> Any:
+    """Class counts and bytes of numbers that are too large for symbols."""
+    counts = np.zeros(8, np.int64)
+    for at in range(len(large)):
+        counts[width_of(large[at]) - 1] += 1
+    size = 0
+    starts = np.zeros(9, np.int64)
+    for width in range(1, 9):
+        starts[width] = size
+        size += counts[width - 1] * width
+    planes = np.empty(size, np.uint8)
+    for at in range(len(large)):
+        number = large[at]
+        width = width_of(number)
+        place = starts[width]
+        starts[width] += 1
+        for _ in range(width):
+            planes[place] = np.uint8(number & np.uint64(255))
+            number >>= np.uint64(8)
+            place += counts[width - 1]
+    return counts, planes
 
 
+@compile_loop
+def _emit(number: Any, symbols: Any, row: Any, large: Any, n_large: Any) -> Any:
+    """Puts a number's symbol, and the number itself with the large ones if it is one."""
+    if number < np.uint64(SMALL_LIMIT):
+        symbols[row] = np.uint8(number)
+        return n_large
+    symbols[row] = np.uint8(SMALL_LIMIT - 1 + width_of(number))
+    large[n_large] = number
+    return n_large + 1
+
+
+@compile_loop
 def residuals(
     point: Any,
     value: Any,
@@ -277,8 +272,52 @@ def residuals(
     last_time: Any,
 ) -> Any:
     """See `vectorised.residuals`."""
-    return _residuals_loop(
-        point, value, quality, time, exceptions, base_ns, last, last_quality, last_time
+    n = len(point)
+    by_handle, by_value, by_quality = (
+        np.empty(n, np.uint8),
+        np.empty(n, np.uint8),
+        np.empty(n, np.uint8),
+    )
+    large_handle, large_value, large_quality = (
+        np.empty(n, np.uint64),
+        np.empty(n, np.uint64),
+        np.empty(n, np.uint64),
+    )
+    n_handle = n_value = n_quality = 0
+    by_row = np.empty(n, np.int64)
+    by_point = np.empty(n, np.int64)
+    before_handle = np.int64(-1)
+    before_time = np.int64(base_ns)
+    next_exception = 0
+    for row in range(n):
+        handle = point[row]
+        step = zigzag(np.int64(handle) - before_handle - np.int64(1))
+        n_handle = _emit(step, by_handle, row, large_handle, n_handle)
+        before_handle = np.int64(handle)
+        step = np.uint64(quality[row] ^ last_quality[handle])
+        n_quality = _emit(step, by_quality, row, large_quality, n_quality)
+        last_quality[handle] = quality[row]
+        moment = time[row]
+        by_row[row] = moment - before_time
+        before_time = moment
+        by_point[row] = moment - last_time[handle]
+        last_time[handle] = moment
+        if next_exception < len(exceptions) and exceptions[next_exception] == row:
+            next_exception += 1
+            by_value[row] = 0
+            continue
+        step = zigzag(value[row] - last[handle])
+        n_value = _emit(step, by_value, row, large_value, n_value)
+        last[handle] = value[row]
+    handle_counts, handle_planes = _planes_of(large_handle[:n_handle])
+    value_counts, value_planes = _planes_of(large_value[:n_value])
+    quality_counts, quality_planes = _planes_of(large_quality[:n_quality])
+    return (
+        (by_handle, handle_counts, handle_planes),
+        (by_value, value_counts, value_planes),
+        (by_quality, quality_counts, quality_planes),
+        by_row,
+        by_point,
     )
 
 
@@ -304,48 +343,28 @@ def scale(steps: Any) -> Any:
             index += 1
         if index == len(UNITS_NS) - 1:
             break
-    scaled = np.empty(n, np.uint64)
     unit = UNITS_NS[index]
-    if unit == 1:
-        for row in range(n):
-            scaled[row] = zigzag(steps[row])
-    else:
-        for row in range(n):
-            scaled[row] = zigzag(steps[row] // unit) if steps[row] else np.uint64(0)
-    return index, scaled
+    symbols = np.empty(n, np.uint8)
+    large = np.empty(n, np.uint64)
+    n_large = 0
+    for row in range(n):
+        step = steps[row]
+        if step == 0:
+            symbols[row] = 0
+            continue
+        n_large = _emit(zigzag(step // unit if unit != 1 else step), symbols, row, large, n_large)
+    counts, planes = _planes_of(large[:n_large])
+    return index, (symbols, counts, planes)
 
 
 @compile_loop
 def split(numbers: Any) -> Any:
     """See `vectorised.split`."""
     n = len(numbers)
-    limit = np.uint64(SMALL_LIMIT)
     symbols = np.empty(n, np.uint8)
-    counts = np.zeros(8, np.int64)
+    large = np.empty(n, np.uint64)
+    n_large = 0
     for row in range(n):
-        number = numbers[row]
-        if number < limit:
-            symbols[row] = np.uint8(number)
-        else:
-            width = width_of(number)
-            counts[width - 1] += 1
-            symbols[row] = SMALL_LIMIT - 1 + width
-    size = 0
-    starts = np.zeros(9, np.int64)
-    for width in range(1, 9):
-        starts[width] = size
-        size += counts[width - 1] * width
-    planes = np.empty(size, np.uint8)
-    if size:
-        for row in range(n):
-            number = numbers[row]
-            if number >= limit:
-                width = width_of(number)
-                at = starts[width]
-                starts[width] += 1
-                step = counts[width - 1]
-                for _ in range(width):
-                    planes[at] = np.uint8(number & np.uint64(255))
-                    number >>= np.uint64(8)
-                    at += step
+        n_large = _emit(numbers[row], symbols, row, large, n_large)
+    counts, planes = _planes_of(large[:n_large])
     return symbols, counts, planes

@@ -99,12 +99,12 @@ def residuals(
     last: I64,
     last_quality: U32,
     last_time: I64,
-) -> tuple[U64, U64, U64, I64, I64]:
+) -> tuple[Column, Column, Column, I64, I64]:
     """The differences of a block's rows from what came before; updates the state.
 
     Returns:
-        Of handles, values and qualities, as unsigned numbers; of times against the row before,
-        and against the point's time before, in nanoseconds.
+        Of handles, values and qualities, as columns; of times against the row before, and
+        against the point's time before, in nanoseconds.
     """
     n = len(point)
     handle = point.astype(np.int64)
@@ -112,7 +112,7 @@ def residuals(
     order, first = _groups(point)
     if n == 0:
         empty = np.empty(0, np.int64)
-        return by_handle, by_handle.copy(), by_handle.copy(), empty, empty.copy()
+        return split(by_handle), split(by_handle), split(by_handle), empty, empty.copy()
 
     by_quality = np.empty(n, np.uint64)
     sorted_point = point[order]
@@ -151,7 +151,7 @@ def residuals(
         by_value[rows[order]] = _zigzag(value - previous)
         ends = np.append(first[1:], len(point)) - 1
         last[sorted_point[ends]] = value[ends]
-    return by_handle, by_value, by_quality, by_row, by_point
+    return split(by_handle), split(by_value), split(by_quality), by_row, by_point
 
 
 def cost(steps: I64) -> int:
@@ -159,11 +159,11 @@ def cost(steps: I64) -> int:
     return int(_widths(_zigzag(steps)).sum())
 
 
-def scale(steps: I64) -> tuple[int, U64]:
-    """Time differences in the largest unit that divides them all: (index in UNITS_NS, steps)."""
+def scale(steps: I64) -> tuple[int, Column]:
+    """Time differences in the largest unit that divides them all: (index in UNITS_NS, column)."""
     for index, unit in enumerate(UNITS_NS):
         if unit == 1 or not (steps % unit).any():
-            return index, _zigzag(steps // unit if unit != 1 else steps)
+            return index, split(_zigzag(steps // unit if unit != 1 else steps))
     raise AssertionError("one nanosecond divides everything")
 
 
