@@ -9,17 +9,17 @@
  * Knows numbers only: no twin, no three.js.
  */
 
-export const enum Place {
-  None = 0,
+export const Place = {
+  None: 0,
   /** A small plate with a body on it. */
-  Plate = 1,
+  Plate: 1,
   /** A platform that carries its parts. */
-  Platform = 2,
+  Platform: 2,
   /** A mat on the floor around parts that have poses of their own. */
-  Zone = 3,
+  Zone: 3,
   /** Has a pose. */
-  Posed = 4,
-}
+  Posed: 4,
+} as const;
 
 export interface LayoutInput {
   n: number;
@@ -58,6 +58,8 @@ const TITLE_M = 0.85;
 const PLATE_M = 0.08;
 const PLATFORM_M = 0.16;
 const ASPECT = 1.7;
+/** A shorter flow stays in one row: it is read at a glance. */
+const FOLD_FROM_M = 22;
 const MAT_M = 0.03;
 
 interface Block {
@@ -413,7 +415,8 @@ function shelves(blocks: Block[], gap: number, isCentred = false): Block {
 function fold(columns: Block[]): Block {
   const width = columns.reduce((sum, column) => sum + column.w + FLOW_GAP_M, -FLOW_GAP_M);
   const depth = Math.max(...columns.map((column) => column.d)) + 2 * GAP_M;
-  const nRows = Math.max(1, Math.round(Math.sqrt(width / depth / ASPECT)));
+  const isLong = width > FOLD_FROM_M;
+  const nRows = isLong ? Math.max(1, Math.round(Math.sqrt(width / depth / (ASPECT * 0.7)))) : 1;
   const limit = Math.max(width / nRows + 1, ...columns.map((column) => column.w));
   const rows: Block[] = [];
   let row: Block[] = [];

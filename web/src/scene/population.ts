@@ -382,7 +382,7 @@ class Build {
   // --- how it stands -------------------------------------------------------------------------
 
   #stand(i: number): void {
-    switch (this.#layout.place[i] as Place) {
+    switch (this.#layout.place[i]) {
       case Place.Plate:
         this.#standOnPlate(i);
         break;

@@ -121,8 +121,11 @@ export class WorldScene implements SceneApi {
     if (bounds === undefined || bounds.isEmpty()) return;
     const size = bounds.getSize(new Vector3());
     const way = HOME_WAY.clone();
-    if (size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
-    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.9 });
+    // What is long is seen along its length where the window is narrow, and across where it is wide.
+    const isTall = this.#canvas.clientWidth < this.#canvas.clientHeight * 0.8;
+    if (isTall && size.x > size.z * 1.2) way.set(-0.8, 0.75, 0.5);
+    else if (!isTall && size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
+    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.96 });
   }
 
   setMode(mode: CameraMode): void {
