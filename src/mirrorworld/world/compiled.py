@@ -178,6 +178,34 @@ def _changed_after(pages: Any, changed: Any, n_points: int, after: int, out: Any
     return n
 
 
+def _read_rows(
+    pages: Any,
+    handles: Any,
+    cell: Any,
+    quality: Any,
+    source_ns: Any,
+    received_ns: Any,
+    changed: Any,
+    origin: Any,
+    out_cell: Any,
+    out_quality: Any,
+    out_source_ns: Any,
+    out_received_ns: Any,
+    out_changed: Any,
+    out_origin: Any,
+) -> None:
+    """Gathers the columns of some points in one pass."""
+    for row in range(len(handles)):
+        p = handles[row]
+        i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
+        out_cell[row] = cell[i]
+        out_quality[row] = quality[i]
+        out_source_ns[row] = source_ns[i]
+        out_received_ns[row] = received_ns[i]
+        out_changed[row] = changed[i]
+        out_origin[row] = origin[i]
+
+
 if njit is not None:
     _compile = njit(cache=True, nogil=True)
     _mix = njit(cache=True, nogil=True, inline="always")(_mix)
@@ -185,5 +213,7 @@ if njit is not None:
     apply_rows = _compile(_apply_rows)
     remember_rows = _compile(_remember_rows)
     changed_after = _compile(_changed_after)
+    read_rows = _compile(_read_rows)
 else:
-    apply_rows, remember_rows, changed_after = _apply_rows, _remember_rows, _changed_after
+    apply_rows, remember_rows = _apply_rows, _remember_rows
+    changed_after, read_rows = _changed_after, _read_rows

@@ -149,7 +149,13 @@ class State:
         return column.reshape(-1, PAGE)[pages].reshape(-1)[: self.n_points]
 
     def read(self, handles: Handles) -> Columns:
-        """The latest samples of some points."""
+        """The latest samples of some points; IndexError if there is no such handle."""
+        if len(handles) and int(handles.max()) >= self.n_points:
+            raise IndexError(f"handle {int(handles.max())}: there are {self.n_points} points")
+        if self.use_compiled:
+            found = self._arena.columns.each(lambda column: np.empty(len(handles), column.dtype))
+            compiled.read_rows(self._pages, handles, *self._arena.columns, *found)
+            return found
         at = self._at(handles)
         return self._arena.columns.each(lambda column: column[at])
 
@@ -412,7 +418,7 @@ def warm() -> None:
             sequence=1, origin=0, skew_ns=0, is_numbered=is_numbered,
         )  # fmt: skip
     state.remember(one)
-    state.changed_after(0)
+    state.read(state.changed_after(0))
 
 
 def _mix(point: Handles, source_ns: Times, cell: Cells, quality: Qualities) -> NDArray[np.uint64]:
