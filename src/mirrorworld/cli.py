@@ -184,6 +184,20 @@ def trust(
         _fail(str(error))
 
 
+@app.command()
+def doctor(
+    world: Annotated[str, typer.Argument(help="Name of a world that is not running.")],
+    salvage: Annotated[
+        bool, typer.Option(help="Go on without damaged parts; their files are kept aside.")
+    ] = False,
+) -> None:
+    """Read and check every byte of a world's record, and say what to do about what is wrong."""
+    from mirrorworld.record import doctor as record_doctor
+
+    arguments = [str(directory_of(world) / "record"), *(["--salvage"] if salvage else [])]
+    raise typer.Exit(record_doctor.main(arguments))
+
+
 @app.command(name="export")
 def export(
     world: Annotated[str, typer.Argument(help="Name of the world.")],
