@@ -260,3 +260,21 @@ def test_page_keeps_to_its_policy(plant: LivingWorld, browser: Browser) -> None:
     page.wait_for_selector("html[data-ready=true]", timeout=WAIT_MS)
     context.close()
     assert not complaints
+
+
+def test_a_browser_without_3d_says_so_and_shows_the_rest(
+    plant: LivingWorld, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 900, "height": 600}, bypass_csp=True)
+    page = context.new_page()
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        " return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"
+    )
+    page.goto(plant.url, wait_until="commit")
+    page.wait_for_selector("html[data-ready=true]", timeout=WAIT_MS)
+    notice = page.locator(".no-scene").inner_text()
+    page.locator("#left").get_by_text("Riverside works").first.wait_for(timeout=WAIT_MS)
+    context.close()
+    assert "WebGL 2" in notice

@@ -3,7 +3,8 @@
 import "./style/tokens.css";
 import "./style/base.css";
 import { Mirror } from "./mirror.ts";
-import type { SceneApi } from "./scene/api.ts";
+import type { SceneApi, SceneStats } from "./scene/api.ts";
+import { NoScene } from "./scene/no_scene.ts";
 import { WorldScene } from "./scene/scene.ts";
 import { watchSlots } from "./slots.ts";
 import { mountTools } from "./tools.ts";
@@ -17,21 +18,36 @@ function slot<T extends HTMLElement>(id: string): T {
 }
 
 const mirror = new Mirror();
-const scene = new WorldScene(slot<HTMLCanvasElement>("scene"), slot("labels"), mirror);
-mountTools(slot("tools"), scene, () => {
-  if (mirror.selected !== null) scene.focus(mirror.selected);
-});
+const scene = makeScene();
+if (scene instanceof WorldScene) {
+  mountTools(slot("tools"), scene, () => {
+    if (mirror.selected !== null) scene.focus(mirror.selected);
+  });
+}
 for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
-watchSlots((left, right, top, bottom) => scene.setInsets(left, right, top, bottom));
+watchSlots((left, right, top, bottom) => {
+  if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
+});
 mirror.on("structure", () => {
   if (mirror.world) document.title = `${mirror.world} · Mirrorworld`;
 });
 mirror.open();
 
+/** The scene; where the browser draws no 3D, a word on it, and all else works on. */
+function makeScene(): WorldScene | NoScene {
+  const canvas = slot<HTMLCanvasElement>("scene");
+  try {
+    return new WorldScene(canvas, slot("labels"), mirror);
+  } catch (error) {
+    console.error("no scene", error);
+    return new NoScene(canvas, mirror);
+  }
+}
+
 declare global {
   interface Window {
     /** For tests and for the curious. */
-    __mirrorworld: { mirror: Mirror; scene: WorldScene; stats: () => ReturnType<WorldScene["stats"]> };
+    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; stats: () => SceneStats };
   }
 }
 window.__mirrorworld = { mirror, scene, stats: () => scene.stats() };

@@ -81,12 +81,25 @@ export function flowPipe(from: Vector3, to: Vector3, look: PipeLook, radius_m: n
   const dx = to.x - from.x;
   const dz = to.z - from.z;
   const flat = Math.hypot(dx, dz);
-  const reach = Math.max(flat * 0.42, 0.5);
+  const reach = Math.min(Math.max(flat * 0.42, 0.5), 4);
   const rise = look === PipeLook.Flow ? (flat > 6 || dx < 0 ? Math.min(flat * 0.12, 1.6) : 0) : flat * 0.16 + 0.3;
   return {
     from,
     leave: new Vector3(from.x + reach, from.y + rise * 1.3, from.z),
     arrive: new Vector3(to.x - reach, to.y + rise * 1.3, to.z),
+    to,
+    radius_m,
+    look,
+  };
+}
+
+/** A curve from the front of one to the back of another in the next row of a folded flow. */
+export function rowPipe(from: Vector3, to: Vector3, look: PipeLook, radius_m: number): Pipe {
+  const reach = Math.sign(to.z - from.z) * Math.max(Math.abs(to.z - from.z) * 0.6, 0.4);
+  return {
+    from,
+    leave: new Vector3(from.x, from.y + 0.1, from.z + reach),
+    arrive: new Vector3(to.x, to.y + 0.1, to.z - reach),
     to,
     radius_m,
     look,

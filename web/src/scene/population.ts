@@ -21,7 +21,7 @@ import type { Anchors } from "./labels.ts";
 import type { Shape } from "./outline.ts";
 import { typeColor, hash } from "./palette.ts";
 import type { Palette } from "./palette.ts";
-import { flowPipe, arcPipe, PipeLook, Pipes } from "./pipes.ts";
+import { arcPipe, flowPipe, PipeLook, Pipes, rowPipe } from "./pipes.ts";
 import type { Pipe } from "./pipes.ts";
 import { Plates, solidPlate } from "./plates.ts";
 import type { Plate } from "./plates.ts";
@@ -588,11 +588,21 @@ class Build {
       const isPosed = this.#layout.place[a] === Place.Posed && this.#layout.place[b] === Place.Posed;
       if (isPosed) continue; // Their geometry shows how they are connected; arcs come with selection.
       if (relation.kind === "feeds") {
-        this.pipes.push(flowPipe(this.#port(a, 1), this.#port(b, -1), PipeLook.Flow, 0.055));
+        this.pipes.push(this.#flow(a, b));
       } else if (withPower && relation.kind === "powers" && nPower++ < POWER_PIPES_MAX) {
         this.pipes.push(arcPipe(this.#crown(a), this.#crown(b), PipeLook.Power, 0.02));
       }
     }
+  }
+
+  #flow(a: number, b: number): Pipe {
+    const { x, z, w, d, top } = this.#layout;
+    const isBelow = x[b]! - w[b]! / 2 < x[a]! + w[a]! / 2 && Math.abs(z[b]! - z[a]!) > (d[a]! + d[b]!) / 2;
+    if (!isBelow) return flowPipe(this.#port(a, 1), this.#port(b, -1), PipeLook.Flow, 0.055);
+    const way = Math.sign(z[b]! - z[a]!);
+    const from = new Vector3(x[a]!, top[a]! + 0.06, z[a]! + (way * d[a]!) / 2);
+    const to = new Vector3(x[b]!, top[b]! + 0.06, z[b]! - (way * d[b]!) / 2);
+    return rowPipe(from, to, PipeLook.Flow, 0.055);
   }
 
   /** Where pipes leave (1: right) or arrive (-1: left). */

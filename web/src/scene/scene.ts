@@ -96,6 +96,10 @@ export class WorldScene implements SceneApi {
     this.#listen();
     this.#watchInput();
     new ResizeObserver(() => this.#resize()).observe(canvas);
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.stage.forget();
+      this.#setTheme();
+    });
     this.#resize();
   }
 
@@ -123,7 +127,7 @@ export class WorldScene implements SceneApi {
     const way = HOME_WAY.clone();
     // What is long is seen along its length where the window is narrow, and across where it is wide.
     const isTall = this.#canvas.clientWidth < this.#canvas.clientHeight * 0.8;
-    if (isTall && size.x > size.z * 1.2) way.set(-0.8, 0.75, 0.5);
+    if (isTall && size.x > size.z * 1.2) way.set(0.75, 0.78, 0.55);
     else if (!isTall && size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
     this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.96 });
   }
@@ -326,6 +330,9 @@ export class WorldScene implements SceneApi {
     this.#tagTexture.update(this.#tagSource(), handles, performance.now());
     this.#countQuality(handles);
     this.#labels.refresh();
+    // Where time stands still, counters do not move bottles: they are set where they were then.
+    const { time } = this.#mirror;
+    if (!time.live && time.speed === 0) this.#bottles.reset();
     this.valuesMs = performance.now() - start;
     this.#valuesMs += this.valuesMs;
     this.#ask();

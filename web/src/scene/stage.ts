@@ -141,6 +141,12 @@ export class Stage {
     return target.texture;
   }
 
+  /** The graphics processor has lost everything: what was rendered once is rendered anew. */
+  forget(): void {
+    this.#environments.clear();
+    this.#shadowRadius = 0;
+  }
+
   /** Fits fog, floor and far plane to a world that lies within `radius_m` of `middle`. */
   setExtent(middle: Vector3, radius_m: number): void {
     const r = Math.max(radius_m, 12);

@@ -1,0 +1,46 @@
+/** Stands in for the scene where the browser cannot draw one, and says so. */
+
+import type { Mirror } from "../mirror.ts";
+import type { CameraMode, SceneApi, SceneStats } from "./api.ts";
+
+export class NoScene implements SceneApi {
+  readonly mode: CameraMode = "orbit";
+  readonly labels = false;
+
+  constructor(canvas: HTMLCanvasElement, mirror: Mirror) {
+    const notice = document.createElement("p");
+    notice.className = "no-scene";
+    notice.setAttribute("role", "status");
+    notice.textContent =
+      "This browser draws no 3D: WebGL 2 is missing or switched off. Switch on hardware" +
+      " acceleration, or use a current browser. Everything else on this page works.";
+    canvas.replaceWith(notice);
+    mirror.on("structure", () => (document.documentElement.dataset["ready"] = "true"));
+  }
+
+  focus(): void {}
+  home(): void {}
+  setMode(): void {}
+  setLabels(): void {}
+  highlight(): void {}
+
+  screenshot(): Promise<Blob> {
+    return Promise.reject(new Error("this browser draws no 3D"));
+  }
+
+  stats(): SceneStats {
+    return {
+      draw_calls: 0,
+      triangles: 0,
+      js_ms: 0,
+      draw_ms: 0,
+      build_ms: 0,
+      fps: 0,
+      instances: 0,
+      tags: 0,
+      pixel_ratio: 0,
+      quality: "none",
+      frames: 0,
+    };
+  }
+}
