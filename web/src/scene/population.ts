@@ -33,6 +33,10 @@ const ASSET = "asset:";
 /** Beyond this many, only flows are drawn of all relations. */
 const POWER_PIPES_MAX = 400;
 const PIPES_MAX = 12_000;
+/** Bars before a machine are smaller than those on plates: the machine is what is looked at. */
+const MAT_SCALE = 0.6;
+/** Larger things are no solid block: a shade over all their bounds would darken free floor. */
+const SHADE_M2_MAX = 22;
 
 export interface BuildMeans {
   mirror: Mirror;
@@ -479,7 +483,7 @@ class Build {
     const middle = box.getCenter(new Vector3());
     const size = box.getSize(new Vector3());
     if (isGround) return;
-    if (box.min.y < 0.3)
+    if (box.min.y < 0.3 && size.x * size.z < SHADE_M2_MAX)
       this.shades.push({ x: middle.x, y: 0.012, z: middle.z, w: size.x * 0.94, d: size.z * 0.9, soft_m: 0.4, strength: 0.55 });
     this.#matOfBars(i, pose, box);
     this.#anchor(ordinal, middle.x, box.max.y + 0.22, middle.z, 1.2, Math.min(Math.max(size.x, size.z), 5));
@@ -490,20 +494,20 @@ class Build {
     const bars = this.#numeric[i]!;
     if (bars.length === 0) return;
     const model = this.#models[i];
-    const reach = (model ? model.bounds.max.z : FORM_SIZE[this.#forms[i]!][2] / 2) + 0.42;
+    const reach = (model ? model.bounds.max.z : FORM_SIZE[this.#forms[i]!][2] / 2) + 0.3;
     const at = new Vector3(0, 0, reach).applyMatrix4(pose);
     const { columns, rows } = this.#bars(bars.length);
-    const w = columns * BAR_PITCH_M + 0.16;
-    const d = rows * BAR_PITCH_M + 0.16;
-    const top = Math.max(box.min.y, 0) + 0.05;
+    const w = columns * BAR_PITCH_M * MAT_SCALE + 0.1;
+    const d = rows * BAR_PITCH_M * MAT_SCALE + 0.1;
+    const top = Math.max(box.min.y, 0) + 0.035;
     const plate: Plate = {
       ordinal: this.#ordinals[i]!,
-      x: at.x, top, z: at.z, w, d, thickness: 0.04, radius: 0.08,
+      x: at.x, top, z: at.z, w, d, thickness: 0.03, radius: 0.06,
       color: this.#means.palette.plate,
     };
     this.plates.push({ plate });
     this.mats.add(plate);
-    this.#barRows(bars, columns, at.x, top, at.z, rows);
+    this.#barRows(bars, columns, at.x, top, at.z, rows, MAT_SCALE);
     const half = new Vector3(w / 2, 0, d / 2);
     const foot = new Vector3(at.x, top, at.z);
     this.hits.push({
@@ -551,16 +555,17 @@ class Build {
     this.boundsOf.set(ordinal, box);
   }
 
-  #barRows(bars: number[], columns: number, x: number, y: number, z: number, rows: number): void {
+  #barRows(bars: number[], columns: number, x: number, y: number, z: number, rows: number, scale = 1): void {
     const { mirror } = this.#means;
     bars.forEach((handle, k) => {
       const kind = mirror.pointType(handle).kind ?? Kind.FLOAT;
       this.tags.push({
         handle,
-        x: x + ((k % columns) - (columns - 1) / 2) * BAR_PITCH_M,
+        x: x + ((k % columns) - (columns - 1) / 2) * BAR_PITCH_M * scale,
         y,
-        z: z + (Math.floor(k / columns) - (rows - 1) / 2) * BAR_PITCH_M,
+        z: z + (Math.floor(k / columns) - (rows - 1) / 2) * BAR_PITCH_M * scale,
         isLamp: kind === Kind.BOOL,
+        scale,
       });
     });
   }

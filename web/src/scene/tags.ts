@@ -40,6 +40,8 @@ export interface Tag {
   y: number;
   z: number;
   isLamp: boolean;
+  /** 1: as wide as BAR_M. */
+  scale: number;
 }
 
 export class TagTexture {
@@ -137,7 +139,7 @@ export class Tags {
     const place = new Float32Array(tags.length * 4);
     const handle = new Float32Array(tags.length);
     tags.forEach((tag, i) => {
-      place.set([tag.x, tag.y, tag.z, tag.isLamp ? 1 : 0], i * 4);
+      place.set([tag.x, tag.y, tag.z, tag.isLamp ? -tag.scale : tag.scale], i * 4);
       handle[i] = tag.handle;
     });
     const box = new BoxGeometry(BAR_M, 1, BAR_M).translate(0, 0.5, 0);
@@ -193,13 +195,14 @@ function makeMaterial(texture: TagTexture): ShaderMaterial {
         int handle = int(aHandle + 0.5);
         vec4 texel = texelFetch(tagTexels, ivec2(handle % ${PER_ROW}, handle / ${PER_ROW}), 0);
         float part = mix(texel.r, texel.g, smoothstep(0.0, 1.0, tagMix));
-        bool isLamp = aPlace.w > 0.5;
+        bool isLamp = aPlace.w < 0.0;
+        float scale = abs(aPlace.w);
         float height = isLamp ? 0.05 : 0.02 + part * ${BAR_HEIGHT_M.toFixed(2)};
-        vec3 place = vec3(position.x, position.y * height, position.z) + aPlace.xyz;
+        vec3 place = vec3(position.x, position.y * height, position.z) * scale + aPlace.xyz;
         vSide = normal;
         vUp = position.y * height;
         vHeight = height;
-        vTag = vec3(part, texel.b, aPlace.w);
+        vTag = vec3(part, texel.b, isLamp ? 1.0 : 0.0);
         vec4 mvPosition = viewMatrix * vec4(place, 1.0);
         gl_Position = projectionMatrix * mvPosition;
         #include <fog_vertex>
