@@ -4,20 +4,22 @@
  * It draws when something has changed or moves, and rests otherwise.
  */
 
-import { Box3, MathUtils, Raycaster, Vector2, Vector3 } from "three";
-import { Kind } from "../protocol.ts";
+import { Box3, Raycaster, Vector2, Vector3 } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import type { CameraMode, SceneApi, SceneStats } from "./api.ts";
 import { AssetLibrary } from "./asset_model.ts";
 import { Beacons } from "./beacons.ts";
-import type { Beacon } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";
+import { Conditions } from "./conditions.ts";
+import { Hands } from "./hands.ts";
+import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
 import { Outline } from "./outline.ts";
 import { Pipes } from "./pipes.ts";
+import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
@@ -28,8 +30,6 @@ const AMBIENT_MS = 1000 / 32;
 /** Without a graphics processor the plant moves in steps, and the machine has time for the rest. */
 const AMBIENT_SOFTWARE_MS = 400;
 const HOME_WAY = new Vector3(-0.2, 0.54, 1);
-const KEY_VALUES = 4;
-const UNKNOWN = -2;
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
 
@@ -40,6 +40,8 @@ export class WorldScene implements SceneApi {
   readonly #canvas: HTMLCanvasElement;
   readonly #library = new AssetLibrary((name) => apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`).href);
   readonly #states = new TwinStates();
+  readonly #conditions: Conditions;
+  readonly #hands: Hands;
   readonly #tagTexture = new TagTexture();
   readonly #labels: Labels;
   readonly #outline = new Outline();
@@ -50,7 +52,7 @@ export class WorldScene implements SceneApi {
   #links: Pipes | null = null;
   #isAsked = false;
   #timer = 0;
-  readonly #handlesByPoint = new Map<string, Int32Array>();
+  readonly #points: PointReader;
   #lastMs = 0;
   #drawnMs = 0;
   #isRebuildDue = false;
@@ -65,10 +67,6 @@ export class WorldScene implements SceneApi {
   #builtMs = -Infinity;
   #drawCalls = 0;
   #triangles = 0;
-  #badPoints = new Int32Array(0);
-  #lastQuality = new Uint8Array(0);
-  #pointer: { x: number; y: number } | null = null;
-  #pressed: { x: number; y: number } | null = null;
   #highlighted: number[] = [];
   #selectedMs = -Infinity;
   /** Called when something about the scene's own state changes (mode, labels). */
@@ -82,8 +80,14 @@ export class WorldScene implements SceneApi {
     this.rig = new CameraRig(this.stage.camera, canvas);
     this.#labels = new Labels(labels, {
       name: (ordinal) => this.#nameOf(ordinal),
-      values: (ordinal) => this.#keyValues(ordinal),
+      values: (ordinal) => keyValues(mirror, ordinal),
       alarm: (ordinal) => this.#alarmOf(ordinal),
+    });
+    this.#points = new PointReader(mirror);
+    this.#conditions = new Conditions(mirror, this.#states);
+    this.#hands = new Hands(canvas, mirror, this, {
+      pick: (x, y) => this.#pickAt(x, y),
+      wake: () => this.invalidate(),
     });
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
@@ -94,7 +98,6 @@ export class WorldScene implements SceneApi {
     this.#setTheme();
     theme.on(() => this.#setTheme());
     this.#listen();
-    this.#watchInput();
     new ResizeObserver(() => this.#resize()).observe(canvas);
     canvas.addEventListener("webglcontextrestored", () => {
       this.stage.forget();
@@ -258,10 +261,10 @@ export class WorldScene implements SceneApi {
   #rebuild(): void {
     const mirror = this.#mirror;
     this.#isRebuildDue = false;
-    this.#handlesByPoint.clear();
+    this.#points.forget();
     const before = this.#population;
     this.#states.reserve(mirror.nOrdinals);
-    this.#tagTexture.reset(this.#tagSource());
+    this.#tagTexture.reset(tagSource(this.#mirror));
     const population = new Population({
       mirror,
       library: this.#library,
@@ -284,7 +287,7 @@ export class WorldScene implements SceneApi {
       if (population.missing.size === 0) this.#hasFramed = true;
       this.home({ fast: true });
     }
-    this.#countQuality(null);
+    this.#conditions.takeQualities(null);
     this.#takeAlarms();
     this.#takeSelection();
     this.#takeHover();
@@ -306,29 +309,11 @@ export class WorldScene implements SceneApi {
       });
   }
 
-  #tagSource() {
-    const mirror = this.#mirror;
-    return {
-      nPoints: mirror.nPoints,
-      value: mirror.value,
-      quality: mirror.quality,
-      range: (handle: number): [number, number] | null => {
-        const type = mirror.pointType(handle);
-        if (type.kind === Kind.BOOL) return [0, 1];
-        if (type.labels?.length) {
-          const codes = type.labels.map(([code]) => code);
-          return [Math.min(0, ...codes), Math.max(1, ...codes)];
-        }
-        return type.low != null && type.high != null && type.high > type.low ? [type.low, type.high] : null;
-      },
-    };
-  }
-
   #takeValues(handles: Uint32Array | null): void {
     if (this.#population === null || this.#isRebuildDue) return;
     const start = performance.now();
-    this.#tagTexture.update(this.#tagSource(), handles, performance.now());
-    this.#countQuality(handles);
+    this.#tagTexture.update(tagSource(this.#mirror), handles, performance.now());
+    this.#conditions.takeQualities(handles);
     this.#labels.refresh();
     // Where time stands still, counters do not move bottles: they are set where they were then.
     const { time } = this.#mirror;
@@ -338,62 +323,9 @@ export class WorldScene implements SceneApi {
     this.#ask();
   }
 
-  /** Keeps, by twin, how many of its points are bad or doubtful; only changes cost anything. */
-  #countQuality(handles: Uint32Array | null): void {
-    const { nPoints, quality, timeMs, pointTwin, nOrdinals } = this.#mirror;
-    if (this.#lastQuality.length < nPoints || this.#badPoints.length < nOrdinals || handles === null) {
-      this.#lastQuality = new Uint8Array(Math.max(nPoints, quality.length));
-      this.#badPoints = new Int32Array(nOrdinals * 3);
-      for (let h = 0; h < nPoints; h++) this.#badPoints[pointTwin[h]! * 3] = (this.#badPoints[pointTwin[h]! * 3] ?? 0) + 1;
-      handles = null;
-    }
-    const touched = new Set<number>();
-    const n = handles === null ? nPoints : handles.length;
-    if (handles === null) for (let twin = 0; twin < nOrdinals; twin++) touched.add(twin);
-    for (let i = 0; i < n; i++) {
-      const h = handles === null ? i : handles[i]!;
-      // A point that has never had a value says nothing yet: doubtful, not bad.
-      const now = timeMs[h] !== timeMs[h] ? 1 : quality[h]!;
-      const was = this.#lastQuality[h]!;
-      if (now === was) continue;
-      const twin = pointTwin[h]! * 3;
-      this.#lastQuality[h] = now;
-      if (was > 0) this.#badPoints[twin + was] = this.#badPoints[twin + was]! - 1;
-      if (now > 0) this.#badPoints[twin + now] = this.#badPoints[twin + now]! + 1;
-      touched.add(twin / 3);
-    }
-    for (const twin of touched) {
-      const [all, doubtful, bad] = this.#badPoints.subarray(twin * 3, twin * 3 + 3) as unknown as [number, number, number];
-      const stale = bad * 2 > all ? 255 : (bad + doubtful) * 2 > all ? 128 : 0;
-      this.#states.set(twin, Channel.Stale, stale);
-    }
-  }
-
   #takeAlarms(): void {
-    const mirror = this.#mirror;
-    this.#states.fill(Channel.Alarm, 0);
-    const beacons: Beacon[] = [];
-    const seen = new Set<Id>();
-    for (const event of mirror.alarms()) {
-      if (seen.has(event.twin)) continue;
-      seen.add(event.twin);
-      const ordinal = mirror.ordinal(event.twin);
-      const box = this.#population?.boundsOf(ordinal);
-      if (box === undefined) continue;
-      const severity = event.severity ?? 0;
-      this.#states.set(ordinal, Channel.Alarm, [64, 128, 192, 255][severity]!);
-      const size = box.getSize(new Vector3());
-      const middle = box.getCenter(new Vector3());
-      beacons.push({
-        x: middle.x,
-        z: middle.z,
-        foot: Math.max(box.min.y, 0),
-        top: box.max.y,
-        radius_m: MathUtils.clamp(Math.max(size.x, size.z) * 0.55, 0.5, 2.6),
-        severity,
-      });
-    }
-    this.#beacons.set(beacons);
+    const population = this.#population;
+    this.#beacons.set(this.#conditions.takeAlarms((ordinal) => population?.boundsOf(ordinal)));
     this.#labels.refresh();
     this.#moved();
   }
@@ -451,116 +383,6 @@ export class WorldScene implements SceneApi {
     return twin === undefined ? -1 : this.#mirror.alarmOf(twin.id);
   }
 
-  #keyValues(ordinal: number): { key: string; value: string; severity: 0 | 1 | 2 }[] {
-    const mirror = this.#mirror;
-    const twin = mirror.twinAt(ordinal);
-    if (twin === undefined) return [];
-    const rank = (handle: number): number => {
-      const type = mirror.pointType(handle);
-      const kind = type.kind ?? Kind.FLOAT;
-      if (kind >= Kind.ARRAY) return 9;
-      const known = KEY_NAMES.findIndex((word) => word.test(type.name));
-      if (known >= 0) return known * 0.1;
-      return kind === Kind.ENUM ? 2 : kind === Kind.FLOAT ? 3 : kind === Kind.TEXT ? 5 : 4;
-    };
-    return [...mirror.handlesOf(twin.id)]
-      .map((handle) => ({ handle, rank: rank(handle) }))
-      .filter((point) => point.rank < 9)
-      .sort((a, b) => a.rank - b.rank || a.handle - b.handle)
-      .slice(0, KEY_VALUES)
-      .map(({ handle }) => ({
-        key: shortName(mirror.pointType(handle).name),
-        value: `${mirror.format(handle)} ${mirror.unit(handle)}`.trim(),
-        severity: mirror.severity(handle),
-      }));
-  }
-
-  // --- hands on ------------------------------------------------------------------------------
-
-  #watchInput(): void {
-    const canvas = this.#canvas;
-    canvas.addEventListener("pointermove", (event) => {
-      if (event.pointerType === "touch" || event.buttons !== 0) return;
-      this.#pointer = { x: event.clientX, y: event.clientY };
-      this.invalidate();
-    });
-    canvas.addEventListener("pointerleave", () => {
-      this.#pointer = null;
-      this.#mirror.hover(null);
-    });
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.focus({ preventScroll: true });
-      this.#pressed = event.isPrimary && event.button === 0 ? { x: event.clientX, y: event.clientY } : null;
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      const from = this.#pressed;
-      this.#pressed = null;
-      if (from === null || Math.hypot(event.clientX - from.x, event.clientY - from.y) > 6) return;
-      const ordinal = this.#pickAt(event.clientX, event.clientY);
-      this.#mirror.select(ordinal < 0 ? null : this.#mirror.twinAt(ordinal)?.id ?? null);
-    });
-    canvas.addEventListener("dblclick", (event) => {
-      const ordinal = this.#pickAt(event.clientX, event.clientY);
-      const id = this.#mirror.twinAt(ordinal)?.id;
-      if (id !== undefined) this.focus(id);
-    });
-    canvas.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("visibilitychange", () => this.invalidate());
-  }
-
-  #key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { selected } = this.#mirror;
-    switch (event.key) {
-      case "f":
-      case "F":
-      case "Enter":
-        if (selected !== null) this.focus(selected);
-        break;
-      case "h":
-      case "H":
-      case "Home":
-        this.home();
-        break;
-      case "1":
-        this.setMode("orbit");
-        break;
-      case "2":
-        this.setMode("walk");
-        break;
-      case "l":
-      case "L":
-        this.setLabels(!this.labels);
-        break;
-      case "Escape":
-        this.#mirror.select(null);
-        break;
-      case "PageDown":
-      case "PageUp":
-        this.#cycle(event.key === "PageDown" ? 1 : -1);
-        break;
-      default:
-        return;
-    }
-    event.preventDefault();
-  }
-
-  /** Selects the next or the one before, in the order of the tree. */
-  #cycle(step: number): void {
-    const mirror = this.#mirror;
-    const n = mirror.nOrdinals;
-    let at = mirror.selected === null ? (step > 0 ? -1 : n) : mirror.ordinal(mirror.selected);
-    for (let tries = 0; tries < n; tries++) {
-      at = (at + step + n) % n;
-      const twin = mirror.twinAt(at);
-      if (twin === undefined) continue;
-      mirror.select(twin.id);
-      this.focus(twin.id);
-      this.#canvas.setAttribute("aria-label", `3D scene of the plant; selected: ${mirror.nameOf(twin.id)}`);
-      return;
-    }
-  }
-
   #pickAt(clientX: number, clientY: number): number {
     if (this.#population === null) return -1;
     const rect = this.#canvas.getBoundingClientRect();
@@ -572,14 +394,6 @@ export class WorldScene implements SceneApi {
     this.rig.camera.updateMatrixWorld();
     caster.setFromCamera(at, this.rig.camera);
     return this.#population.pick(caster.ray);
-  }
-
-  #hoverPointer(): void {
-    if (this.#pointer === null) return;
-    const { x, y } = this.#pointer;
-    this.#pointer = null;
-    const id = this.#mirror.twinAt(this.#pickAt(x, y))?.id ?? null;
-    this.#mirror.hover(id);
   }
 
   // --- frames --------------------------------------------------------------------------------
@@ -630,7 +444,7 @@ export class WorldScene implements SceneApi {
       this.#builtMs = nowMs;
     }
     const isFlying = this.rig.update(dt_s, nowMs);
-    this.#hoverPointer();
+    this.#hands.hoverPointer();
     const isMoving = this.#advance(dt_s, nowMs);
     const drawStart = performance.now();
     this.#draw(nowMs);
@@ -671,7 +485,7 @@ export class WorldScene implements SceneApi {
     const pace = mirror.time.live ? 1 : Math.min(mirror.time.speed, 20);
     if (runs && !isStill) {
       let machines = false;
-      const read = (ordinal: number, point: string): number => this.#read(ordinal, point);
+      const read = (ordinal: number, point: string): number => this.#points.read(ordinal, point);
       const isStale = (ordinal: number): boolean => this.#states.get(ordinal, Channel.Stale) > 0;
       for (const fleet of population.fleets)
         if (fleet.isMoving) machines = fleet.update(read, dt_s * pace, isStale) || machines;
@@ -693,22 +507,6 @@ export class WorldScene implements SceneApi {
     }
     this.#states.uniforms["pulse"]!.value = isStill ? 0.8 : 0.5 + 0.5 * Math.sin(time_s * 2 * Math.PI);
     return moves;
-  }
-
-  /** Value of a twin's point; which handle that is, is looked up once. NaN: no such point. */
-  #read(ordinal: number, point: string): number {
-    let handles = this.#handlesByPoint.get(point);
-    if (handles === undefined) {
-      handles = new Int32Array(this.#mirror.nOrdinals).fill(UNKNOWN);
-      this.#handlesByPoint.set(point, handles);
-    }
-    let handle = handles[ordinal] ?? -1;
-    if (handle === UNKNOWN) {
-      const twin = this.#mirror.twinAt(ordinal);
-      handle = twin === undefined ? -1 : this.#mirror.handle(twin.id, point);
-      handles[ordinal] = handle;
-    }
-    return handle < 0 ? NaN : this.#mirror.value[handle]!;
   }
 
   #draw(nowMs: number): void {
@@ -734,12 +532,4 @@ export class WorldScene implements SceneApi {
     if (this.stage.resize()) this.rig.applyInsets();
     this.#moved();
   }
-}
-
-const KEY_NAMES = [/state$|status$|mode$/i, /^speed$|rate$/i, /level|pressure|temperature/i, /power|current/i];
-
-function shortName(name: string): string {
-  const last = name.slice(name.lastIndexOf("/") + 1);
-  const words = last.replace(/[_-]+/g, " ").replace(/([a-z\d])([A-Z])/g, "$1 $2");
-  return words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
 }
