@@ -36,6 +36,9 @@ interface Label {
   values: HTMLDivElement;
   ordinal: number;
   text: string;
+  /** Size as drawn, of labels that show values. */
+  w: number;
+  h: number;
 }
 
 export class Labels {
@@ -45,6 +48,7 @@ export class Labels {
   readonly #free: Label[] = [];
   readonly #shown = new Map<number, Label>();
   #anchors: Anchors | null = null;
+  #insets = { left: 0, right: 0, top: 0, bottom: 0 };
   #selected = -1;
   #hovered = -1;
   #chosenMs = -Infinity;
@@ -70,6 +74,11 @@ export class Labels {
     this.#hovered = hovered;
     this.#isStale = true;
     this.#chosenMs = -Infinity;
+  }
+
+  /** What panels cover, in CSS pixels: labels with values keep out of there. */
+  setInsets(left: number, right: number, top: number, bottom: number): void {
+    this.#insets = { left, right, top, bottom };
   }
 
   /** Values or alarms have changed: what is shown of them is written anew. */
@@ -182,13 +191,21 @@ export class Labels {
       const name = severity === 2 ? "value bad" : severity === 1 ? "value uncertain" : "value";
       if (node.className !== name) node.className = name;
     });
+    label.w = root.offsetWidth;
+    label.h = root.offsetHeight;
   }
 
   #place(label: Label, anchors: Anchors, ordinal: number, w: number, h: number): void {
     this.#point.set(anchors.x[ordinal]!, anchors.y[ordinal]!, anchors.z[ordinal]!).applyMatrix4(this.#view);
     const isBehind = this.#point.z > 1 || this.#point.z < -1;
-    const x = (this.#point.x * 0.5 + 0.5) * w;
-    const y = (0.5 - this.#point.y * 0.5) * h;
+    let x = (this.#point.x * 0.5 + 0.5) * w;
+    let y = (0.5 - this.#point.y * 0.5) * h;
+    if (ordinal === this.#selected || ordinal === this.#hovered) {
+      const { left, right, top, bottom } = this.#insets;
+      const isNear = x > left - label.w && x < w - right + label.w;
+      if (isNear) x = Math.min(Math.max(x, left + label.w / 2 + 8), w - right - label.w / 2 - 8);
+      if (y < h - bottom + label.h) y = Math.min(Math.max(y, top + label.h + 14), h - bottom - 8);
+    }
     label.root.style.visibility = isBehind ? "hidden" : "visible";
     label.root.style.transform = `translate(${x.toFixed(1)}px, ${(y - 6).toFixed(1)}px) translate(-50%, -100%)`;
   }
@@ -202,7 +219,7 @@ export class Labels {
     values.className = "values";
     root.append(name, values);
     this.#root.append(root);
-    return { root, name, values, ordinal: -1, text: "" };
+    return { root, name, values, ordinal: -1, text: "", w: 0, h: 0 };
   }
 }
 

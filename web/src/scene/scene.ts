@@ -227,6 +227,7 @@ export class WorldScene implements SceneApi {
 
   setInsets(left: number, right: number, top: number, bottom: number): void {
     this.rig.setInsets(left, right, top, bottom);
+    this.#labels.setInsets(left, right, top, bottom);
     // A panel that opened for what was just selected must not hide it.
     if (performance.now() - this.#selectedMs < 1500) this.#reveal();
   }
