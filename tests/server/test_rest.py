@@ -128,10 +128,16 @@ async def test_history_as_columns_and_as_arrow(here: Served):
     assert table.column("value").to_pylist() == [41.0, 42.0, 43.0, None, None, None]
     assert table.column("text").to_pylist()[3:] == ["B-1", "B-2", "B-3"]
     assert table.column("time").cast(pa.int64()).to_pylist()[:3] == level["source_ns"]
+    for level in range(100):
+        here.mirror.clock_ns += SECOND_NS
+        here.mirror.sample(level=float(level), order="more")
     short = await ask(
-        here, "GET", "/api/history", params={"point": "line1/filler.level", "max_rows": 2}
+        here, "GET", "/api/history", params={"point": "line1/filler.level", "max_rows": 8}
     )
     assert short["is_downsampled"]
+    few = {"point": "line1/filler.level", "max_rows": 7}
+    async with here.client() as client:
+        assert (await client.get("/api/history", params=few)).status_code == 422
 
 
 async def test_as_of_a_time_and_a_position(here: Served):

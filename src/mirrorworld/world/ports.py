@@ -276,7 +276,7 @@ class Record(Protocol):
     def read(self, point: int, start_ns: int, end_ns: int, max_rows: int | None = None) -> Series:
         """Samples of a point with start_ns <= source time < end_ns.
 
-        With `max_rows`, downsampled so that the extremes stay (MinMaxLTTB).
+        With `max_rows` (8 or more), downsampled so that the extremes stay (MinMaxLTTB).
         """
         ...
 

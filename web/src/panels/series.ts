@@ -83,7 +83,7 @@ export class SeriesStore {
       point: [...byName.keys()],
       start: nanoseconds(start_ms),
       end: nanoseconds(end_ms),
-      max_rows: Math.max(2, Math.round(max_rows)),
+      max_rows: Math.max(8, Math.round(max_rows)),
     });
     if (signal?.aborted) return found;
     for (const series of answer.series) {

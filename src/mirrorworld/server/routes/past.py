@@ -57,7 +57,7 @@ async def history(
     end: Annotated[str | None, Query(description="Not included; absent: no end")] = None,
     max_rows: Annotated[
         int | None,
-        Query(ge=2, le=ROWS_MAX, description="Of each point; extremes stay. Absent: all"),
+        Query(ge=8, le=ROWS_MAX, description="Of each point; extremes stay. Absent: all"),
     ] = None,
 ) -> Response:
     """Samples with start <= source time < end. Answers JSON columns, or an Arrow stream to
