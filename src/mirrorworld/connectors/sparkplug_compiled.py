@@ -38,7 +38,7 @@ NAN_BITS = int(np.float64(np.nan).view(np.int64))
 if njit is not None:
 
     @njit(cache=True, nogil=True)
-    def name_hash(data, start, end):  # type: ignore[no-untyped-def]
+    def name_hash(data, start, end):
         """FNV-1a of 64 bits."""
         value = np.uint64(0xCBF29CE484222325)
         for i in range(start, end):
@@ -46,12 +46,12 @@ if njit is not None:
         return value
 
     @njit(cache=True, nogil=True)
-    def _place(key, scope, mask):  # type: ignore[no-untyped-def]
+    def _place(key, scope, mask):
         mixed = (key ^ (np.uint64(scope) << np.uint64(40))) * np.uint64(0x9E3779B97F4A7C15)
         return np.int64((mixed >> np.uint64(20)) & np.uint64(mask))
 
     @njit(cache=True, nogil=True)
-    def insert(keys, scopes, slots, table, table_scopes, table_slots):  # type: ignore[no-untyped-def]
+    def insert(keys, scopes, slots, table, table_scopes, table_slots):
         """Puts keys into the table; one that is there gets its new slot."""
         mask = len(table) - 1
         for i in range(len(keys)):
@@ -65,7 +65,7 @@ if njit is not None:
             table_slots[at] = slots[i]
 
     @njit(cache=True, nogil=True)
-    def _find(key, scope, tables):  # type: ignore[no-untyped-def]
+    def _find(key, scope, tables):
         table, scopes, slots = tables
         mask = len(table) - 1
         at = _place(key, scope, mask)
@@ -76,7 +76,7 @@ if njit is not None:
         return np.int32(-1)
 
     @njit(cache=True, nogil=True)
-    def _varint(data, at, end):  # type: ignore[no-untyped-def]
+    def _varint(data, at, end):
         """(value, where it ends or -1)."""
         value = np.uint64(0)
         shift = np.uint64(0)
@@ -92,7 +92,7 @@ if njit is not None:
         return value, -1
 
     @njit(cache=True, nogil=True)
-    def _skip(data, at, end, wire):  # type: ignore[no-untyped-def]
+    def _skip(data, at, end, wire):
         """(where a field's value begins, where it ends or -1)."""
         if wire == 0:
             _, stop = _varint(data, at, end)
@@ -113,7 +113,7 @@ if njit is not None:
         return at, at + np.int64(size)
 
     @njit(cache=True, nogil=True)
-    def scan_messages(data, ends, sequence, time_ms, is_malformed):  # type: ignore[no-untyped-def]
+    def scan_messages(data, ends, sequence, time_ms, is_malformed):
         """How many metrics there are; fills in what is known of each message."""
         total = 0
         at = 0
@@ -150,7 +150,7 @@ if njit is not None:
         return total
 
     @njit(cache=True, nogil=True)
-    def _whole(raw, datatype, carrier):  # type: ignore[no-untyped-def]
+    def _whole(raw, datatype, carrier):
         """(value, whether it fits); the rules are those of `sparkplug_payload.whole`."""
         bits = 64
         if datatype in (1, 5):
@@ -183,7 +183,7 @@ if njit is not None:
         return np.int64(0), False
 
     @njit(cache=True, nogil=True)
-    def decode_messages(data, ends, time_ms, alias_scopes, name_scopes, tables, slots, out):  # type: ignore[no-untyped-def]
+    def decode_messages(data, ends, time_ms, alias_scopes, name_scopes, tables, slots, out):
         """Metrics to columns; returns (how many rows, how many bytes of heap)."""
         kinds, datatypes = slots
         slot, fate, cell, codes, source_ns, message, span, heap, is_malformed = out

@@ -108,7 +108,7 @@ class DataDecoder:
         self.datatype: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._names: dict[tuple[int, bytes], int] = {}
         self._aliases: dict[tuple[int, int], int] = {}
-        self._scopes: dict[int, list[tuple[bool, int | bytes]]] = {}
+        self._scopes: dict[int, list[int | bytes]] = {}
         self._keys: NDArray[np.uint64] = np.zeros(16, np.uint64)
         self._key_scopes: NDArray[np.int32] = np.full(16, -1, np.int32)
         self._slots: NDArray[np.int32] = np.zeros(16, np.int32)
@@ -132,13 +132,13 @@ class DataDecoder:
     def put_alias(self, scope: int, alias: int, slot: int) -> None:
         """A metric's alias in a scope."""
         self._aliases[scope, alias] = slot
-        self._scopes.setdefault(scope, []).append((True, alias))
+        self._scopes.setdefault(scope, []).append(alias)
         self._new.append((scope * 2, alias, slot))
 
     def put_name(self, scope: int, name: bytes, slot: int) -> None:
         """A metric's name in a scope."""
         self._names[scope, name] = slot
-        self._scopes.setdefault(scope, []).append((False, name))
+        self._scopes.setdefault(scope, []).append(name)
         self._new.append((scope * 2 + 1, name, slot))
 
     def slot_of(self, alias_scope: int, name_scope: int, alias: int | None, name: str) -> int:
@@ -152,11 +152,11 @@ class DataDecoder:
     def drop_scope(self, scope: int) -> None:
         """Forgets a scope that no message can refer to any more. Its number is never used again,
         so what the compiled table still has of it is in nobody's way."""
-        for is_alias, key in self._scopes.pop(scope, []):
-            if is_alias:
-                self._aliases.pop((scope, key), None)  # type: ignore[arg-type]
+        for key in self._scopes.pop(scope, []):
+            if isinstance(key, int):
+                self._aliases.pop((scope, key), None)
             else:
-                self._names.pop((scope, key), None)  # type: ignore[arg-type]
+                self._names.pop((scope, key), None)
 
     def scan(self, payloads: Sequence[bytes]) -> Scan:
         """What must be known of DATA messages before they are decoded."""
