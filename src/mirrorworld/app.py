@@ -305,7 +305,10 @@ def sources_from(options: UpOptions) -> list[SourceConfig]:
         name = options.name or name_of(url, frozenset(taken))
         taken.add(name)
         if scheme_of(url) == "file" and "://" not in url:
-            url = str(Path(url).expanduser().resolve())
+            path = Path(url).expanduser().resolve()
+            if not path.exists():
+                raise UsageError(f"{path}: there is no such file; a server's address has a '://'")
+            url = str(path)
         configs.append(
             SourceConfig(url, name, dict(options.options), options.username, options.password)
         )

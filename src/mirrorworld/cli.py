@@ -110,10 +110,11 @@ def discover(
 ) -> None:
     """Print what a source would be mirrored as, and how that was guessed. Changes nothing."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    options = UpOptions(
-        (url,), username=user, password=password, options=_options(option), name="source"
-    )
-    (config,) = sources_from(options)
+    options = UpOptions((url,), username=user, password=password, options=_options(option))
+    try:
+        (config,) = sources_from(options)
+    except UsageError as error:
+        _fail(str(error))
     known = connectors()
     scheme = scheme_of(config.url)
     if scheme not in known:

@@ -249,6 +249,9 @@ class CommandRoad:
                 await self._step(command, CommandState.FAILED, f"{source.name} was lost; not sent")
                 return
             answer = await self._write(command, source)
+            if answer.state is CommandState.CONFIRMED:
+                # A call is answered by the source itself; that it was sent is a step all the same.
+                command = await self._step(command, CommandState.SENT, "")
             command = await self._step(
                 dataclasses.replace(command, results=answer.results), answer.state, answer.detail
             )
