@@ -112,7 +112,9 @@ def test_history_as_a_table(world: World):
     assert part.column("value").to_pylist() == [41.0, 42.0, None, None]
     assert part.column("text").to_pylist() == [None, None, "B-1", "B-2"]
     assert part.column("point").to_pylist() == [LEVEL, LEVEL, ORDER, ORDER]
-    assert len(world.history(LEVEL, max_rows=2)) <= 3
+    assert world.history(LEVEL, max_rows=8).equals(whole)
+    with pytest.raises(ValueError, match="8"):
+        world.history(LEVEL, max_rows=2)
     assert world.point(LEVEL).history().equals(whole)
 
 
