@@ -9,12 +9,12 @@ from typing import Any
 from mirrorworld.client import acts, show
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
-from mirrorworld.client.errors import NotFoundError
+from mirrorworld.client.errors import InvalidError, NotFoundError
 from mirrorworld.client.tables import as_frame
 from mirrorworld.client.times import Time, nanoseconds, when
 from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
-from mirrorworld.protocol.rest import PointValue, Problem
+from mirrorworld.protocol.rest import LEAST_ROWS, PointValue, Problem
 from mirrorworld.world.model import Property, Relation, Scalar
 from mirrorworld.world.model import Twin as TwinModel
 from mirrorworld.world.plain import from_plain
@@ -197,6 +197,9 @@ def history(
     access: Access, points: list[str], start: Time, end: Time, max_rows: int | None, as_: As
 ) -> Any:
     """See `World.history`."""
+    if max_rows is not None and max_rows < LEAST_ROWS:
+        mend = f"ask for {LEAST_ROWS} or more"
+        raise InvalidError(Problem(f"{max_rows} rows cannot show a series", "max_rows", mend))
     start_ns = nanoseconds(start) if start is not None else 0
     end_ns = nanoseconds(end) if end is not None else None
     return as_frame(access.history(points, start_ns, end_ns, max_rows), as_)

@@ -12,6 +12,9 @@ from typing import Annotated, Any
 from mirrorworld.protocol.shape import Plain
 from mirrorworld.world import changes, model
 
+LEAST_ROWS = 8
+"""The fewest rows that history may be downsampled to: ends and extremes need as many."""
+
 AnyScalar = None | bool | int | float | str
 AnyValue = None | bool | int | float | str | list[float]
 

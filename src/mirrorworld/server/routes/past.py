@@ -57,7 +57,9 @@ async def history(
     end: Annotated[str | None, Query(description="Not included; absent: no end")] = None,
     max_rows: Annotated[
         int | None,
-        Query(ge=8, le=ROWS_MAX, description="Of each point; extremes stay. Absent: all"),
+        Query(
+            ge=rest.LEAST_ROWS, le=ROWS_MAX, description="Of each point; extremes stay. Absent: all"
+        ),
     ] = None,
 ) -> Response:
     """Samples with start <= source time < end. Answers JSON columns, or an Arrow stream to
