@@ -7,7 +7,7 @@ contract in `mirrorworld.testing` that every implementation runs.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld.world.changes import (
-    Applied,
     Change,
     Command,
     Edits,
@@ -343,8 +342,6 @@ class Guard(Protocol):
 
 __all__ = [
     "Action",
-    "Applied",
-    "AsyncIterator",
     "Carried",
     "Connector",
     "Decision",

@@ -26,7 +26,6 @@ from mirrorworld.world.changes import (
     Edits,
     Event,
     Origin,
-    OriginKind,
     Position,
     PutType,
     Tally,
@@ -35,9 +34,8 @@ from mirrorworld.world.compiled import DUPLICATE, HAS_NUMBA, LATEST, REFUSED
 from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, SampleValue, Times, decode
 from mirrorworld.world.model import Kind, PointType, Relation, Twin, TwinType
 from mirrorworld.world.plain import to_plain
-from mirrorworld.world.quality import BAD_WAITING
 from mirrorworld.world.query import Index, Page, Query
-from mirrorworld.world.state import NEVER_NS, Columns, State
+from mirrorworld.world.state import Columns, State
 from mirrorworld.world.structure import Structure, without_collecting
 
 SKEW_NS: Final = 60_000_000_000
@@ -535,4 +533,4 @@ def _sequence(change: Change) -> int:
     return change.position.sequence if change.position else -1
 
 
-__all__ = ["BAD_WAITING", "NEVER_NS", "Delta", "OriginKind", "Snapshot", "Subscription", "World"]
+__all__ = ["Delta", "Snapshot", "Subscription", "World"]
