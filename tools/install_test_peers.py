@@ -22,6 +22,7 @@ from hatch_build import install_modules  # noqa: E402
 DEBIAN = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "mosquitto": ("mosquitto", "/usr/sbin/mosquitto"),
+    "postgresql": ("pg_ctl", *map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))),
 }
 
 

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import importlib.metadata
 import inspect
+import io
 import json
 import logging
 import os
@@ -17,30 +18,59 @@ import re
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mirrorworld import units
-from mirrorworld.live.guard import OWNER, principal
+from mirrorworld import attachments, units
+from mirrorworld.care import service
+from mirrorworld.live import sheets
+from mirrorworld.live.guard import OWNER, RoleGuard, principal
+from mirrorworld.live.mapper import Mapper
 from mirrorworld.live.mirror import Mirror
+from mirrorworld.live.notify import MailServer, Notifier
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
 from mirrorworld.protocol.places import home
+from mirrorworld.rules.engine import Engine
+from mirrorworld.trust.accounts import THE_OWNER, AccountError, Accounts, Grant
+from mirrorworld.trust.oidc import Provider
+from mirrorworld.trust.policy import GrantGuard
+from mirrorworld.trust.vault import PREFIX, SecretError, Vault
 from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
-from mirrorworld.world.model import Scalar
-from mirrorworld.world.ports import Carried, Format, Model, SourceConfig, SourceError
+from mirrorworld.world.model import LOCATED_IN, PART_OF, Scalar
+from mirrorworld.world.ports import (
+    Carried,
+    Finder,
+    Format,
+    Model,
+    Principal,
+    Reach,
+    SourceConfig,
+    SourceError,
+)
 from mirrorworld.world.state import warm
 from mirrorworld.world.world import World
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mirrorworld.client import World as LocalWorld
+    from mirrorworld.connectors.zenoh_session import Place
+    from mirrorworld.exchange.following import Follower
     from mirrorworld.record import Store
+    from mirrorworld.server import Network
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 7700
+DEFAULT_HTTPS_PORT: Final = 7743
 DEFAULT_WORLD: Final = "bottling_line"
+WORLD_FILE: Final = "world.yaml"
+NEW_WORLD: Final = "plant"
+FILE_OPTIONS: Final = ("devices", "map", "tls_ca", "tls_certificate", "tls_key")
+"""Options of sources that name a file."""
+"""What a world is called that was started empty and without a name."""
 
 
 class UsageError(Exception):
@@ -87,6 +117,29 @@ class UpOptions:
     username: str = ""
     password: str = field(default="", repr=False)
     options: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    is_empty: bool = False
+    """Make the world if there is none, even though no source is named."""
+    host: str = ""
+    """Address to serve others on, over TLS and with accounts; "": only this machine."""
+    https_port: int = DEFAULT_HTTPS_PORT
+    names: tuple[str, ...] = ()
+    """Further names by which others reach it."""
+    certificate: Path | None = None
+    key: Path | None = None
+    plain_port: int | None = None
+    """Port of the plain door; None: the one after `https_port`; 0: there is none."""
+    accounts: str = ""
+    """Database of the accounts; else by `MIRRORWORLD_ACCOUNTS`, else a file of the world."""
+    to: str = ""
+    """Where the world is published as a site of ours, over Zenoh; "": nowhere."""
+    site: str = ""
+    """Its name there; else that of its identity."""
+    identity: Path | None = None
+    takes_commands: bool = False
+    """Whether commands are taken from there, for what is armed here."""
+    reach: str = ""
+    """How far may be looked for more sources: off, here or network; else by
+    `MIRRORWORLD_DISCOVERY`, else network."""
 
 
 def directory_of(world: str) -> Path:
@@ -100,17 +153,72 @@ def directory_of(world: str) -> Path:
 def connectors() -> dict[str, ConnectorClass]:
     """URL scheme -> connector class, of all that are installed.
 
-    One that cannot be imported is left out and said in the log: it must not keep others away.
+    One whose library is not installed is left out: it must not keep others away. `unspoken` says
+    so to who asks for it.
     """
     found: dict[str, ConnectorClass] = {}
     for entry in importlib.metadata.entry_points(group="mirrorworld.connectors"):
         try:
             connector: Any = entry.load()
         except ImportError as error:
-            log.warning("connector %s is left out: %s", entry.name, error)
+            log.info("connector %s is left out: %s", entry.name, error)
             continue
         found.update(dict.fromkeys(connector.schemes, connector))
     return found
+
+
+def finders() -> list[Finder]:
+    """What notices things around, of all that are installed."""
+    found: list[Finder] = []
+    for entry in importlib.metadata.entry_points(group="mirrorworld.finders"):
+        try:
+            found.append(entry.load()())
+        except ImportError as error:
+            log.info("finder %s is left out: %s", entry.name, error)
+    return found
+
+
+def reach_of(said: str) -> Reach:
+    """How far may be looked for sources, as it was said or as the environment says."""
+    said = said or os.environ.get("MIRRORWORLD_DISCOVERY", "") or Reach.NETWORK.value
+    try:
+        return Reach(said)
+    except ValueError:
+        known = ", ".join(reach.value for reach in Reach)
+        raise UsageError(f"--discovery {said}: give one of {known}") from None
+
+
+async def look_around(
+    mirror: Mirror, directory: Path, reach: Reach, ending: contextlib.AsyncExitStack
+) -> None:
+    """Lets what is around a world be noticed for as long as it is open."""
+    from mirrorworld.live.discovered import Discovered
+
+    mirror.around = Discovered(
+        mirror,
+        finders(),
+        file=directory / "discovered.json",
+        placing_file=directory / "placing.json",
+        inbox=directory / "inbox",
+        reach=reach,
+    )
+    mirror.around.start()
+    ending.push_async_callback(mirror.around.stop)
+
+
+def unspoken(url: str, spoken: Iterable[str]) -> str:
+    """Why a URL's scheme is not served here, and what brings it."""
+    scheme = scheme_of(url)
+    for entry in importlib.metadata.entry_points(group="mirrorworld.connectors"):
+        if entry.name == scheme.split("+")[0].rstrip("s") or entry.name == scheme:
+            try:
+                entry.load()
+            except ImportError as error:
+                return (
+                    f"{url}: connector {entry.name} needs more than is installed ({error});"
+                    " pip install 'mirrorworld[plant]' brings it"
+                )
+    return f"{url}: nothing here speaks '{scheme}'; known are {', '.join(sorted(spoken))}"
 
 
 def demo_worlds() -> dict[str, importlib.metadata.EntryPoint]:
@@ -195,6 +303,13 @@ def formats() -> dict[str, Format]:
     return found
 
 
+def examiners() -> dict[str, Callable[[Path], object]]:
+    """What looks into files that people attach, by media type."""
+    from mirrorworld.standards import gltf
+
+    return dict.fromkeys(attachments.MODELS, gltf.check)
+
+
 def format_of(path: Path) -> Format:
     """The format of a file by its name; UsageError names the suffixes there are."""
     known = formats()
@@ -206,17 +321,33 @@ def format_of(path: Path) -> Format:
 
 def export_world(directory: Path, path: Path) -> Carried:
     """Writes a world's structure to a file; the world may be running."""
+    from mirrorworld.standards.world_yaml import WorldYaml
+
     format_ = format_of(path)
     with _record(directory, read_only=True) as record:
-        return format_.export(_restored(record), path)
+        world = _restored(record)
+        if isinstance(format_, WorldYaml):
+            return format_.export_with(world, path, remembered(directory))
+        return format_.export(world, path)
 
 
-def import_world(path: Path, directory: Path, world_id: str) -> Carried:
+def import_world(path: Path, directory: Path, world_id: str, *, with_arms: bool = False) -> Carried:
     """Brings a file's content into a world that is not running, as one authored change; makes
-    the world where there is none."""
-    edits, carried = format_of(path).import_(path)
+    the world where there is none.
+
+    Args:
+        with_arms: also what the file arms, if it is a `world.yaml`.
+    """
+    from mirrorworld.exchange.planning import taken
+    from mirrorworld.standards.world_yaml import WorldYaml
+
+    format_ = format_of(path)
+    is_yaml = isinstance(format_, WorldYaml)
+    edits, carried = format_.import_(path)  # refused before a world is made of it
     _make(directory)
     with opened(directory, world_id) as (world, record):
+        if is_yaml:
+            edits, carried = taken(path, world, with_arms=with_arms)
         change = Change(edits, Origin(OriginKind.AUTHORED, "import"), time.time_ns())
         applied = world.apply(change).change
         if applied is not None:
@@ -270,29 +401,112 @@ def open_world(
     except BaseException:
         record.close()
         raise
-    return ClientWorld(LocalAccess(world, record, str(path), is_writable=writable))
+    access = LocalAccess(
+        world,
+        record,
+        str(path),
+        is_writable=writable,
+        sql=_sql_of(path / "record"),
+        save=_save,
+        blobs=record.blobs,
+        examiners=examiners(),
+    )
+    return ClientWorld(access)
+
+
+def _sql_of(record: Path) -> Callable[[str, int, float], tuple[pa.Table, bool]]:
+    """How a world that is open here answers SQL: as everywhere, in a process of its own."""
+
+    def ask(query: str, rows: int, time_s: float) -> tuple[pa.Table, bool]:
+        from mirrorworld.operations import sql
+
+        found = sql.query(record, query, limits=sql.Limits(time_s=time_s, rows=rows))
+        return found.table, found.is_cut
+
+    return ask
+
+
+def _save(*what: Any) -> None:
+    from mirrorworld.operations import history_files
+
+    history_files.write(*what)
 
 
 def remembered(directory: Path) -> list[SourceConfig]:
-    """The sources that were added to a world before."""
+    """The sources that were added to a world before, their secrets opened."""
     path = directory / "sources.json"
     if not path.exists():
         return []
     try:
-        rows = json.loads(path.read_text())
-        return [SourceConfig(**row) for row in rows]
-    except (ValueError, TypeError) as error:
+        vault = Vault.of(directory)
+        return [
+            SourceConfig(**_secrets_of(row, lambda s, purpose: vault.open(s, purpose)))
+            for row in json.loads(path.read_text())
+        ]
+    except SecretError as error:
+        raise UsageError(f"{path}: {error}: remove it from the file, then start again") from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: {error}; mend it or move it away") from error
 
 
 def remember(directory: Path, configs: Sequence[SourceConfig]) -> None:
-    """Keeps the sources of a world. The file is its owner's alone: passwords stand in it."""
+    """Keeps the sources of a world, their secrets sealed. The file is its owner's alone."""
+    vault = Vault.of(directory)
     rows = [{k: v for k, v in asdict(c).items() if k != "state_dir" and v} for c in configs]
-    path = directory / "sources.json"
+    rows = [_secrets_of(row, vault.seal) for row in rows]
+    _write_own(directory / "sources.json", rows)
+
+
+def _write_own(path: Path, rows: Any) -> None:
+    """Writes JSON in one step into a file that only its owner can read."""
     new = path.with_suffix(".new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(rows, file, indent=1)
     new.replace(path)
+
+
+SECRET_WORDS: Final = ("password", "secret", "token")
+"""An option of a source with one of these in its name is a secret."""
+
+
+def _secrets_of(row: dict[str, Any], turn: Callable[[str, str], str]) -> dict[str, Any]:
+    """A source as it is kept, each of its secrets turned."""
+    turned = dict(row)
+    purpose = f"source {row.get('name', '')}"
+    if row.get("password"):
+        turned["password"] = turn(row["password"], f"{purpose} password")
+    turned["options"] = {
+        name: turn(value, f"{purpose} {name}")
+        if isinstance(value, str) and any(word in name for word in SECRET_WORDS)
+        else value
+        for name, value in row.get("options", {}).items()
+    }
+    return turned
+
+
+def world_file_from(options: UpOptions) -> Path | None:
+    """The `world.yaml` that the command line names, or the folder that it lies in."""
+    found: list[Path] = []
+    for url in options.urls:
+        path = Path(url).expanduser()
+        if "://" not in url and path.suffix in (".yaml", ".yml"):
+            found.append(path)
+        elif "://" not in url and (path / WORLD_FILE).is_file():
+            found.append(path / WORLD_FILE)
+    if len(found) > 1 or (found and len(options.urls) > 1):
+        raise UsageError(f"{found[0]}: a world file stands alone; it names its sources itself")
+    if found and not found[0].is_file():
+        raise UsageError(f"{found[0]}: there is no such file; mirrorworld new world NAME makes one")
+    return found[0].resolve() if found else None
+
+
+def _follower(path: Path, directory: Path) -> Follower:
+    from mirrorworld.exchange.following import Follower
+
+    try:
+        return Follower(path, directory)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def sources_from(options: UpOptions) -> list[SourceConfig]:
@@ -310,9 +524,177 @@ def sources_from(options: UpOptions) -> list[SourceConfig]:
                 raise UsageError(f"{path}: there is no such file; a server's address has a '://'")
             url = str(path)
         configs.append(
-            SourceConfig(url, name, dict(options.options), options.username, options.password)
+            SourceConfig(url, name, _placed(options.options), options.username, options.password)
         )
     return configs
+
+
+def _placed(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Options with files by their full path: the world may next be started from elsewhere."""
+    placed = dict(options)
+    for name in FILE_OPTIONS:
+        value = placed.get(name)
+        if isinstance(value, str) and value and Path(value).expanduser().is_file():
+            placed[name] = str(Path(value).expanduser().resolve())
+    return placed
+
+
+def publishing(to: str, site: str, identity: Path | None) -> tuple[str, Place]:
+    """(site, place) that a world is published as; UsageError says what to give."""
+    try:
+        from mirrorworld.plane.places import published
+    except ImportError as error:
+        raise UsageError(f"--to: {error}; pip install 'mirrorworld[zenoh]' brings it") from error
+    try:
+        return published(to, site, identity)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _identified(
+    spoken: Mapping[str, ConnectorClass], directory: Path
+) -> Mapping[str, ConnectorClass]:
+    """The connectors with the world's own certificate, where one may be shown."""
+    try:
+        from mirrorworld.plane.places import identified
+    except ImportError:
+        return spoken
+    return identified(spoken, directory / "authority")
+
+
+def network_of(directory: Path, options: UpOptions) -> Network | None:
+    """How others reach the world, with a certificate for it; None: they do not."""
+    from mirrorworld.server import Network
+    from mirrorworld.trust import authority
+
+    if not options.host:
+        return None
+    if (options.certificate is None) != (options.key is None):
+        raise UsageError("--certificate and --key go together")
+    names = tuple(dict.fromkeys((*authority.own_names(options.host), *options.names)))
+
+    def present() -> authority.Certificate:
+        if options.certificate is not None and options.key is not None:
+            return authority.given(options.certificate, options.key)
+        return authority.certificate_for(directory / "authority", names)
+
+    try:
+        certificate = present()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    next_port = options.https_port + 1 if options.https_port < 65_535 else 0
+    plain = next_port if options.plain_port is None else options.plain_port
+    return Network(
+        options.host, options.https_port, certificate, names, plain or None, renewed=present
+    )
+
+
+def providers_of(directory: Path) -> list[Provider]:
+    """The providers that may vouch for people here; their secrets are sealed where they lie."""
+    path = directory / "providers.json"
+    if not path.exists():
+        return []
+    try:
+        vault = Vault.of(directory)
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
+        found = [
+            Provider(**{**row, "client_secret": vault.open(row.get("client_secret", ""), purpose)})
+            for row in rows
+            for purpose in [f"provider {row.get('name', '')}"]
+        ]
+        for row in rows:
+            secret = row.get("client_secret", "")
+            if secret and not secret.startswith(PREFIX):
+                row["client_secret"] = vault.seal(secret, f"provider {row.get('name', '')}")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: {error}; see docs/guide/network.md") from error
+    _write_own(path, rows)
+    return found
+
+
+def mail_of(directory: Path) -> MailServer | None:
+    """The mail server of a world (`mail.json`), its password sealed where it lies; None: none."""
+    path = directory / "mail.json"
+    if not path.exists():
+        return None
+    try:
+        vault = Vault.of(directory)
+        row: dict[str, Any] = json.loads(path.read_text())
+        password = row.get("password", "")
+        found = MailServer(**{**row, "password": vault.open(password, "mail password")})
+        if password and not password.startswith(PREFIX):
+            _write_own(path, {**row, "password": vault.seal(password, "mail password")})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: {error}; see docs/guide/alarms.md") from error
+    return found
+
+
+def _say_network(network: Network, accounts: Accounts, say: Callable[[str], None]) -> None:
+    """Tells how others get in: the address, what to trust, and who is invited as the first."""
+    import segno
+
+    address = next(iter(network.addresses), f"https://127.0.0.1:{network.port}")
+    say(f"others: {address}")
+    if network.certificate.authority is not None:
+        say(f"  its authority: {address}/api/authority.pem")
+        say(f"  SHA-256 {network.certificate.fingerprint}")
+        for plain in network.plain_addresses[:1]:
+            say(f"  a phone or headset trusts it once; open there: {plain}")
+    link = address
+    if accounts.is_empty:
+        link = f"{address}/welcome?invitation={accounts.invite(Grant('owner'), by='start')}"
+        say("  nobody has an account yet; this link makes the first, an owner's, and works once:")
+        say(f"  {link}")
+    picture = io.StringIO()
+    segno.make(link, error="l").terminal(picture, compact=True)
+    say(picture.getvalue().rstrip())
+
+
+def accounts_of(directory: Path, url: str = "") -> Accounts:
+    """The accounts of a world: in its folder, or in the database that is named.
+
+    Args:
+        url: of a database; else `MIRRORWORLD_ACCOUNTS`.
+    """
+    try:
+        return Accounts(accounts_place(directory, url) or directory / "accounts.db")
+    except AccountError as error:
+        raise UsageError(str(error)) from error
+
+
+def accounts_place(directory: Path, url: str = "") -> str | Path | None:
+    """Where the accounts of a world are kept; None: there are none yet."""
+    path = directory / "accounts.db"
+    return url or os.environ.get("MIRRORWORLD_ACCOUNTS", "") or (path if path.exists() else None)
+
+
+def is_name(world: str) -> bool:
+    """Whether a text can name a world."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world) is not None
+
+
+def author_in(accounts: Accounts) -> Callable[[str], Principal | None]:
+    """Gives who a person is now, by the name under which they once made a change; None: they may
+    nothing here any more."""
+
+    def author(by: str) -> Principal | None:
+        if by == THE_OWNER:
+            return principal(by, OWNER)
+        grants = accounts.grants_of(by.partition("/")[0])
+        roles = frozenset(grant.role for grant in grants if not grant.subtree)
+        return Principal(by, roles) if grants else None
+
+    return author
+
+
+def wholes_in(world: World) -> Callable[[str], list[str]]:
+    """Gives what a twin is part of, or stands in."""
+    kinds = (PART_OF, LOCATED_IN)
+
+    def wholes(twin: str) -> list[str]:
+        return [r.target for r in world.structure.relations_from(twin) if r.kind in kinds]
+
+    return wholes
 
 
 async def up(options: UpOptions, say: Callable[[str], None]) -> None:
@@ -321,57 +703,99 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     Raises:
         UsageError: it cannot start; the message says what to do.
     """
+    from mirrorworld.exchange import routes as exchange
+    from mirrorworld.operations import routes as operations
+    from mirrorworld.operations.schedule import Scheduler
+    from mirrorworld.operations.sheets import READERS
     from mirrorworld.server import announced, serve, token_of
 
+    file = world_file_from(options)
+    if file is not None:
+        options = replace(options, urls=(), is_empty=True)
+    sheets.READERS.update(READERS)
     given = sources_from(options)
     spoken = connectors()
     for config in given:
         if scheme_of(config.url) not in spoken:
-            raise UsageError(
-                f"{config.url}: nothing here speaks '{scheme_of(config.url)}'; known are"
-                f" {', '.join(sorted(spoken))}"
-            )
+            raise UsageError(unspoken(config.url, spoken))
     world_id = options.world or _kept_in(options.directory)
-    world_id = world_id or (given[0].name if given else DEFAULT_WORLD)
+    if file is not None and not world_id:
+        world_id = _name_in(file)
+    unnamed = NEW_WORLD if options.is_empty else DEFAULT_WORLD
+    world_id = world_id or (given[0].name if given else unnamed)
     demo = None
-    if not given and world_id in demo_worlds():
+    if not given and not options.is_empty and world_id in demo_worlds():
         demo = demo_world(world_id, options.options)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world_id):
+    if not is_name(world_id):
         raise UsageError(f"'{world_id}' cannot name a world: letters, digits, '-', '_', '.' can")
     directory = options.directory or directory_of(world_id)
-    if not given and demo is None and not (directory / "record").exists():
+    if not given and demo is None and not (options.is_empty or (directory / "record").exists()):
         known = ", ".join(sorted(demo_worlds()))
         raise UsageError(
-            f"{directory}: no such world; give the URL of a source to make it, or start one of"
-            f" {known}"
+            f"{directory}: no such world; give the URL of a source to make it, --empty to make it"
+            f" without one, or start one of {known}"
         )
+    reach = reach_of(options.reach)
+    published = publishing(options.to, options.site, options.identity) if options.to else None
+    if options.takes_commands and not (published and published[1].is_tls):
+        raise UsageError("--commands needs --to zenoh+tls://: only so is it known who asks")
+    follower = None if file is None else _follower(file, directory)
     _make(directory)
     stop, ready = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     assets = directory / "assets"
     token = token_of(directory)
+    network = network_of(directory, options)
+    providers = providers_of(directory)
+    mail = mail_of(directory)
+    accounts = await asyncio.to_thread(accounts_of, directory, options.accounts)
 
     def on_ready(address: str) -> None:
         say(f"{world_id}: {address}/?token={token}")
         if options.opens_browser:
             webbrowser.open(f"{address}/?token={token}")
         ending.enter_context(announced(directory, address))
+        if network is not None:
+            _say_network(network, accounts, say)
+        service.notify("READY=1")
         ready.set()
 
     await asyncio.to_thread(_warm)
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
         gc.freeze()  # what was opened lasts: the collector need not look through it again
-        mirror = Mirror(world, record, spoken, models=demo.models if demo else ())
+        ending.callback(accounts.close)
+        guard = GrantGuard(RoleGuard(), accounts, wholes_in(world))
+        mirror = Mirror(
+            world,
+            record,
+            _identified(spoken, directory),
+            guard=guard,
+            models=(*(demo.models if demo else ()), Engine()),
+            blobs=record.blobs,
+        )
         mirror.state_dir = directory / "sources"
         await mirror.start()
         ending.push_async_callback(mirror.stop)
+        followed: list[SourceConfig] | None = None
+        if follower is not None:
+            followed = await _follow(mirror, follower, directory, ending, say)
         if demo is not None:
             await asyncio.to_thread(demo.assets, assets)
         page = asyncio.create_task(
             serve(
-                mirror, token=token, port=options.port, assets=assets, on_ready=on_ready, stop=stop
+                mirror,
+                token=token,
+                port=options.port,
+                accounts=accounts,
+                network=network,
+                providers=providers,
+                routers=[operations.router, exchange.router],
+                assets=assets,
+                examiners=examiners(),
+                on_ready=on_ready,
+                stop=stop,
             )
         )
         ending.push_async_callback(_cancel, page)
@@ -385,9 +809,65 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
             ending.push_async_callback(demo.stop)
             plant = await demo.start(directory / "plant")
             _in_background(ending, _author(mirror, demo))
-        _add_sources(mirror, directory, plant, [*remembered(directory), *given], say)
+        known = remembered(directory) if followed is None else followed
+        _add_sources(mirror, directory, plant, [*known, *given], say)
+        await look_around(mirror, directory, reach, ending)
+        mapper = Mapper(mirror, author_in(accounts), directory / "mapping.json")
+        mapper.start()
+        ending.push_async_callback(mapper.stop)
+        _in_background(ending, _keep_watch(mirror))
+        if published is not None:
+            from mirrorworld.plane.publisher import Publisher
+
+            road = mirror.road if options.takes_commands else None
+            publisher = Publisher(mirror.pipeline, record, *published, road)
+            _in_background(ending, publisher.run())
+            say(f"site {publisher.site}: published at {publisher.place}")
+        notifier = Notifier(world, mail, now_ns=mirror.now_ns)
+        mirror.pipeline.listeners.append(notifier.listen)
+        _in_background(ending, notifier.run())
+        reports = Scheduler(directory, lambda: world.structure, mail, now_ns=mirror.now_ns)
+        _in_background(ending, reports.run())
         await page
+        service.notify("STOPPING=1")
         say("stopping")
+
+
+def _name_in(file: Path) -> str:
+    """What a world file calls its world; else the folder that it lies in does."""
+    from mirrorworld.standards.world_yaml import read_file
+
+    try:
+        return read_file(file).world or file.parent.name
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+async def _follow(
+    mirror: Mirror,
+    follower: Follower,
+    directory: Path,
+    ending: contextlib.AsyncExitStack,
+    say: Callable[[str], None],
+) -> list[SourceConfig]:
+    """Makes what has changed in a world file; returns the sources that the world then has."""
+    who = principal(f"file {follower.path.name}", OWNER)
+    is_known = follower.is_known
+    kept = {config.name: config for config in remembered(directory)}
+    named, gone = follower.sources(kept, say)
+    try:
+        found = await follower.start(mirror, who)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not is_known:
+        say(f"{follower.path.name}: {len(found.steps)} changes")
+    for place, why in found.lost:
+        say(f"  not carried: {place}: {why}")
+    _in_background(ending, follower.wait(mirror, who, mirror.pipeline.listeners))
+    # A source that was removed on the page stays away until the file says something new.
+    named = [config for config in named if not is_known or config.name in kept]
+    kept |= {config.name: config for config in named}
+    return [config for name, config in kept.items() if name not in gone]
 
 
 def _warm() -> None:
@@ -468,6 +948,14 @@ async def _author(mirror: Mirror, demo: DemoWorld) -> None:
         mirror.pipeline.listeners.remove(listen)
 
 
+async def _keep_watch(mirror: Mirror) -> None:
+    """Tells systemd that the loop turns and the record takes changes, if it wants to know."""
+    period_s = service.watchdog_s()
+    while period_s is not None and mirror.pipeline.failure is None:
+        service.notify("WATCHDOG=1")
+        await asyncio.sleep(period_s)
+
+
 async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -477,7 +965,7 @@ def _make(directory: Path) -> None:
     """Makes the directory, its owner's alone; one that cannot be used is said by name."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("sources", "assets"):
+        for name in ("sources", "assets", "inbox"):
             (directory / name).mkdir(exist_ok=True)
     except OSError as error:
         raise _unusable(directory, error) from error

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrorworld.connectors import guesses
-from mirrorworld.connectors.mqtt_json import SHAPES_OF_TOPIC, JsonTopics
+from mirrorworld.connectors.json_messages import SHAPES_OF_TOPIC, JsonTopics
 from mirrorworld.connectors.topics import TopicTwins
 from mirrorworld.testing.connectors import Sample, WatchingSink
 from mirrorworld.world import quality

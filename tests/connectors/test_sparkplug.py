@@ -344,3 +344,35 @@ async def test_commands_to_devices_and_operations_of_nodes(rig: SparkplugRig) ->
     (metric,) = codec.decode(raw).metrics
     assert (topic, metric.alias, metric.value) == ("spBv1.0/plant/DCMD/edge1/filler", 3, 200)
     assert node_topic == "spBv1.0/plant/NCMD/edge1"
+
+
+async def test_folders_of_metrics_become_twins_where_that_is_asked_for(rig: SparkplugRig) -> None:
+    """§6.4.6: `/` in a metric's name makes a hierarchy. A command goes to the whole name."""
+    connector, sink = rig.connector(options={"folders": True}), WatchingSink()
+    meaning = {"engUnit": "Cel", "semanticId": "https://example.org/Zone_Air_Temperature"}
+    warm = Metric("F1/R3/Temp", None, None, DataType.FLOAT, value=21.5, properties=meaning)
+    light = Metric("F1/R3/Light", alias=9, datatype=DataType.DOUBLE, value=40.0)
+    power = Metric("Power", alias=10, datatype=DataType.DOUBLE, value=7.0)
+    async with running(connector, sink) as task:
+        await is_live(connector, task)
+        await rig.node.birth(SOURCE_NS)
+        await rig.node.device_birth(SOURCE_NS, [warm, light, power])
+        await until(lambda: len(sink.samples()) == 3, "the births")
+        data = Metric(alias=9, datatype=DataType.DOUBLE, value=55.0)
+        await rig.node.data(SOURCE_NS + 5_000_000, [data])
+        await until(lambda: len(sink.samples()) == 4, "data by alias")
+        room, now = "source/plant/edge1/filler/F1/R3", time.time_ns()
+        answer = await connector.write(Command("c1", room, "Temp", value=23.0, requested_ns=now))
+        assert answer.state is CommandState.SENT, answer
+        await until(lambda: rig.publisher.heard, "the command")
+    (_, raw), *_ = rig.publisher.heard
+    assert [(m.name, m.value) for m in codec.decode(raw).metrics] == [("F1/R3/Temp", 23.0)]
+    structure = sink.inner.world.structure
+    points = {p.name: p.type for p in structure.points_of(room)}
+    assert set(points) == {"Temp", "Light"}
+    assert points["Temp"].semantic_ids == ("https://example.org/Zone_Air_Temperature",)
+    assert [p.name for p in structure.points_of("source/plant/edge1/filler")] == ["Power"]
+    above = {r.source: r.target for r in structure.relations.values()}
+    assert above[room] == "source/plant/edge1/filler/F1"
+    assert above["source/plant/edge1/filler/F1"] == "source/plant/edge1/filler"
+    assert {s.point: s.value for s in sink.samples()}["Light"] == 55.0

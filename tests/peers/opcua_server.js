@@ -9,6 +9,8 @@
 // Options: port (0: a free one), root (where its certificates live), secure (only encrypted
 // endpoints), users ({name: password}; anonymous is refused then), bulk (how many Double
 // variables below the object Bulk), extra (adds the object Extra, as after a change of program),
+// alarms (adds limit alarms on the filler's level and temperature, and conditions that last),
+// past (how many samples a second apart, up to now, the filler's level has in its history),
 // max_browse / max_read / max_items (OperationLimits), max_sessions.
 "use strict";
 
@@ -23,6 +25,7 @@ const {
 const options = JSON.parse(process.argv[2] || "{}");
 const writes = [];
 const calls = [];
+const alarms = {}; // name -> condition
 const nodes = {}; // name -> variable, for {"op": "set"}
 
 function say(message) {
@@ -63,6 +66,31 @@ function put(variable, dataType, value, sourceTime, status, arrayType) {
   });
   variable.setValueFromSource(variant, status ?? StatusCodes.Good, sourceTime ?? new Date());
   variable.$fromHere = false;
+}
+
+// Two limit alarms (OPC 10000-9 §5.8) whose source is the filler: one with everything that a
+// person can do about it, one that can only be acknowledged.
+function addAlarms(space, ns, filler, status) {
+  space.installAlarmsAndConditionsService();
+  const server = space.rootFolder.objects.server;
+  server.addReference({ referenceType: "HasNotifier", nodeId: filler.nodeId });
+  filler.setEventNotifier?.(1);
+  for (const part of [filler.level, status.temp]) {
+    filler.addReference({ referenceType: "HasEventSource", nodeId: part.nodeId });
+  }
+  const limits = { highHighLimit: 95, highLimit: 90, lowLimit: 10, lowLowLimit: 5 };
+  alarms.Level = ns.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", {
+    browseName: "LevelAlarm", conditionName: "Level", conditionSource: filler.level,
+    inputNode: filler.level, optionals: [
+      "ConfirmedState", "Confirm", "ShelvingState", "SuppressedState", "OutOfServiceState",
+    ], ...limits,
+  });
+  alarms.Temp = ns.instantiateNonExclusiveLimitAlarm("NonExclusiveLimitAlarmType", {
+    browseName: "TempAlarm", conditionName: "Temp", conditionSource: status.temp,
+    inputNode: status.temp, ...limits,
+  });
+  for (const alarm of Object.values(alarms)) alarm.setEnabledState(true);
+  alarms.Level.shelvingState.setState("Unshelved"); // it begins in no state at all
 }
 
 function build(server) {
@@ -161,6 +189,12 @@ function build(server) {
       { dataType: DataType.Boolean, value: true }, { dataType: DataType.Double, value: before },
     ] });
   });
+
+  if (options.alarms) addAlarms(space, ns, filler, status);
+  for (let i = options.past || 0; i > 0; i--) {
+    put(filler.level, DataType.Float, 20 + i / 1000, new Date(Date.now() - i * 1000));
+  }
+  if (options.past) put(filler.level, DataType.Float, 50);
 
   const kinds = ns.addObject({ organizedBy: "ObjectsFolder", browseName: "Kinds" });
   const samples = [
@@ -269,6 +303,16 @@ async function main() {
       put(variable, dataType, value, at, status ? StatusCodes[status] : undefined, arrayType);
       return {};
     },
+    alarm: ({ name }) => {
+      const branch = alarms[name].currentBranch();
+      return {
+        active: alarms[name].activeState.getValue(), acked: branch.getAckedState(),
+        confirmed: name === "Level" ? branch.getConfirmedState() : null,
+        shelving: alarms[name].shelvingState?.getCurrentState?.() ?? null,
+        comment: branch.getComment().text, retain: branch.getRetain(),
+      };
+    },
+    enable: ({ name, on }) => (alarms[name].setEnabledState(on), {}),
     read: ({ name }) => ({ value: nodes[name].readValue().value.value }),
     writes: () => ({ writes }),
     calls: () => ({ calls }),

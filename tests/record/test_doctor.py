@@ -8,6 +8,8 @@ import pytest
 
 from mirrorworld.record import CorruptRecordError, compaction, doctor, open_record, restore
 from mirrorworld.testing.records import feed
+from mirrorworld.world.changes import Change, Edits, Origin, OriginKind, PutTwin
+from mirrorworld.world.model import Blob, Property, Twin
 
 
 @pytest.fixture
@@ -100,3 +102,21 @@ def test_it_all_works_without_numba(kept):
     with open_record(kept, read_only=True) as store:
         after = restore(store).state_hash()
     assert done.stdout.split() == [before, after]
+
+
+def test_files_that_are_missing_or_of_the_past_are_told(tmp_path, capsys):
+    with open_record(tmp_path / "w", "world", compacts=False) as store:
+        world = restore(store)
+        kept = Blob(store.blobs.put(b"a manual"), "text/plain", 8, "Manual.txt")
+        store.blobs.put(b"nobody's")
+        gone = Blob("ab" * 32, "application/pdf", 9, "Drawing.pdf")
+        documents = Property("documents", (Property("", kept), Property("", gone)))
+        edits = Edits((PutTwin(Twin("press", properties=(documents,))),))
+        change = world.apply(Change(edits, Origin(OriginKind.AUTHORED, "kim"), 1)).change
+        assert change is not None
+        store.append(change)
+        store.commit()
+    assert doctor.main([str(tmp_path / "w")]) == 0, "it costs nothing of the record"
+    said = capsys.readouterr().out
+    assert "2 blobs (1 of the past or nobody's)" in said
+    assert "press: Drawing.pdf (abababababababab…) is not among the files kept here" in said

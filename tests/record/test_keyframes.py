@@ -1,5 +1,6 @@
 """Keyframes and blobs: lossless, shared structure, damage passed over."""
 
+import msgspec
 import pytest
 
 from mirrorworld.record import CorruptRecordError, compact, open_record, restore
@@ -132,6 +133,18 @@ def test_everything_of_the_model_is_packed_and_unpacked():
     hint = tuple[Edit, ...]
     packed = compact.pack(edits, hint)
     assert compact.Unpacker(compact.schema()).reader(hint)(packed) == edits
+
+
+def test_what_was_said_of_a_point_comes_back_hashable():
+    """Types of points are told apart by hash, so a list among them would end the next keyframe."""
+    about = changes.PutPointAbout(
+        "t", "p", "K", 0.0, 9.0, ("urn:x",), ((0, "off"), (1, "on")), model.Text.of("x")
+    )
+    stored = msgspec.msgpack.encode(compact.pack(about, Edit))
+    read = compact.Unpacker(compact.schema()).reader(Edit)
+    again = read(msgspec.msgpack.decode(stored))
+    assert again == about
+    assert hash(again) == hash(about)
 
 
 def test_blobs_are_named_by_content(tmp_path):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,10 @@ import httpx
 import numpy as np
 
 from mirrorworld import units
+from mirrorworld.live import door, sheets
 from mirrorworld.protocol import binary, messages
-from mirrorworld.server import serve
+from mirrorworld.server import Network, serve
+from mirrorworld.trust.accounts import Accounts
 from mirrorworld.world.changes import (
     Arm,
     Change,
@@ -47,6 +49,7 @@ from mirrorworld.world.model import (
 from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import (
     Action,
+    ConnectorAbout,
     Decision,
     Finding,
     Link,
@@ -182,6 +185,11 @@ class StandIn:
         self.clock_ns = START_NS
         self.statuses: dict[str, Status] = {"line1": Status("line1", "mqtt://plant")}
         self.is_disk_full = False
+        self.around = None
+        self.blobs = None
+
+    def connectors(self):
+        return [(["mqtt"], ConnectorAbout("MQTT", "mqtt://broker.plant:1883"))]
 
     @property
     def durable(self) -> Position:
@@ -211,15 +219,47 @@ class StandIn:
     def sources(self):
         return list(self.statuses.values())
 
+    def hook(self, name: str):
+        return None
+
     def _may(self, who: Principal, action: Action, twin: str) -> None:
         decision = self.guard.may(who, action, twin, "", self.clock_ns)
         if not decision.allowed:
             raise PermissionError(decision.reason)
 
-    async def edit(self, who: Principal, edits: Edits) -> Position:
+    async def set_aside(
+        self,
+        who: Principal,
+        event_id: str,
+        *,
+        shelved_until_ns: int | None = None,
+        is_out_of_service: bool | None = None,
+        reason: str = "",
+    ) -> Event:
+        self._may(who, Action.ACKNOWLEDGE if is_out_of_service is None else Action.EDIT, "")
+        event = self.world.events[event_id]
+        return dataclasses.replace(
+            event,
+            shelved_until_ns=shelved_until_ns or 0,
+            is_out_of_service=bool(is_out_of_service),
+        )
+
+    async def edit(
+        self, who: Principal, edits: Edits, based_on: Sequence[sheets.Known] = ()
+    ) -> Position:
+        return self.take_edits(who, edits, based_on)
+
+    def take_edits(
+        self, who: Principal, edits: Edits, based_on: Sequence[sheets.Known] = ()
+    ) -> Position:
         if self.is_disk_full:
             raise OSError(28, "no space left on device")
+        self._may(who, Action.EDIT, "")
+        door.check(edits, self.world.structure, based_on)
         return self.apply(edits, who.id, OriginKind.AUTHORED)
+
+    async def until_durable(self, position: Position) -> None:
+        await asyncio.sleep(0)
 
     async def command(
         self, who: Principal, command: Command, *, unit: str = "", is_confirmed: bool = False
@@ -367,6 +407,9 @@ async def served(
     port: int = 0,
     assets: Path | None = None,
     static_dir: Path | None = None,
+    accounts: Accounts | None = None,
+    network: Network | None = None,
+    examiners: Mapping[str, Callable[[Path], object]] | None = None,
 ) -> AsyncIterator[Served]:
     """Serves a mirror with the real server for as long as the test needs it."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -378,6 +421,9 @@ async def served(
             port=port,
             assets=assets,
             static_dir=static_dir,
+            accounts=accounts,
+            network=network,
+            examiners=examiners,
             on_ready=ready.set_result,
             stop=stop,
         )

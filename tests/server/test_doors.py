@@ -152,7 +152,7 @@ async def test_every_answer_carries_the_security_headers(here: Served):
         assert scripts == "script-src 'self' 'wasm-unsafe-eval'"
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert "server" not in answer.headers
 
@@ -244,7 +244,7 @@ async def start(**more: object) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "plant.example"])
 async def test_other_machines_are_not_served_yet(host: str):
-    with pytest.raises(PermissionError, match="not before accounts exist"):
+    with pytest.raises(PermissionError, match="over TLS and with accounts only"):
         await start(host=host, port=0)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mirrorworld.world.changes import DropTwin, PutRelation, PutTwin, Severity
-from mirrorworld.world.model import Pose, Relation, Text, Twin
+from mirrorworld.world.changes import DropTwin, Edits, PutRelation, PutTwin, Severity
+from mirrorworld.world.model import PointType, Pose, Relation, Text, Twin
 from tests.web.conftest import NO_DRAWING, OpenPage
 from tests.web.living_world import LivingWorld, many, waves, works
 
@@ -243,6 +243,28 @@ def test_a_hundred_thousand_live_tags_cost_next_to_nothing(
     assert stats["draw_calls"] <= 16, stats
     # Ten thousand changed tags at once, on a shared machine: the best of five is its real cost.
     assert min(spent) < 6, spent
+
+
+def test_the_rooms_of_a_city_are_inside_of_its_buildings(
+    static_dir: Path, open_page: OpenPage
+) -> None:
+    """In a large world what has no place of its own is not laid out before what has one."""
+    edits: list[PutTwin | PutRelation] = []
+    for i in range(40):
+        building, pose = f"b{i}", Pose(x_m=60.0 * (i % 8), z_m=60.0 * (i // 8))
+        edits.append(PutTwin(Twin(building, "Building", pose=pose, geometry="asset:none/such")))
+        for k in range(40):
+            room, power = f"{building}/r{k}", (PointType("Power"),)
+            edits.append(PutTwin(Twin(room, "Room", points=power)))
+            edits.append(PutRelation(Relation("part_of", room, building)))
+    world = LivingWorld(static_dir, Edits(tuple(edits)))
+    page = open_page(world, width=300, height=200, with_scene=False)
+    wait(page, f"() => {SCENE}.stats().instances === 40")
+    boxes = page.evaluate(
+        f"() => ['b7', 'b7/r3', 'b7/r39'].map((id) => JSON.stringify({SCENE}.boundsOf(id)))"
+    )
+    world.close()
+    assert boxes[0] == boxes[1] == boxes[2] != "undefined"
 
 
 def test_page_keeps_to_its_policy(plant: LivingWorld, browser: Browser) -> None:

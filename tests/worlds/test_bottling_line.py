@@ -15,7 +15,7 @@ from mirrorworld_worlds.bottling_line.belts import Belt
 from mirrorworld_worlds.bottling_line.line import Line
 from mirrorworld_worlds.bottling_line.machine import Hidden, State
 from mirrorworld_worlds.bottling_line.shift import RHYTHM, Shift
-from mirrorworld_worlds.bottling_line.sparkplug_payload import DataType, Metric, decode, encode
+from mirrorworld_worlds.sparkplug_payload import DataType, Metric, decode, encode
 
 
 def assert_conserved(line: Line) -> None:

@@ -36,8 +36,8 @@ from mirrorworld_worlds.bottling_line import instruments, make
 from mirrorworld_worlds.bottling_line.alarms import LineAlarms
 from mirrorworld_worlds.bottling_line.line import Line
 from mirrorworld_worlds.bottling_line.opcua_server import NAMESPACE
-from mirrorworld_worlds.bottling_line.processes import Processes, StartError
 from mirrorworld_worlds.bottling_line.world import BottlingLine
+from mirrorworld_worlds.processes import Processes, StartError
 
 FILLER = "plant/Line1/Filler"
 COMPRESSOR = "utilities/bottling/utilities/compressor"
@@ -291,6 +291,7 @@ async def test_make_up_starts_broker_and_plant_and_brings_them_back(tmp_path: Pa
             await mirror.until("utilities", lambda: mirror.value(COMPRESSOR, "Flow") is not None)
             os.kill(plant.pid, 9)
             await mirror.until("plant", lambda: mirror.value(FILLER, "State") is not None)
+            await mirror.until("plant", lambda: line.edits(mirror.world) is not None)
             hall = line.edits(mirror.world)
             assert hall is not None
             mirror.world.apply(Change(hall, Origin(OriginKind.AUTHORED, "test"), time.time_ns()))

@@ -147,12 +147,31 @@ export function durationText(duration_ms: number): string {
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** The time of day, local: `14:03:27`, with tenths of a second if asked. */
+/**
+ * The time of day, local: `14:03:27`, with tenths of a second if asked. In the hour that comes
+ * twice when clocks are put back, the zone says which of the two it is: `02:30:00 +01:00`.
+ */
 export function clockText(time_ms: number, withTenths = false): string {
   const at = new Date(time_ms);
   if (Number.isNaN(at.getTime())) return NONE;
   const text = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-  return withTenths ? `${text}.${Math.floor(at.getMilliseconds() / 100)}` : text;
+  const tenths = withTenths ? `.${Math.floor(at.getMilliseconds() / 100)}` : "";
+  return `${text}${tenths}${comesTwice(at) ? ` ${zoneText(at)}` : ""}`;
+}
+
+/** Whether the wall clock shows this time twice. Clocks are put back by an hour, or half of one. */
+function comesTwice(at: Date): boolean {
+  const offset = at.getTimezoneOffset();
+  return [-60, -30, 30, 60].some(
+    (minutes) => new Date(at.getTime() + minutes * 60_000).getTimezoneOffset() - offset === minutes,
+  );
+}
+
+function zoneText(at: Date): string {
+  const minutes = -at.getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const of = Math.abs(minutes);
+  return `${minutes < 0 ? MINUS : "+"}${two(Math.floor(of / 60))}:${two(of % 60)}`;
 }
 
 /** The day, local, as ISO 8601. */
@@ -172,12 +191,8 @@ export function whenText(time_ms: number, now_ms: number): string {
 export function momentText(time_ms: number): string {
   const at = new Date(time_ms);
   if (Number.isNaN(at.getTime())) return NONE;
-  const minutes = -at.getTimezoneOffset();
-  const zone =
-    minutes === 0
-      ? "UTC"
-      : `${minutes < 0 ? MINUS : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
-  return `${dayText(time_ms)} ${clockText(time_ms)}.${String(at.getMilliseconds()).padStart(3, "0")} ${zone}`;
+  const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return `${dayText(time_ms)} ${clock}.${String(at.getMilliseconds()).padStart(3, "0")} ${zoneText(at)}`;
 }
 
 /** `serialNumber`, `serial_number`, `SerialNumber` → `Serial number`; words of one's own stay. */

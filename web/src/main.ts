@@ -2,12 +2,15 @@
 
 import "./style/tokens.css";
 import "./style/base.css";
+import { HeatPanel } from "./heat/panel.ts";
+import { openCorrelation } from "./heat/correlation.ts";
 import { Mirror } from "./mirror.ts";
 import type { SceneApi, SceneStats } from "./scene/api.ts";
 import { NoScene } from "./scene/no_scene.ts";
 import { WorldScene } from "./scene/scene.ts";
 import { watchSlots } from "./slots.ts";
 import { mountTools } from "./tools.ts";
+import { language, t } from "./words.ts";
 
 const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): void }>("./panels/index.ts");
 
@@ -17,11 +20,19 @@ function slot<T extends HTMLElement>(id: string): T {
   return element as T;
 }
 
+document.documentElement.lang = language;
+for (const each of document.querySelectorAll("body > [aria-label]")) {
+  each.setAttribute("aria-label", t(each.getAttribute("aria-label")!));
+}
 const mirror = new Mirror();
 const scene = makeScene();
 if (scene instanceof WorldScene) {
-  mountTools(slot("tools"), scene, () => {
-    if (mirror.selected !== null) scene.focus(mirror.selected);
+  const heat = new HeatPanel(mirror, scene);
+  mountTools(slot("tools"), scene, {
+    focusSelected: () => mirror.selected !== null && scene.focus(mirror.selected),
+    toggleHeat: () => heat.toggle(),
+    correlate: () => openCorrelation(mirror, scene),
+    heat,
   });
 }
 for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);

@@ -17,6 +17,7 @@ import type {
   PointType,
   PointValue,
   Relation,
+  Sheet,
   ServerMessage,
   Source,
   Sources,
@@ -58,6 +59,8 @@ export interface Told {
   link: { state: LinkState; detail: string; sinceMs: number };
   /** Twins that were touched; null: everything is new. */
   structure: { twins: Set<Id> | null };
+  /** What people wrote down, by `kind/name`; null: everything is new. */
+  sheets: { keys: Set<string> | null };
   /** Points that changed since the last animation frame; null: all. */
   values: { handles: Uint32Array | null };
   events: { ids: Set<string> | null };
@@ -100,6 +103,9 @@ export class Mirror {
   #isFrameAsked = false;
   #isValuesDue = false;
   #structureDue: Set<Id> | null | undefined = undefined;
+  #sheetsDue: Set<string> | null = new Set();
+  /** Whether there was more than sheets in what came: they alone move nothing in the plant. */
+  #isPlantDue = false;
   #selected: Id | null = null;
   #hovered: Id | null = null;
   #alarmOf: Map<Id, number> | null = null;
@@ -144,6 +150,12 @@ export class Mirror {
   get relations(): ReadonlyMap<string, Relation> {
     return this.#structure.relations;
   }
+  /** What people wrote down for the world as a whole, of one kind, in the order of their names. */
+  sheets(kind: string): Sheet[] {
+    const found = [...this.#structure.sheets.values()].filter((sheet) => sheet.kind === kind);
+    return found.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
   get arms(): ReadonlyMap<string, Arm> {
     return this.#structure.arms;
   }
@@ -458,12 +470,20 @@ export class Mirror {
     else if (this.#structureDue !== null && touched !== null)
       for (const id of touched) this.#structureDue.add(id);
     else this.#structureDue = null;
+    if (message.reset) this.#sheetsDue = null;
+    for (const { kind, name } of [...message.sheets, ...message.sheets_dropped]) this.#sheetsDue?.add(`${kind}/${name}`);
+    this.#isPlantDue ||= isOfPlant(message);
     if (message.part < message.parts - 1) return;
     const twins = this.#structureDue;
     this.#structureDue = undefined;
     if (this.#selected !== null && !this.twins.has(this.#selected)) this.select(null);
     if (this.#hovered !== null && !this.twins.has(this.#hovered)) this.hover(null);
-    this.#tell("structure", { twins });
+    const keys = this.#sheetsDue;
+    const isPlant = this.#isPlantDue;
+    this.#sheetsDue = new Set();
+    this.#isPlantDue = false;
+    if (isPlant) this.#tell("structure", { twins });
+    if (keys === null || keys.size > 0) this.#tell("sheets", { keys });
   }
 
   #receiveFrame(frame: ValueFrame): void {
@@ -504,7 +524,16 @@ export class Mirror {
   }
 }
 
+/** Whether a message tells of twins, types, relations, points or arms, and not of sheets alone. */
+function isOfPlant(message: Structure): boolean {
+  const { reset, types, twins, relations, relations_dropped, points, arms, arms_dropped } = message;
+  const told = [types, twins, relations, relations_dropped, points.handle, arms, arms_dropped];
+  return reset || told.some((rows) => rows.length > 0);
+}
+
 function isAlarm(event: WorldEvent): boolean {
-  return event.is_active === true && (event.severity ?? 0) > 0;
+  const isThere = event.is_active === true || event.is_latched === true;
+  const isAside = event.is_out_of_service === true || event.is_suppressed === true || (event.shelved_until_ns ?? 0) / 1e6 > Date.now();
+  return isThere && !isAside && (event.severity ?? 0) > 0;
 }
 

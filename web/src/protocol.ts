@@ -2,6 +2,7 @@
 
 export const STREAM_PATH = "/api/stream";
 export const PROTOCOL_VERSION = 1;
+export const FILE_BYTES_MAX = 268435456;
 export const RATE_HZ_DEFAULT = 20;
 export const RATE_HZ_MAX = 60;
 export const HEADER_BYTES = 32;
@@ -14,6 +15,10 @@ export const NO_TIME = -2147483648;
 export const QUALITY_GOOD = 0;
 export const QUALITY_UNCERTAIN = 1073741824;
 export const QUALITY_BAD = 2147483648;
+export const BOARD_COLUMNS = 12;
+export const BOARD_TILES_MAX = 200;
+export const BOARD_TILE_ROWS_MAX = 40;
+export const BOARD_POINTS_MAX = 8;
 export const STATUS_DETAILS = ["", "last_usable", "out_of_range", "waiting", "no_communication", "not_a_number", "wrong_type", "other"] as const;
 
 export const Kind = { FLOAT: 0, INT: 1, BOOL: 2, ENUM: 3, TEXT: 4, ARRAY: 5, BLOB: 6 } as const;
@@ -146,7 +151,7 @@ export interface TwinType {
   relations?: RelationType[];
   components?: [string, string][];
   semantic_ids?: string[];
-  /** What twins of the type look like: `asset:NAME`, `blob:SHA256` or "" for a plain body. */
+  /** What twins of the type look like: `asset:NAME`, a stored glTF file `blob:SHA256` (both may go on with `?scale=0.001&up=z`), or "" for a plain body. */
   geometry?: string;
   description?: Text;
 }
@@ -266,6 +271,19 @@ export interface ArmKey {
   name: string;
 }
 
+/** What people wrote down for the world as a whole: a rule, a board, a plan of shifts. `body` is JSON text that the room of that kind reads; the kernel keeps it as it is. */
+export interface Sheet {
+  kind: string;
+  name: string;
+  body?: string;
+}
+
+/** What identifies a sheet. */
+export interface SheetKey {
+  kind: string;
+  name: string;
+}
+
 /** Types, twins, relations, points and arms, whole (in parts, `reset` in the first) or what changed. Applied in order: what is dropped first, then what is put. */
 export interface Structure {
   position: string;
@@ -282,6 +300,8 @@ export interface Structure {
   points: PointTable;
   arms: Arm[];
   arms_dropped: ArmKey[];
+  sheets: Sheet[];
+  sheets_dropped: SheetKey[];
 }
 
 /** Something that happened: an alarm raised or gone, a state change, a source lost. Events with the same `id` are one condition; the latest tells whether it is active. */
@@ -295,6 +315,14 @@ export interface Event {
   is_acknowledged?: boolean;
   source_ns?: number;
   properties?: Property[];
+  /** Set aside by a person until then (ISA-18.2 §11.7); 0: not. */
+  shelved_until_ns?: number;
+  /** Set aside by design, as in a flood (§11.8). */
+  is_suppressed?: boolean;
+  /** Set aside for maintenance until a person puts it back (§11.9). */
+  is_out_of_service?: boolean;
+  /** Its cause is gone, and it stays until a person has acknowledged it (§10.5). */
+  is_latched?: boolean;
 }
 
 /** Conditions that are new or changed; the latest under an id replaces what was before. */
@@ -566,6 +594,14 @@ export interface AsOf {
   points: PointValue[];
 }
 
+/** A sheet as the author of edits knew it. */
+export interface SheetKnown {
+  kind: string;
+  name: string;
+  /** Null: there was none of that name. */
+  body: string | null;
+}
+
 /** Adds or replaces a type. Twins of it gain new points; points are never taken away. */
 export interface PutType {
   type: TwinType;
@@ -612,12 +648,44 @@ export interface PutPose {
   geometry?: string;
 }
 
+/** Says what a twin looks like, wherever it stands. Holds over what its source says, and over what was said with its place; "" is the look of its type, or a plain body. */
+export interface PutGeometry {
+  twin: string;
+  geometry: string;
+}
+
+/** Says of what type a twin is. Holds over what its source says. It gains the type's points; where its source describes one of the same name, that holds. */
+export interface PutTypeOf {
+  twin: string;
+  type: string;
+}
+
+/** Says what a point means. Holds over what its source says; None leaves that to the source. A unit is an annotation: "what the source sends is mbar". No value is ever converted by it. */
+export interface PutPointAbout {
+  twin: string;
+  point: string;
+  /** UCUM. */
+  unit?: string | null;
+  low?: number | null;
+  high?: number | null;
+  semantic_ids?: string[] | null;
+  labels?: [number, string][] | null;
+  description?: Text | null;
+}
+
+/** Takes back what one of the smaller edits said of a twin: its source's word holds again. `what` is the name of that edit (`PutName`, `PutPose`, `PutGeometry`, `PutTypeOf`, `PutProperty`, `PutPoints` or `PutPointAbout`), `name` that of the property or point. With `DropRelation` and `kind<TAB>target<TAB>name` a relation may be declared again. */
+export interface Unsay {
+  twin: string;
+  what: string;
+  name?: string;
+}
+
 /** Adds a relation or replaces its attributes. */
 export interface PutRelation {
   relation: Relation;
 }
 
-/** Ends a relation. */
+/** Ends a relation. Ended by a person it stays so, however often a source declares it, until a person puts it again. */
 export interface DropRelation {
   kind: string;
   source: string;
@@ -631,10 +699,39 @@ export interface Disarm {
   name: string;
 }
 
+/** Adds or replaces a sheet. */
+export interface PutSheet {
+  sheet: Sheet;
+}
+
+/** Ends a sheet. The log still has it. */
+export interface DropSheet {
+  kind: string;
+  name: string;
+}
+
 /** Edits that take effect together or not at all. */
 export interface EditRequest {
-  edits: ({ "@": "PutType" } & PutType) | ({ "@": "PutTwin" } & PutTwin) | ({ "@": "DropTwin" } & DropTwin) | ({ "@": "PutPoints" } & PutPoints) | ({ "@": "PutProperty" } & PutProperty) | ({ "@": "DropProperty" } & DropProperty) | ({ "@": "PutName" } & PutName) | ({ "@": "PutPose" } & PutPose) | ({ "@": "PutRelation" } & PutRelation) | ({ "@": "DropRelation" } & DropRelation) | ({ "@": "Arm" } & Arm) | ({ "@": "Disarm" } & Disarm)[];
+  edits: (({ "@": "PutType" } & PutType) | ({ "@": "PutTwin" } & PutTwin) | ({ "@": "DropTwin" } & DropTwin) | ({ "@": "PutPoints" } & PutPoints) | ({ "@": "PutProperty" } & PutProperty) | ({ "@": "DropProperty" } & DropProperty) | ({ "@": "PutName" } & PutName) | ({ "@": "PutPose" } & PutPose) | ({ "@": "PutGeometry" } & PutGeometry) | ({ "@": "PutTypeOf" } & PutTypeOf) | ({ "@": "PutPointAbout" } & PutPointAbout) | ({ "@": "Unsay" } & Unsay) | ({ "@": "PutRelation" } & PutRelation) | ({ "@": "DropRelation" } & DropRelation) | ({ "@": "Arm" } & Arm) | ({ "@": "Disarm" } & Disarm) | ({ "@": "PutSheet" } & PutSheet) | ({ "@": "DropSheet" } & DropSheet))[];
   reason: string;
+  /** Sheets as they were when the person began; if somebody has changed one since, nothing is done and the answer is 409. */
+  based_on: SheetKnown[];
+}
+
+/** A request on `/api/edits/stream`; its answer carries the same id. */
+export interface EditMessage {
+  id: number;
+  edits: (({ "@": "PutType" } & PutType) | ({ "@": "PutTwin" } & PutTwin) | ({ "@": "DropTwin" } & DropTwin) | ({ "@": "PutPoints" } & PutPoints) | ({ "@": "PutProperty" } & PutProperty) | ({ "@": "DropProperty" } & DropProperty) | ({ "@": "PutName" } & PutName) | ({ "@": "PutPose" } & PutPose) | ({ "@": "PutGeometry" } & PutGeometry) | ({ "@": "PutTypeOf" } & PutTypeOf) | ({ "@": "PutPointAbout" } & PutPointAbout) | ({ "@": "Unsay" } & Unsay) | ({ "@": "PutRelation" } & PutRelation) | ({ "@": "DropRelation" } & DropRelation) | ({ "@": "Arm" } & Arm) | ({ "@": "Disarm" } & Disarm) | ({ "@": "PutSheet" } & PutSheet) | ({ "@": "DropSheet" } & DropSheet))[];
+  reason: string;
+  based_on: SheetKnown[];
+}
+
+/** Where the edits of a message now stand, durable; or why they were not made. */
+export interface EditAnswer {
+  /** -1: the message could not be read. */
+  id: number;
+  position: string;
+  problem: Problem | null;
 }
 
 /** Where in the log the edits now stand. */
@@ -661,6 +758,14 @@ export interface CommandRequest {
 export interface ArmRequest {
   arm: Arm;
   reason: string;
+}
+
+/** A file that was sent and is durable. */
+export interface Attached {
+  /** What a property refers to it by. */
+  blob: Blob;
+  /** Of the edit that attached it; null: none was asked for. */
+  position: string | null;
 }
 
 /** A person has seen an event. */
@@ -711,7 +816,7 @@ export interface Discovery {
 
 /** Edits that take effect together or, if one is refused, not at all. */
 export interface Edits {
-  edits: ({ "@": "PutType" } & PutType) | ({ "@": "PutTwin" } & PutTwin) | ({ "@": "DropTwin" } & DropTwin) | ({ "@": "PutPoints" } & PutPoints) | ({ "@": "PutProperty" } & PutProperty) | ({ "@": "DropProperty" } & DropProperty) | ({ "@": "PutName" } & PutName) | ({ "@": "PutPose" } & PutPose) | ({ "@": "PutRelation" } & PutRelation) | ({ "@": "DropRelation" } & DropRelation) | ({ "@": "Arm" } & Arm) | ({ "@": "Disarm" } & Disarm)[];
+  edits: (({ "@": "PutType" } & PutType) | ({ "@": "PutTwin" } & PutTwin) | ({ "@": "DropTwin" } & DropTwin) | ({ "@": "PutPoints" } & PutPoints) | ({ "@": "PutProperty" } & PutProperty) | ({ "@": "DropProperty" } & DropProperty) | ({ "@": "PutName" } & PutName) | ({ "@": "PutPose" } & PutPose) | ({ "@": "PutGeometry" } & PutGeometry) | ({ "@": "PutTypeOf" } & PutTypeOf) | ({ "@": "PutPointAbout" } & PutPointAbout) | ({ "@": "Unsay" } & Unsay) | ({ "@": "PutRelation" } & PutRelation) | ({ "@": "DropRelation" } & DropRelation) | ({ "@": "Arm" } & Arm) | ({ "@": "Disarm" } & Disarm) | ({ "@": "PutSheet" } & PutSheet) | ({ "@": "DropSheet" } & DropSheet))[];
   reason?: string;
 }
 
@@ -739,6 +844,11 @@ export interface ChangesPage {
   is_end: boolean;
 }
 
+/** What people wrote down for the world as a whole. */
+export interface SheetsPage {
+  sheets: Sheet[];
+}
+
 /** A world's structure as a readable file: what a person would write by hand. */
 export interface WorldFile {
   world: string;
@@ -747,6 +857,814 @@ export interface WorldFile {
   twins: Twin[];
   relations: Relation[];
   arms: Arm[];
+}
+
+/** Something around that could be mirrored. Its texts come from strangers. */
+export interface DiscoveredThing {
+  key: string;
+  /** new, added or ignored. */
+  state: string;
+  /** Empty: only a person can say how it is reached. */
+  url: string;
+  name: string;
+  what: string;
+  /** How it is known, by each of the ways in which it was seen. */
+  guessed: string[];
+  /** What it says of itself, as lines. */
+  detail: string;
+  needs_login: boolean;
+  first_ns: number;
+  seen_ns: number;
+  /** For the source, if the person names none. */
+  suggested_name: string;
+  /** The source that mirrors it; empty: none. */
+  added_as: string;
+}
+
+/** What is around now, new things first. */
+export interface DiscoveredList {
+  /** off, here (this computer and what is mirrored) or network. */
+  reach: string;
+  things: DiscoveredThing[];
+  /** What was left out, by name. */
+  counts: Record<string, number>;
+  /** Why a finder does not look, by its name. */
+  failures: Record<string, string>;
+}
+
+/** What a person says of a thing that they add. */
+export interface AddRequest {
+  /** Short and unique name of the source; empty: made from what the thing calls itself. */
+  source: string;
+  /** Where it is, if it does not say so itself. */
+  url: string;
+  /** What people here call it; empty: as it calls itself. */
+  name: string;
+  /** BCP 47 tag of the name. */
+  language: string;
+  /** Id of the twin that it is part of. */
+  part_of: string;
+  /** Where it stands in the scene. */
+  pose: Pose | null;
+  options: Record<string, null | boolean | number | string>;
+  username: string;
+  password: string;
+}
+
+/** A recording that was taken into the world's inbox. */
+export interface Kept {
+  /** What a source is given to play it. */
+  url: string;
+  size_bytes: number;
+}
+
+/** One option of a connector, as a form shows it. */
+export interface ConnectorOption {
+  name: string;
+  label: string;
+  /** text, number, boolean or choice. */
+  kind: string;
+  default: null | boolean | number | string;
+  hint: string;
+  choices: string[];
+}
+
+/** A connector that is installed here. */
+export interface ConnectorInfo {
+  schemes: string[];
+  title: string;
+  example: string;
+  hint: string;
+  takes_login: boolean;
+  options: ConnectorOption[];
+}
+
+/** A role, everywhere or only on a twin and what is below it. */
+export interface Grant {
+  /** viewer, operator, engineer or owner. */
+  role: string;
+  /** Id of the twin; empty: the whole world. */
+  subtree: string;
+}
+
+/** Who the session or token speaks for. */
+export interface Me {
+  name: string;
+  grants: Grant[];
+  session: string;
+  is_owner: boolean;
+}
+
+/** An account. */
+export interface Person {
+  name: string;
+  is_disabled: boolean;
+  has_password: boolean;
+  created_ns: number;
+  grants: Grant[];
+}
+
+/** All accounts. */
+export interface People {
+  people: Person[];
+}
+
+/** An account to be made. */
+export interface PersonRequest {
+  name: string;
+  password: string;
+  grants: Grant[];
+}
+
+/** What is to be changed of an account; what is null stays. */
+export interface PersonChange {
+  grants: Grant[] | null;
+  password: string | null;
+  is_disabled: boolean | null;
+}
+
+/** A new password of one's own. */
+export interface PasswordRequest {
+  password: string;
+  new_password: string;
+}
+
+/** A session that is open somewhere. */
+export interface OpenSession {
+  id: string;
+  name: string;
+  device: string;
+  address: string;
+  way: string;
+  created_ns: number;
+  seen_ns: number;
+  is_this: boolean;
+}
+
+/** Open sessions, latest used first. */
+export interface SessionsPage {
+  sessions: OpenSession[];
+}
+
+/** A program's token, without what opens. */
+export interface Token {
+  id: string;
+  owner: string;
+  label: string;
+  created_ns: number;
+  expires_ns: number;
+  grants: Grant[];
+}
+
+/** Tokens in the order of their making. */
+export interface TokensPage {
+  tokens: Token[];
+}
+
+/** A token to be made; it can do no more than who makes it. */
+export interface TokenRequest {
+  label: string;
+  grants: Grant[];
+  lasts_days: number;
+}
+
+/** A new token. It is shown this once. */
+export interface TokenMade {
+  token: string;
+}
+
+/** An invitation for one person. */
+export interface InvitationRequest {
+  grant: Grant;
+  lasts_hours: number;
+}
+
+/** A link that makes one account. It is shown this once. */
+export interface Invitation {
+  /** Below the server's address. */
+  path: string;
+}
+
+/** An invitation that nobody has used yet, without what opens. */
+export interface OpenInvitation {
+  id: string;
+  grant: Grant;
+  by: string;
+  expires_ns: number;
+}
+
+/** Invitations that are open, those that end first before. */
+export interface InvitationsPage {
+  invitations: OpenInvitation[];
+}
+
+/** One line of the audit trail. */
+export interface AuditLine {
+  number: number;
+  at_ns: number;
+  who: string;
+  what: string;
+  detail: string;
+  address: string;
+}
+
+/** The audit trail, latest first. */
+export interface AuditPage {
+  lines: AuditLine[];
+  /** Whether every line follows from the one before it, as of the first page. */
+  is_whole: boolean;
+  /** Ask for the next page with this; 0: there is none. */
+  before: number;
+}
+
+/** A provider that vouches for people. */
+export interface Way {
+  name: string;
+  label: string;
+}
+
+/** How one can sign in, besides name and password. */
+export interface Ways {
+  providers: Way[];
+}
+
+/** A passkey on some device. */
+export interface Passkey {
+  id: string;
+  label: string;
+  created_ns: number;
+}
+
+/** Passkeys of an account. */
+export interface PasskeysPage {
+  passkeys: Passkey[];
+}
+
+/** What to do on one kind of device, so that it trusts the world's authority. */
+export interface TrustSteps {
+  system: string;
+  lines: string[];
+}
+
+/** How another device gets here; without addresses only this machine is served. */
+export interface Reach {
+  /** Of the page, the most useful first. */
+  addresses: string[];
+  /** Of the plain door, where the authority is to be had before it is trusted. */
+  plain: string[];
+  /** SHA-256 of the authority, or of the operator's own certificate. */
+  fingerprint: string;
+  /** Whether devices must be made to trust the world's own authority. */
+  has_authority: boolean;
+  steps: TrustSteps[];
+}
+
+/** A rule as it is written down, and how it does. */
+export interface RuleRow {
+  name: string;
+  /** JSON, as docs/guide/alarms.md describes it. */
+  body: string;
+  instances: number;
+  /** What does not work of it, in words. */
+  troubles: string[];
+}
+
+/** All rules. */
+export interface RulesPage {
+  rules: RuleRow[];
+}
+
+/** A rule to be kept, or to be tried. */
+export interface RuleRequest {
+  /** JSON: {"applies": {"type": "Pump"}, "alarm": {"when": "pressure > 6 bar"}} */
+  body: string;
+  reason: string;
+}
+
+/** What a rule would say of one twin now. */
+export interface PreviewRow {
+  twin: string;
+  name: string;
+  /** Null: not known now. */
+  value: number | boolean | null;
+}
+
+/** What a rule would do; nothing was changed. */
+export interface RulePreview {
+  instances: number;
+  /** Of an alarm: for how many twins it would be raised now. */
+  active: number;
+  /** alarm or derived. */
+  kind: string;
+  /** Of a derived point. */
+  unit: string;
+  /** At most 100. */
+  rows: PreviewRow[];
+  troubles: string[];
+}
+
+/** For how long nobody is to be called. */
+export interface ShelveRequest {
+  /** Up to 7 days. */
+  duration_s: number;
+  reason: string;
+}
+
+/** Why. */
+export interface ReasonRequest {
+  reason: string;
+}
+
+/** A shift on a day. Its times are those of the plan's clock, as UTC nanoseconds. */
+export interface ShiftRow {
+  name: string;
+  start_ns: number;
+  end_ns: number;
+  /** [start_ns, end_ns] of each. */
+  breaks: number[][];
+  is_current: boolean;
+}
+
+/** The shift that works now, if one does, and those before it, latest first. */
+export interface ShiftsPage {
+  /** Name of the plan; empty: nobody planned, and three shifts around the clock are taken. */
+  plan: string;
+  plans: string[];
+  time_zone: string;
+  shifts: ShiftRow[];
+}
+
+/** A stretch of a unit's planned time. */
+export interface StretchRow {
+  start_ns: number;
+  end_ns: number;
+  /** running, delayed, down, setup, planned or unknown. */
+  condition: string;
+}
+
+/** A stretch in which a unit did not run, and why. */
+export interface StopRow {
+  twin: string;
+  name: string;
+  start_ns: number;
+  end_ns: number;
+  /** It stands now. */
+  is_open: boolean;
+  /** As what it counts: delayed, down, setup, planned or unknown. */
+  condition: string;
+  /** What the machine was in, in its own word. */
+  state: string;
+  /** What the machine said of it. */
+  cause: string;
+  /** Somebody should say why. */
+  is_unexplained: boolean;
+  /** Code of what a person said; empty: nobody has. */
+  reason: string;
+  reason_name: string;
+  comment: string;
+  by: string;
+  said_ns: number;
+  /** By this it is taken back. */
+  said_id: string;
+}
+
+/** Time lost for one reason. */
+export interface LossRow {
+  /** In words; empty: neither a person nor the machine gave one. */
+  reason: string;
+  seconds: number;
+  times: number;
+}
+
+/** One work unit's shift in the elements and indices of ISO 22400-2; null: cannot be had. */
+export interface UnitRow {
+  twin: string;
+  name: string;
+  oee: number | null;
+  availability: number | null;
+  effectiveness: number | null;
+  quality_ratio: number | null;
+  pbt_s: number;
+  apt_s: number;
+  adet_s: number;
+  adot_s: number;
+  aust_s: number;
+  pdot_s: number;
+  unknown_s: number;
+  good: number;
+  rejected: number;
+  is_rate_guessed: boolean;
+  /** How many stops somebody should explain. */
+  unexplained: number;
+  /** In order; what is too short to be seen is joined to its neighbour. */
+  timeline: StretchRow[];
+  /** The longest first. */
+  losses: LossRow[];
+}
+
+/** What the units did in a shift; of one that is not over, so far. */
+export interface ShiftFigures {
+  shift: ShiftRow;
+  until_ns: number;
+  units: UnitRow[];
+  /** Of all units together. */
+  losses: LossRow[];
+}
+
+/** Stops of a shift, latest first. */
+export interface StopsPage {
+  shift: ShiftRow;
+  stops: StopRow[];
+  /** There are more; ask for one unit. */
+  is_cut: boolean;
+}
+
+/** A reason to choose. */
+export interface ReasonRow {
+  /** With those above it: `breakdown/mechanical`. */
+  code: string;
+  name: string;
+  /** down, delayed, setup or planned. */
+  counts_as: string;
+  below: ReasonRow[];
+}
+
+/** The reasons that there are for a unit. */
+export interface ReasonsPage {
+  reasons: ReasonRow[];
+  /** Stops shorter than this are not asked about. */
+  ask_from_s: number;
+}
+
+/** Why a unit stood for a time. What is said later of the same time counts. */
+export interface SayRequest {
+  twin: string;
+  start_ns: number;
+  /** Null: until it runs again. */
+  end_ns: number | null;
+  /** Code of a reason of the unit's tree. */
+  reason: string;
+  comment: string;
+}
+
+/** What was said, durable. */
+export interface SaidAnswer {
+  id: string;
+  twin: string;
+  start_ns: number;
+  end_ns: number | null;
+  reason: string;
+  comment: string;
+  by: string;
+}
+
+/** A report that was written at the end of a shift. */
+export interface KeptReport {
+  id: string;
+  schedule: string;
+  shift: string;
+  start_ns: number;
+  end_ns: number;
+  made_ns: number;
+  /** html, pdf. */
+  forms: string[];
+  /** To how many it went, or why it did not; empty: nobody is to get it. */
+  mailed: string;
+}
+
+/** The reports that are kept, latest first. */
+export interface KeptReports {
+  reports: KeptReport[];
+}
+
+/** One SELECT. */
+export interface SqlRequest {
+  sql: string;
+  /** At most so many come back. */
+  rows: number;
+  /** After so long it is ended. */
+  time_s: number;
+}
+
+/** A mapping to be tried, or to be applied and kept. */
+export interface MappingRequest {
+  /** JSON, as docs/guide/mapping.md describes it. */
+  body: string;
+  /** Under which it is kept; empty: it is applied once and not kept. */
+  name: string;
+  reason: string;
+  /** Of a preview: how many rows are passed over. */
+  offset: number;
+  /** Of a preview: how many rows are wanted, 1 to 1000. */
+  limit: number;
+  /** Of a preview: only rows with something that a person should know. */
+  only_noted: boolean;
+}
+
+/** One thing that would be said of one twin. */
+export interface MappingRow {
+  twin: string;
+  /** The twin's name as it is now. */
+  name: string;
+  /** name, type, serial_number, property, place, relation, unit, range, semantic_id, description or labels. */
+  what: string;
+  /** Name of the property or point, kind of the relation; else empty. */
+  of: string;
+  before: string;
+  after: string;
+  /** A conflict, or why it is left out. */
+  note: string;
+  is_left_out: boolean;
+}
+
+/** What a mapping would do; nothing was changed. */
+export interface MappingPreview {
+  /** How many fit the patterns. */
+  twins: number;
+  changes: number;
+  left_out: number;
+  noted: number;
+  rows: MappingRow[];
+  /** Offset of the next page; null: this was the last. */
+  next: number | null;
+}
+
+/** A mapping was applied. */
+export interface MappingDone {
+  position: string;
+  changes: number;
+  left_out: number;
+}
+
+/** A mapping that is kept. */
+export interface KeptMapping {
+  name: string;
+  body: string;
+  /** Why it cannot be read. */
+  trouble: string;
+}
+
+/** All mappings that are kept. */
+export interface MappingsPage {
+  mappings: KeptMapping[];
+}
+
+/** Something that a person said of a twin over its source. */
+export interface SaidRow {
+  /** The edit that said it: PutName, PutPointAbout … */
+  what: string;
+  /** Of the property or point; else empty. */
+  name: string;
+  /** The edit in its plain form. */
+  said: Record<string, unknown>;
+  /** Who said it; empty: too long ago to be at hand. */
+  by: string;
+  at_ns: number;
+  reason: string;
+  /** Of a point: what its source says of it. */
+  source: PointType | null;
+}
+
+/** What people said of a twin over its source. */
+export interface SaidPage {
+  said: SaidRow[];
+}
+
+/** A world file as text. */
+export interface ImportRequest {
+  text: string;
+  /** Why; it stands in the log. */
+  reason: string;
+}
+
+/** One thing that would change. Texts come from the file. */
+export interface ImportRow {
+  /** type, twin, name, place, look, type of, property, point, relation, sheet or arm. */
+  what: string;
+  about: string;
+  detail: string;
+  /** new, changed or gone. */
+  verb: string;
+  /** In the file. */
+  line: number;
+}
+
+/** Something of a file that is not made so. */
+export interface ImportLeft {
+  place: string;
+  why: string;
+}
+
+/** What a file would change. */
+export interface ImportPreview {
+  total: number;
+  /** By what changes. */
+  counts: Record<string, number>;
+  /** The first of them. */
+  rows: ImportRow[];
+  left: ImportLeft[];
+}
+
+/** What a file changed. */
+export interface Imported {
+  position: string;
+  changed: number;
+  left: ImportLeft[];
+}
+
+/** One quantity over the twins that were asked for. */
+export interface Total {
+  name: string;
+  unit: string;
+  /** Points with a number that is not bad. */
+  n: number;
+  /** Points that have none. */
+  n_without: number;
+  /** Points of another unit that fits; their numbers were converted. */
+  n_converted: number;
+  mean: number | null;
+  min: number | null;
+  max: number | null;
+  /** Where the lowest is, as `twin.point`; "" where there is none. */
+  min_point: string;
+  max_point: string;
+  /** None where adding makes no sense: temperatures, levels, shares. */
+  sum: number | null;
+  /** Points in the sum: what is part of a twin that says the same itself is left out. */
+  n_summed: number;
+}
+
+/** Quantities over all twins that a relation leads to. */
+export interface Totals {
+  twin: string;
+  relation: string;
+  position: string;
+  /** How many there are. */
+  twins: number;
+  /** By name, then unit. Units that do not fit each other are kept apart. */
+  totals: Total[];
+}
+
+/** One of the two things that are set against each other. */
+export interface Axis {
+  /** `twin.point`, or the name of a quantity. */
+  name: string;
+  unit: string;
+}
+
+/** How two things vary together. */
+export interface Correlation {
+  /** `time`: two points, a dot for each step. `twin`: two quantities, a dot for each twin. */
+  by: string;
+  x: Axis;
+  y: Axis;
+  start_ns: number;
+  end_ns: number;
+  /** Dots on which the figures rest. */
+  n: number;
+  /** None where one of the two stands still, or there are fewer than three dots. */
+  pearson: number | null;
+  spearman: number | null;
+  /** Of the line of least squares: y = slope · x + intercept. */
+  slope: number | null;
+  intercept: number | null;
+  /** By time: between dots. By twin: between the instants of which the means are taken. */
+  step_s: number;
+  /** By time: y was read so much later than x. */
+  lag_s: number;
+  /** The lag at which Pearson's coefficient is farthest from 0. */
+  best_lag_s: number | null;
+  lags_s: number[];
+  lag_pearson: (number | null)[];
+  /** Whether time or rows ran out before all that was asked was read. */
+  is_reduced: boolean;
+  /** At most as many dots as were asked for, evenly taken; the figures rest on all. */
+  xs: number[];
+  ys: number[];
+  /** By twin: of each dot. */
+  twins: string[];
+  /** By time: of each dot. */
+  times_ms: number[];
+}
+
+/** A point by name: it means the same after its source was declared anew. */
+export interface PointAt {
+  twin: string;
+  point: string;
+}
+
+/** A point as a big number, with its unit, quality and age. */
+export interface ValueTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  point: PointAt;
+  /** Whether the last minutes are drawn below. */
+  spark?: boolean;
+}
+
+/** A point as a bar against its range and its alarm limits. */
+export interface GaugeTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  point: PointAt;
+}
+
+/** A point that is one of a few states, as a word and a colour. */
+export interface StateTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  point: PointAt;
+}
+
+/** Points over time. */
+export interface TrendTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  points: PointAt[];
+  span_s?: number;
+}
+
+/** Twins as rows, chosen points as columns: those of a type, below a twin, or both. */
+export interface TableTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  /** Names of points, in the order of the columns. */
+  points: string[];
+  /** Id of a type; twins of types that extend it too. */
+  type?: string;
+  /** Id of a twin; it and what is below it. */
+  subtree?: string;
+  /** Name of a point; empty: by the twins' names. */
+  sort?: string;
+  is_descending?: boolean;
+}
+
+/** Active alarms, the most urgent first. */
+export interface AlarmsTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  subtree?: string;
+  /** The least that is listed: 1 low, 2 medium, 3 high. */
+  severity?: number;
+}
+
+/** Where one stands in the scene and what one looks at, in metres, y upwards. */
+export interface CameraAt {
+  position: [number, number, number];
+  target: [number, number, number];
+}
+
+/** The 3D scene, seen from a saved place or flown to a twin. One on a board. */
+export interface SceneTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  focus?: string;
+  camera?: CameraAt | null;
+}
+
+/** Words, as they are written: no markup. */
+export interface TextTile {
+  id: string;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  text?: string;
+}
+
+/** A board as it is written down. */
+export interface Board {
+  tiles?: (({ "@": "ValueTile" } & ValueTile) | ({ "@": "GaugeTile" } & GaugeTile) | ({ "@": "StateTile" } & StateTile) | ({ "@": "TrendTile" } & TrendTile) | ({ "@": "TableTile" } & TableTile) | ({ "@": "AlarmsTile" } & AlarmsTile) | ({ "@": "SceneTile" } & SceneTile) | ({ "@": "TextTile" } & TextTile))[];
+  version?: number;
 }
 
 export type ClientMessage =
@@ -767,6 +1685,16 @@ export type ServerMessage =
   | ({ "@": "Sought" } & Sought)
   | ({ "@": "Pong" } & Pong)
   | ({ "@": "Refusal" } & Refusal);
+
+export type Tile =
+  | ({ "@": "ValueTile" } & ValueTile)
+  | ({ "@": "GaugeTile" } & GaugeTile)
+  | ({ "@": "StateTile" } & StateTile)
+  | ({ "@": "TrendTile" } & TrendTile)
+  | ({ "@": "TableTile" } & TableTile)
+  | ({ "@": "AlarmsTile" } & AlarmsTile)
+  | ({ "@": "SceneTile" } & SceneTile)
+  | ({ "@": "TextTile" } & TextTile);
 
 export interface ValueFrame {
   kind: number;

@@ -36,6 +36,11 @@ export function idPath(id: string): string {
   return id.split("/").map(encodeURIComponent).join("/");
 }
 
+const UNREACHED: Partial<Problem> = {
+  detail: "The server cannot be reached.",
+  mend: "Check that it is running; the page reconnects by itself.",
+};
+
 export class Rest {
   get<T>(path: string, parameters?: Parameters, signal?: AbortSignal): Promise<T> {
     return this.#ask<T>("GET", path, parameters, undefined, signal);
@@ -47,6 +52,44 @@ export class Rest {
 
   put<T>(path: string, body: unknown, parameters?: Parameters): Promise<T> {
     return this.#ask<T>("PUT", path, parameters, body);
+  }
+
+  /** Sends a file as it is. */
+  upload<T>(path: string, file: Blob): Promise<T> {
+    return this.#ask<T>("PUT", path, undefined, file);
+  }
+
+  /**
+   * Sends a large file and tells how far it has come, 0 to 1. Rejects as the others do, with
+   * status 0 where it was given up.
+   */
+  send<T>(path: string, parameters: Parameters, file: Blob, onProgress: (part: number) => void, signal?: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+      request.open("POST", apiUrl(path, parameters));
+      request.setRequestHeader("Accept", "application/json");
+      request.setRequestHeader("X-Mirrorworld", "1");
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      request.upload.addEventListener("progress", (event) => onProgress(event.lengthComputable ? event.loaded / event.total : 0));
+      request.addEventListener("load", () => {
+        let answer: unknown = null;
+        try {
+          answer = JSON.parse(request.responseText);
+        } catch {
+          // Not the server's own answer; its status says enough.
+        }
+        if (request.status < 300) resolve(answer as T);
+        else reject(new RestError(request.status, (answer ?? {}) as Partial<Problem>));
+      });
+      request.addEventListener("error", () => reject(new RestError(0, UNREACHED)));
+      request.addEventListener("abort", () => reject(new RestError(0, { detail: "Given up." })));
+      signal?.addEventListener("abort", () => request.abort());
+      request.send(file);
+    });
+  }
+
+  patch<T>(path: string, body: unknown): Promise<T> {
+    return this.#ask<T>("PATCH", path, undefined, body);
   }
 
   delete<T>(path: string, parameters?: Parameters): Promise<T> {
@@ -63,20 +106,16 @@ export class Rest {
     const headers: Record<string, string> = { Accept: "application/json" };
     // A page of another origin cannot set this header without the server's leave: the CSRF check.
     if (method !== "GET") headers["X-Mirrorworld"] = "1";
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (body !== undefined) headers["Content-Type"] = body instanceof Blob ? "application/octet-stream" : "application/json";
     const request: RequestInit = { method, headers, credentials: "same-origin" };
-    if (body !== undefined) request.body = JSON.stringify(body);
+    if (body !== undefined) request.body = body instanceof Blob ? body : JSON.stringify(body);
     if (signal !== undefined) request.signal = signal;
     let response: Response;
     try {
       response = await fetch(apiUrl(path, parameters), request);
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new RestError(0, {
-        detail: "The server cannot be reached.",
-        place: path,
-        mend: "Check that it is running; the page reconnects by itself.",
-      });
+      throw new RestError(0, { ...UNREACHED, place: path });
     }
     const answer: unknown = response.status === 204 ? null : await response.json().catch(() => null);
     if (!response.ok) throw new RestError(response.status, (answer ?? {}) as Partial<Problem>);

@@ -25,6 +25,7 @@ export function watchSlots(covered: (left: number, right: number, top: number, b
     const root = document.documentElement.style;
     const bottomNow = bottom === null ? 0 : bottom.height;
     root.setProperty("--bottom-now", `${Math.round(bottomNow)}px`);
+    root.setProperty("--left-now", left === null || isNarrow ? "0px" : `${Math.round(left.right)}px`);
     root.setProperty("--right-now", right === null || isNarrow ? "0px" : `${Math.round(w - right.left)}px`);
     const sheet = isNarrow ? Math.max(left === null ? 0 : h - left.top, right === null ? 0 : h - right.top) : 0;
     const sides = [

@@ -5,6 +5,7 @@ import type {
   OperationType,
   PointType,
   Relation,
+  Sheet,
   Structure,
   Text,
   Twin,
@@ -41,6 +42,8 @@ export class WorldStructure {
   readonly twins = new Map<Id, Twin>();
   readonly relations = new Map<string, Relation>();
   readonly arms = new Map<string, Arm>();
+  /** What people wrote down for the world as a whole, by `kind/name`. */
+  readonly sheets = new Map<string, Sheet>();
   nPoints = 0;
   /** Ordinal of each point's twin, by handle. */
   pointTwin = new Int32Array(0);
@@ -64,6 +67,8 @@ export class WorldStructure {
       this.#dropRelation(relationKey(key));
       touched.add(key.source).add(key.target);
     }
+    for (const key of message.sheets_dropped) this.sheets.delete(`${key.kind}/${key.name}`);
+    for (const sheet of message.sheets) this.sheets.set(`${sheet.kind}/${sheet.name}`, sheet);
     for (const key of message.arms_dropped) {
       this.arms.delete(armKey(key.twin, key.name));
       touched.add(key.twin);
@@ -266,6 +271,7 @@ export class WorldStructure {
     this.twins.clear();
     this.relations.clear();
     this.arms.clear();
+    this.sheets.clear();
     this.nPoints = 0;
     this.pointTwin.fill(-1);
     this.#byOrdinal.length = 0;

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..mqtt_publisher import Publisher
+from ..sparkplug_payload import DataType, Metric, decode, encode
 from .line import Line
-from .mqtt_publisher import Publisher
-from .sparkplug_payload import DataType, Metric, decode, encode
 from .utilities import AirStation
 
 GROUP: Final = "bottling"

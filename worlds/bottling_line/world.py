@@ -7,11 +7,9 @@ what, what the compressor supplies), and which set-points and operations may be 
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,9 +42,10 @@ from mirrorworld.world.model import (
 )
 from mirrorworld.world.ports import Model, SourceConfig, SourceError
 
+from ..broker import broker_command
+from ..processes import Processes, StartError, free_port
 from . import layout
 from .alarms import LineAlarms
-from .processes import Processes, StartError, free_port
 
 if TYPE_CHECKING:
     from mirrorworld.world.world import World
@@ -59,7 +58,6 @@ CONTROLLERS: Final = "plant"
 UTILITIES: Final = "utilities"
 """Name of the Sparkplug source; prefix of the meters' and the compressor's twins."""
 HALL: Final = "hall"
-_IsReady = Callable[[str], bool]
 
 AUTHORED: Final = "2"
 """Grows when `edits` changes; written to the hall, so that what people changed since stays."""
@@ -138,7 +136,7 @@ class BottlingLine:
             *self._plant_options,
         ]
         try:
-            broker, is_ready = _broker(directory, mqtt_port)
+            broker, is_ready = broker_command(directory, mqtt_port)
             await self._processes.start("broker", broker, is_ready)
             await self._processes.start("plant", plant, lambda line: '"ready": true' in line)
         except StartError as error:
@@ -312,31 +310,6 @@ def _arms(found: Mapping[str, str]) -> list[Edit]:
 
 
 # --- the plant's processes -------------------------------------------------------------------
-
-
-def _broker(directory: Path, port: int) -> tuple[list[str], _IsReady]:
-    """The command of an MQTT broker on loopback, and how to see that it is up."""
-    beside = Path(sys.executable).parent / "nats-server"
-    nats = str(beside) if beside.exists() else shutil.which("nats-server")
-    if nats is not None:
-        config = directory / "nats.conf"
-        # MQTT in this broker keeps sessions and retained messages in JetStream, so that needs
-        # a directory, and the server a name. Port -1: its own protocol is not in use here.
-        config.write_text(
-            "server_name: bottling\n"
-            'host: "127.0.0.1"\nport: -1\n'
-            f"jetstream {{ store_dir: {json.dumps(str(directory / 'nats'))} }}\n"
-            f'mqtt {{ host: "127.0.0.1", port: {port} }}\n'
-        )
-        return [nats, "-c", str(config)], lambda line: "Server is ready" in line
-    mosquitto = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
-    if mosquitto is not None:
-        config = directory / "mosquitto.conf"
-        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-        return [mosquitto, "-v", "-c", str(config)], lambda line: "running" in line
-    raise StartError(
-        "no MQTT broker: `pip install 'mirrorworld[demo]'` brings nats-server, or install mosquitto"
-    )
 
 
 class _Watch:

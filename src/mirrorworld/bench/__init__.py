@@ -13,7 +13,27 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-BENCHES: Final = ("state", "record", "query", "opcua", "mqtt")
+BENCHES: Final = (
+    "state",
+    "record",
+    "query",
+    "opcua",
+    "mqtt",
+    "modbus",
+    "mtconnect",
+    "revoke",
+    "rules",
+    "edge",
+    "scrub",
+    "changes",
+    "memory",
+    "city",
+    "sparkplug",
+    "durable",
+    "thingsboard",
+    "kill",
+    "soak",
+)
 
 
 def run(name: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:

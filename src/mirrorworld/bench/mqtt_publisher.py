@@ -26,7 +26,9 @@ def main() -> None:
     asked: dict[str, Any] = json.loads(sys.argv[1])
     number = asked["number"]
     if asked["what"] == "sparkplug":
-        packets, births = _sparkplug(number, asked["messages"], asked["points"])
+        packets, births = _sparkplug(
+            number, asked["messages"], asked["points"], asked.get("qos", 1)
+        )
     else:
         packets, births = _json(number, asked["messages"], asked["topics"]), []
     sock = socket.create_connection((asked["host"], asked["port"]))
@@ -40,7 +42,11 @@ def main() -> None:
     _acknowledged(sock, len(births))
     print("ready", flush=True)
     sys.stdin.readline()
-    _publish(sock, packets, asked["window"])
+    if asked.get("qos", 1):
+        _publish(sock, packets, asked["window"])
+    else:  # the broker's socket sets the pace
+        for start in range(0, len(packets), 50):
+            sock.sendall(b"".join(packets[start : start + 50]))
     print("done", flush=True)
     sys.stdin.readline()
     sock.close()
@@ -79,12 +85,17 @@ def _some(sock: socket.socket) -> int:
     return n
 
 
-def _publish_packet(topic: str, payload: bytes, packet_id: int) -> bytes:
+def _publish_packet(topic: str, payload: bytes, packet_id: int, qos: int = 1) -> bytes:
+    if not qos:
+        body = struct.pack(">H", len(topic)) + topic.encode() + payload
+        return bytes((0x30,)) + varint(len(body)) + body
     body = struct.pack(">H", len(topic)) + topic.encode() + struct.pack(">H", packet_id) + payload
     return bytes((0x32,)) + varint(len(body)) + body
 
 
-def _sparkplug(number: int, messages: int, points: int) -> tuple[list[bytes], list[bytes]]:
+def _sparkplug(
+    number: int, messages: int, points: int, qos: int
+) -> tuple[list[bytes], list[bytes]]:
     """An edge node's DATA messages: every metric by alias, a new double each time."""
     births = [
         Metric(f"Line/Signal{i:04}", i + 1, datatype=DataType.DOUBLE, value=0.0)
@@ -116,7 +127,9 @@ def _sparkplug(number: int, messages: int, points: int) -> tuple[list[bytes], li
     for i in range(points):
         data[:, at : at + 8] = values[:, i : i + 1].copy().view(np.uint8)
         at = template.find(pattern, at + 8)
-    packets = [_publish_packet(topic, data[i].tobytes(), i % 65_000 + 1) for i in range(messages)]
+    packets = [
+        _publish_packet(topic, data[i].tobytes(), i % 65_000 + 1, qos) for i in range(messages)
+    ]
     return packets, [first]
 
 

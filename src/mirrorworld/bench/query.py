@@ -32,7 +32,7 @@ MAKERS = ("Nordwerk", "Aqualine", "Teknos")
 def run(twins: int = 100_000, queries: int = 300, limit: int = 100) -> dict[str, Any]:
     """Figures: `p95_ms` over typed, text, property, place and two-hop queries (pages of `limit`),
     each kind's own, `last_over_first_page`, and `open_s` from a record with a keyframe."""
-    world, log = _world(twins)
+    world, log = built(twins)
     rng = random.Random(1)
     world.query(Query(text="warm"), 1)
     times: dict[str, list[float]] = {}
@@ -54,7 +54,7 @@ def run(twins: int = 100_000, queries: int = 300, limit: int = 100) -> dict[str,
     }
 
 
-def _world(twins: int) -> tuple[World, list[Change]]:
+def built(twins: int) -> tuple[World, list[Change]]:
     """Areas of 100 twins; each twin is part of its area and feeds the next one."""
     world = World("bench")
     types = [

@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mirrorworld import attachments
+from mirrorworld.client import files
 from mirrorworld.client.errors import (
     InvalidError,
     NotAllowedError,
@@ -33,9 +36,11 @@ from mirrorworld.world.changes import (
     Origin,
     OriginKind,
     Position,
+    PutGeometry,
 )
-from mirrorworld.world.model import Property, TwinType, point_id
-from mirrorworld.world.ports import Record
+from mirrorworld.world.model import Blob, Property, Twin, TwinType, point_id
+from mirrorworld.world.plain import from_plain
+from mirrorworld.world.ports import BlobStore, Record
 from mirrorworld.world.query import Query
 from mirrorworld.world.world import World
 
@@ -43,6 +48,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OWNER: Final = "owner"
+
+Sql = Callable[[str, int, float], "tuple[pa.Table, bool]"]
+"""(query, rows, time_s) -> the rows, and whether there were more."""
+Save = Callable[..., None]
+"""(record, (handle, twin, type) of each point, start_ns, end_ns, path, zone)."""
 
 
 class LocalAccess:
@@ -52,12 +62,25 @@ class LocalAccess:
         world: as the record gave it.
         record: its past; open for writing if `is_writable`.
         place: the directory, for people.
+        sql, save: how queries are answered and history is written to files.
+        blobs: where attached files lie; `examiners` look into them, by media type.
     """
 
     def __init__(
-        self, world: World, record: Record, place: str, *, is_writable: bool = False
+        self,
+        world: World,
+        record: Record,
+        place: str,
+        *,
+        is_writable: bool = False,
+        sql: Sql | None = None,
+        save: Save | None = None,
+        blobs: BlobStore | None = None,
+        examiners: Mapping[str, files.Examine] | None = None,
     ) -> None:
         self.place = place
+        self._sql, self._save = sql, save
+        self._blobs, self._examiners = blobs, examiners or {}
         self._world = world
         self._record = record
         self._is_writable = is_writable
@@ -165,6 +188,37 @@ class LocalAccess:
             self._changed.notify_all()
         return self._world.position
 
+    def attach(
+        self, twin_id: str, path: Path, name: str, purpose: str, scale: float, up: str
+    ) -> Blob:
+        if self._blobs is None or not self._is_writable:
+            mend = "open(directory, writable=True), or connect() to the server that has it"
+            raise NotAllowedError(Problem("files are not taken here", self.place, mend))
+        twin = from_plain(Twin, self.twin(twin_id).twin)
+        try:
+            blob = files.keep(self._blobs, self._examiners, path, name or path.name)
+            edit: Edit = attachments.with_document(twin, blob)
+            if purpose == "model":
+                if blob.media_type not in attachments.MODELS:
+                    raise ValueError(f"{path}: this is {blob.media_type}, which cannot be drawn")
+                look = attachments.Look(blob.sha256, scale, up)
+                look.check()
+                edit = PutGeometry(twin_id, str(look))
+        except (ValueError, OSError) as error:
+            raise of_exception(error) from error
+        self.edit([edit], f"attached {blob.name}")
+        return blob
+
+    def file(self, sha256: str) -> bytes:
+        try:
+            if self._blobs is None:
+                raise FileNotFoundError(sha256)
+            return self._blobs.path(sha256).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFoundError(Problem(f"there is no file '{sha256}'", self.place)) from error
+        except (ValueError, OSError) as error:
+            raise of_exception(error) from error
+
     def command(self, request: rest.CommandRequest) -> Command:
         place = f"{request.twin}.{request.point or request.operation}"
         mend = "start the world with `mirrorworld up`, then connect() to it"
@@ -208,6 +262,28 @@ class LocalAccess:
 
     def subscribe(self, points: Sequence[str]) -> LocalUpdates:
         return LocalUpdates(self._world, self._handles(points), self._changed)
+
+    def sql(self, query: str, rows: int, time_s: float) -> tuple[pa.Table, bool]:
+        if self._sql is None:
+            raise InvalidError(Problem("this world answers no SQL", self.place, ""))
+        try:
+            return self._sql(query, rows, time_s)
+        except ValueError as error:
+            raise of_exception(error) from error
+
+    def save_history(
+        self, points: Sequence[str], start_ns: int, end_ns: int | None, path: Path, zone: str
+    ) -> None:
+        if self._save is None:
+            raise InvalidError(Problem("this world writes no files", self.place, ""))
+        handles = self._handles(points).tolist()
+        named = [(handle, *self._world.point(handle)) for handle in handles]
+        until_ns = time.time_ns() if end_ns is None else end_ns
+        first_ns = int(getattr(self._record, "first_ns", 0))
+        try:
+            self._save(self._record, named, max(start_ns, first_ns), until_ns, path, zone)
+        except (LookupError, ValueError, OSError) as error:
+            raise of_exception(error) from error
 
     def close(self) -> None:
         if not self._is_closed:

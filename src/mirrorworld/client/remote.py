@@ -30,7 +30,7 @@ from mirrorworld.client.world import World
 from mirrorworld.protocol import binary, messages, places, rest
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Command, Edit, Event
-from mirrorworld.world.model import TwinType
+from mirrorworld.world.model import Blob, TwinType
 from mirrorworld.world.plain import from_plain, to_plain
 from mirrorworld.world.query import Query
 
@@ -198,6 +198,28 @@ class RemoteAccess:
         body = {"edits": [to_plain(edit, tagged=True) for edit in edits], "reason": reason}
         return self._ask("POST", "/api/edits", json=body).json()["position"]
 
+    def attach(
+        self, twin_id: str, path: Path, name: str, purpose: str, scale: float, up: str
+    ) -> Blob:
+        params = {
+            "twin": twin_id,
+            "name": name or path.name,
+            "as": purpose,
+            "scale": scale,
+            "up": up,
+        }
+        size = path.stat().st_size
+        if size > rest.FILE_BYTES_MAX:
+            mend = f"attach at most {rest.FILE_BYTES_MAX >> 20} MiB"
+            raise InvalidError(Problem(f"{size} bytes are too many", str(path), mend))
+        with open(path, "rb") as file:
+            headers = {"content-length": str(size)}
+            answer = self._ask("POST", "/api/blobs", params=params, content=file, headers=headers)
+        return from_plain(Blob, answer.json()["blob"])
+
+    def file(self, sha256: str) -> bytes:
+        return self._ask("GET", f"/api/blobs/{quote(sha256)}").content
+
     def command(self, request: rest.CommandRequest) -> Command:
         body = msgspec.to_builtins(request)
         return from_plain(Command, self._ask("POST", "/api/commands", json=body).json())
@@ -237,6 +259,36 @@ class RemoteAccess:
         if not handles:
             raise InvalidError(Problem("no point is named", "points", "name at least one"))
         return RemoteUpdates(self.place, self._token, handles)
+
+    def sql(self, query: str, rows: int, time_s: float) -> tuple[pa.Table, bool]:
+        import pyarrow as pa
+
+        body = {"sql": query, "rows": rows, "time_s": time_s}
+        answer = self._ask("POST", "/api/sql", json=body, headers={"Accept": ARROW})
+        table = pa.ipc.open_stream(answer.content).read_all()
+        return table, answer.headers.get("x-is-cut") == "true"
+
+    def save_history(
+        self, points: Sequence[str], start_ns: int, end_ns: int | None, path: Path, zone: str
+    ) -> None:
+        params: dict[str, Any] = {"point": list(points), "start": str(start_ns), "zone": zone}
+        if end_ns is not None:
+            params["end"] = str(end_ns)
+        address = f"/api/export/history{path.suffix}"
+        new = path.with_name(f".{path.name}.part")
+        try:
+            with self._http.stream("GET", address, params=params) as answer, new.open("wb") as file:
+                if answer.is_error:
+                    answer.read()
+                    raise of_status(answer.status_code, _problem(answer))
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+            new.replace(path)
+        except httpx.HTTPError as error:
+            problem = Problem(f"the server did not send it all ({error})", self.place, "try again")
+            raise UnreachableError(problem) from error
+        finally:
+            new.unlink(missing_ok=True)
 
     def close(self) -> None:
         self._http.close()

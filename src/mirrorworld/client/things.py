@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from mirrorworld import attachments
 from mirrorworld.client import acts, show
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
 from mirrorworld.client.errors import InvalidError, NotFoundError
+from mirrorworld.client.files import Document
 from mirrorworld.client.tables import as_frame
 from mirrorworld.client.times import Time, nanoseconds, when
 from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
 from mirrorworld.protocol.rest import LEAST_ROWS, PointValue, Problem
-from mirrorworld.world.model import Property, Relation, Scalar
+from mirrorworld.world.changes import Unsay
+from mirrorworld.world.model import Blob, Property, Relation, Scalar
 from mirrorworld.world.model import Twin as TwinModel
 from mirrorworld.world.plain import from_plain
 
@@ -101,6 +105,49 @@ class Twin:
         """Its relations, those that start at it first."""
         both = (*self.detail.relations_out, *self.detail.relations_in)
         return [from_plain(Relation, one) for one in both]
+
+    @property
+    def documents(self) -> list[Document]:
+        """The files that are attached to it now."""
+        found = attachments.documents_of(self.refresh().model)
+        return [Document(self._access, self.id, blob) for blob in found]
+
+    def attach(self, path: str | Path, *, name: str = "") -> Document:
+        """Attaches a file: PDF, PNG, JPEG, WebP, GIF, UTF-8 text or glTF, by its content.
+
+        Args:
+            name: what it is called; "": as the file is.
+
+        Raises:
+            InvalidError: it is nothing that is taken; HTML, SVG and XML never are.
+        """
+        blob = self._send(path, name, "document")
+        return Document(self._access, self.id, blob)
+
+    def set_model(self, path: str | Path, *, scale: float = 1.0, up: str = "y") -> None:
+        """Lets it look like a glTF file that holds everything itself (`.glb`).
+
+        Args:
+            scale: metres of one unit in the file: 0.001 where it is in millimetres.
+            up: the axis that is up in it, "y" (glTF) or "z" (many CAD programs).
+
+        Raises:
+            InvalidError: it is broken, too large, or needs what lies outside of it.
+        """
+        self._send(path, "", "model", scale, up)
+
+    def remove_model(self) -> str:
+        """Lets it look again as its source or type says; returns the durable position."""
+        position = self._access.edit([Unsay(self.id, "PutGeometry")], "")
+        self._detail = None
+        return position
+
+    def _send(
+        self, path: str | Path, name: str, purpose: str, scale: float = 1.0, up: str = "y"
+    ) -> Blob:
+        sent = self._access.attach(self.id, Path(path), name, purpose, scale, up)
+        self._detail = None
+        return sent
 
     def read(self) -> Values:
         """Latest values of all its points."""

@@ -6,16 +6,21 @@ Objects hold names, not copies: `point.value` asks each time. What was fetched t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from mirrorworld.client import acts, show
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
+from mirrorworld.client.errors import InvalidError
+from mirrorworld.client.tables import as_frame
 from mirrorworld.client.things import Point, Points, Twin, Twins, history, names_of
 from mirrorworld.client.times import Time, nanoseconds
 from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
+from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Arm, Disarm, Edit, Event
 from mirrorworld.world.model import Scalar, TwinType
 from mirrorworld.world.query import Query
@@ -166,6 +171,64 @@ class World:
             as_: "pandas" and "polars" need that library.
         """
         return history(self._access, names_of(points), start, end, max_rows, as_)
+
+    @overload
+    def sql(
+        self, query: str, *, rows: int = ..., time_s: float = ..., as_: Literal["arrow"] = ...
+    ) -> pa.Table: ...
+    @overload
+    def sql(
+        self, query: str, *, rows: int = ..., time_s: float = ..., as_: Literal["pandas"]
+    ) -> pd.DataFrame: ...
+    @overload
+    def sql(
+        self, query: str, *, rows: int = ..., time_s: float = ..., as_: Literal["polars"]
+    ) -> pl.DataFrame: ...
+    def sql(
+        self, query: str, *, rows: int = 10_000, time_s: float = 30.0, as_: As = "arrow"
+    ) -> Any:
+        """The rows of one SELECT of DuckDB's dialect over twins, points, properties, relations,
+        samples, latest, alarms and commands; see the guide for their columns.
+
+        Args:
+            rows: more than so many are refused, so that nothing is missing unseen.
+            time_s: after so long it is ended; 30 at most where the world is served.
+            as_: "pandas" and "polars" need that library.
+
+        Raises:
+            InvalidError: it is no SELECT, fails, took too long, or gives more rows.
+        """
+        table, is_cut = self._access.sql(query, rows, time_s)
+        if is_cut:
+            mend = "give rows=…, or aggregate, or add a LIMIT"
+            raise InvalidError(Problem(f"there are more than {rows} rows", "sql", mend))
+        return as_frame(table, as_)
+
+    def save_history(
+        self,
+        points: Points,
+        path: str | os.PathLike[str],
+        start: Time = None,
+        end: Time = None,
+        *,
+        zone: str = "UTC",
+    ) -> Path:
+        """Writes samples with start <= source time < end to a file, a row each, however many.
+
+        Args:
+            path: ends in `.parquet` or `.csv`; it is there when it is whole.
+            start: None: from the first on.
+            end: None: until now.
+            zone: IANA time zone of the times in CSV; in Parquet they are UTC.
+        """
+        target = Path(path)
+        if target.suffix not in (".csv", ".parquet"):
+            mend = "let it end in .parquet or .csv"
+            raise InvalidError(Problem(f"'{target.name}' says no form", "path", mend))
+        start_ns = 0 if start is None else nanoseconds(start)
+        end_ns = None if end is None else nanoseconds(end)
+        self._access.save_history(names_of(points), start_ns, end_ns, target, zone)
+        return target
 
     def asof(self, at: Time | str, points: Points) -> Values:
         """Values as they were true at a source time, or (`"1:4711"`) known at a position."""

@@ -1,7 +1,7 @@
 """MQTT 3.1.1 and 5: what is published at a broker becomes twins and points by itself.
 
 Subscribes and listens; publishes nothing unless `write` is called. How topics become twins is
-said in `topics.py`, how payloads are read in `mqtt_json.py`, and when messages are acknowledged
+said in `topics.py`, how payloads are read in `json_messages.py`, and when messages are acknowledged
 in `mqtt_session.py`. Topics of Sparkplug B are recognised and read as such.
 """
 
@@ -13,7 +13,7 @@ import hashlib
 import secrets
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import unquote, urlsplit
@@ -22,7 +22,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from mirrorworld.connectors.mqtt_json import JsonTopics
+from mirrorworld.connectors.json_messages import JsonTopics
+from mirrorworld.connectors.looking import LookingSink, findings
 from mirrorworld.connectors.mqtt_packets import (
     NO_MATCHING_SUBSCRIBERS,
     V5,
@@ -35,13 +36,15 @@ from mirrorworld.connectors.mqtt_wire import Connection, Publishes
 from mirrorworld.connectors.options import read_options
 from mirrorworld.connectors.sparkplug_namespace import PREFIX, SparkplugNamespace
 from mirrorworld.connectors.topics import TopicTwins
-from mirrorworld.world.changes import Command, CommandState, Edits, Event, OriginKind, Severity
-from mirrorworld.world.frames import Frame, Handles, rows
-from mirrorworld.world.model import Kind, Scalar, Text
+from mirrorworld.world.changes import Command, CommandState, Event, Severity
+from mirrorworld.world.frames import Frame
+from mirrorworld.world.model import Scalar, Text
 from mirrorworld.world.ports import (
+    ConnectorAbout,
     Finding,
     Link,
     LinkState,
+    OptionAbout,
     Sink,
     SourceConfig,
     SourceError,
@@ -77,6 +80,7 @@ class MqttOptions:
     listen_s: float = 3.0
     rebirth: bool = True
     rebirth_interval_s: float = 10.0
+    folders: bool = False
 
     def __post_init__(self) -> None:
         _check_ranges(self)
@@ -124,6 +128,18 @@ class Mqtt:
     """Mirrors a broker."""
 
     schemes: ClassVar[tuple[str, ...]] = ("mqtt", "mqtts")
+    about: ClassVar[ConnectorAbout] = ConnectorAbout(
+        "MQTT",
+        "mqtt://broker.plant:1883",
+        "A path mirrors only the topics below it: mqtt://broker/hall3. With TLS: mqtts://",
+        (
+            OptionAbout("topics", "Topics", hint="Filters, by commas; empty: everything."),
+            OptionAbout("qos", "Quality of service", "choice", "1", choices=("0", "1", "2")),
+            OptionAbout("zone", "Time zone of times without one", default="UTC"),
+            OptionAbout("command_topic", "Topic of commands", hint="As {topic}/{point}/set."),
+            OptionAbout("tls_verify", "Check the broker's certificate", "boolean", True),
+        ),
+    )
     default_topics: ClassVar[str] = "#"
 
     def __init__(self, config: SourceConfig) -> None:
@@ -251,11 +267,19 @@ class Mqtt:
 
     # --- looking
 
+    def looking(self) -> Session:
+        """A session that leaves nothing behind at the broker: to listen for a moment.
+
+        Raises:
+            SourceError: the address or an option cannot be used.
+        """
+        return self._new_session(is_looking=True)
+
     async def discover(self, limit: int = 10_000) -> Sequence[Finding]:
         """Listens for a while (option `listen_s`) to what is published and kept."""
-        session = self._new_session(is_looking=True)
+        session = self.looking()
         reader = _Reader(self._config, self._options, None)
-        sink = _LookingSink()
+        sink = LookingSink()
         frames: list[Frame] = []
         got = Publishes()
         enough = asyncio.Event()
@@ -289,7 +313,7 @@ class Mqtt:
             raise SourceError(f"{self._config.name}: {error}") from error
         finally:
             connection.disconnect(forgets_session=True)
-        return reader.findings(limit, sink, frames)
+        return findings(reader.twins, limit, sink, frames)
 
     # --- mirroring
 
@@ -430,6 +454,7 @@ class _Reader:
             session.publish if session and options.rebirth else None,
             rebirth_interval_s=options.rebirth_interval_s,
             state_dir=config.state_dir if session else None,
+            folders=options.folders,
         )
 
     async def read(self, publishes: Publishes, sink: Sink) -> list[Frame]:
@@ -456,73 +481,3 @@ class _Reader:
             topics, payloads = [topics[i] for i in ours], [payloads[i] for i in ours]
         frames += await self.sparkplug.frames(topics, payloads, received_ns, sink)
         return [frame for frame in frames if frame is not None]
-
-    def findings(self, limit: int, sink: _LookingSink, frames: list[Frame]) -> list[Finding]:
-        """What was seen, as twins with all their points and a value of each."""
-        kinds = np.array(
-            [self.twins.kind(twin, point) or Kind.FLOAT for twin, point in sink.points], np.uint8
-        )
-        values: dict[tuple[str, str], Scalar] = {}
-        for frame in frames:
-            for handle, value, _, _ in rows(frame, kinds):
-                if isinstance(value, bool | int | float | str):
-                    values[sink.points[handle]] = value
-        types = {type_.id: type_ for type_ in self.twins.all_types}
-        found: list[Finding] = []
-        for twin in list(self.twins.twins.values())[:limit]:
-            points = tuple(self.twins.points.get(twin.id, {}).values())
-            shown = ((p.name, values.get((twin.id, p.name))) for p in points[:20])
-            found.append(
-                Finding(
-                    dataclasses.replace(twin, points=points),
-                    types.get(twin.type),
-                    self.twins.guesses.get(twin.id, "seen"),
-                    tuple((name, value) for name, value in shown if value is not None),
-                )
-            )
-        return found
-
-
-class _LookingSink:
-    """What `discover` reads into: it gives handles and declares nothing."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[str, str]] = []
-        self._handles: dict[tuple[str, str], int] = {}
-
-    def now_ns(self) -> int:
-        """The wall clock."""
-        return time.time_ns()
-
-    async def declare(self, edits: Edits) -> None:
-        """Nothing is declared."""
-
-    def handles(self, points: Iterable[tuple[str, str]]) -> Handles:
-        """Handles that only this sink knows."""
-        found: list[int] = []
-        for point in points:
-            if point not in self._handles:
-                self._handles[point] = len(self.points)
-                self.points.append(point)
-            found.append(self._handles[point])
-        return np.array(found, np.uint32)
-
-    async def push(
-        self,
-        frame: Frame,
-        *,
-        incarnation: int = 0,
-        source_seq: int = -1,
-        origin: OriginKind = OriginKind.MEASURED,
-    ) -> int:
-        """Nothing is kept."""
-        return 0
-
-    async def durable(self, ticket: int) -> None:
-        """Nothing is kept."""
-
-    async def event(self, event: Event) -> None:
-        """Nobody is told."""
-
-    def count(self, what: str, n: int = 1) -> None:
-        """Nobody is told."""

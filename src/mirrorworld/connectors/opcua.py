@@ -4,8 +4,8 @@
 survives the server's vanishing and return, and writes only what it is told to. How it is done
 stands beside this file: `opcua_session` (entering), `opcua_browse` (reading the address space),
 `opcua_model` (what becomes of it), `opcua_subscription` (live values), `opcua_decode` (bytes to
-columns), `opcua_history` (gaps), `opcua_trust` (certificates). They need asyncua, the extra
-`opcua`; this file can be imported without it.
+columns), `opcua_history` (gaps), `opcua_alarms` (conditions), `opcua_trust` (certificates). They
+need asyncua, the extra `opcua`; this file can be imported without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from mirrorworld.world.changes import (
     Command,
@@ -30,9 +31,20 @@ from mirrorworld.world.changes import (
     Severity,
 )
 from mirrorworld.world.model import Scalar, Text
-from mirrorworld.world.ports import Finding, Link, LinkState, Sink, SourceConfig, SourceError
+from mirrorworld.world.ports import (
+    ConnectorAbout,
+    Finding,
+    KnowsLatest,
+    Link,
+    LinkState,
+    OptionAbout,
+    Sink,
+    SourceConfig,
+    SourceError,
+)
 
 if TYPE_CHECKING:
+    from mirrorworld.connectors.opcua_alarms import Alarms
     from mirrorworld.connectors.opcua_browse import Space
     from mirrorworld.connectors.opcua_config import Settings
     from mirrorworld.connectors.opcua_model import Item, Mirror
@@ -45,6 +57,10 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT: Final = 4840
 RETRY_S_FIRST: Final = 0.5
 RETRY_S_MAX: Final = 30.0
+ALIVE_S: Final = 5.0
+"""How often it is noted up to where nothing is missing."""
+ALIVE_MARGIN_NS: Final = 1_000_000_000
+"""By how much a server's publish time may be ahead of what it has sampled before."""
 SETTLE_S_MAX: Final = 60.0
 """How long to wait for the first value of every point before history is read for the others."""
 
@@ -59,10 +75,40 @@ class Opcua:
     `interval_ms` (how often the server publishes), `sampling_ms` (-1: as often),
     `queue_size` (changes kept per variable between two publishings), `root` (a NodeId or a path
     of browse names: mirror only what is below), `max_nodes`, `pause_ms` (between two browse
-    requests), `publish_requests` (how many wait at the server), `history` (read gaps).
+    requests), `publish_requests` (how many wait at the server), `history` (read gaps; with a
+    time as in "24h" also what was before the first start), `alarms` (take its conditions over).
     """
 
     schemes: tuple[str, ...] = ("opc.tcp",)
+    about: ClassVar[ConnectorAbout] = ConnectorAbout(
+        "OPC UA",
+        "opc.tcp://192.168.1.20:4840",
+        options=(
+            OptionAbout(
+                "security",
+                "Security",
+                "choice",
+                "auto",
+                "auto takes the strongest that fits the login.",
+                (
+                    "auto",
+                    "none",
+                    "Basic256Sha256,Sign",
+                    "Basic256Sha256,SignAndEncrypt",
+                    "Aes128Sha256RsaOaep,SignAndEncrypt",
+                    "Aes256Sha256RsaPss,SignAndEncrypt",
+                ),
+            ),
+            OptionAbout(
+                "root",
+                "Mirror only what is below",
+                hint="A NodeId, or a path of browse names from Objects.",
+            ),
+            OptionAbout("interval_ms", "Publishing interval, ms", "number", 250),
+            OptionAbout("sampling_ms", "Sampling interval, ms", "number", -1),
+            OptionAbout("history", "Fill gaps from the server's history", "boolean", True),
+        ),
+    )
 
     def __init__(self, config: SourceConfig) -> None:
         self.config = config
@@ -72,6 +118,7 @@ class Opcua:
         self._mirror: Mirror | None = None
         self._server: Server | None = None
         self._subscription: Subscription | None = None
+        self._alarms: Alarms | None = None
         self._items: dict[tuple[str, str], Item] = {}
         self._trust_store: Trust | None = None
         self._wake = asyncio.Event()
@@ -143,11 +190,15 @@ class Opcua:
         from asyncua.ua import UaError
 
         from mirrorworld.connectors import opcua_decode
+        from mirrorworld.connectors.careful_sink import CarefulSink, SinkFailed
         from mirrorworld.connectors.opcua_session import Lost, Refused, Session, explained
-        from mirrorworld.connectors.opcua_sink import CarefulSink, SinkFailed
         from mirrorworld.connectors.opcua_subscription import Gone
 
         sink = CarefulSink(sink)
+        if settings.uses_alarms:
+            from mirrorworld.connectors.opcua_alarms import Alarms
+
+            self._alarms = Alarms(self.config.name, sink, self._file("-alarms"))
 
         warming = asyncio.ensure_future(asyncio.to_thread(opcua_decode.warm))
         url, delay_s = settings.login.url, RETRY_S_FIRST
@@ -243,16 +294,44 @@ class Opcua:
             message = f"the server's clock moved by {ns / 1e9:+.1f} s against the clock here"
             await self._tell(sink, "clock", message, is_active=False)
 
-        subscription = Subscription(items, handles, sink, settings.rate, clock_jumped)
+        subscription = Subscription(
+            items, handles, sink, settings.rate, clock_jumped,
+            self._alarms.take if self._alarms is not None else None,
+        )  # fmt: skip
         if before is not None:
             subscription.take_over(before)
         else:
-            lost_ns = self._remembered_loss()
+            lost_ns = self._remembered("lost_ns")
             if lost_ns:
                 subscription.mark_unknown(lost_ns)
+            self._resume(sink, subscription, settings)
         self._space, self._mirror, self._server = space, mirror, session.server
         self._subscription = subscription
         self._items = {(i.twin, i.point): i for i in items}
+
+    def _resume(self, sink: Sink, subscription: Subscription, settings: Settings) -> None:
+        """Sets from when on an earlier process may have missed something of each point.
+
+        Of a point that is known, after its latest sample, or after the time up to which all that
+        the server sent was on disk; of one that was never heard of, as far back as is asked for.
+        """
+        import numpy as np
+
+        from mirrorworld.connectors.opcua_compiled import NO_TIME
+
+        if not len(subscription.items):
+            return
+        latest_ns = sink.latest_ns(subscription.handles) if isinstance(sink, KnowsLatest) else None
+        if latest_ns is None:
+            return
+        alive_ns = max(self._remembered("alive_ns"), self._remembered("lost_ns"))
+        first_ns = NO_TIME
+        if settings.backfill_s:
+            first_ns = sink.now_ns() - int(settings.backfill_s * 1e9)
+        known = latest_ns > 0
+        # Without a note of an earlier process there is nothing that it can have missed.
+        resumed = np.maximum(latest_ns, alive_ns) if alive_ns else NO_TIME
+        subscription.resume_from(np.where(known, resumed, first_ns).astype(np.int64))
 
     async def _declare(self, sink: Sink, edits: Sequence[Edit]) -> set[str]:
         """Declares all at once or, if something is refused, one by one; returns refused twins."""
@@ -281,6 +360,8 @@ class Opcua:
             sink.count("subscription_transferred")
         else:
             await subscription.create(session)
+        if self._alarms is not None and self._mirror is not None:
+            await self._alarms.attach(session, subscription, self._mirror)
         server = session.server
         detail = (
             f"{server.product or 'OPC UA server'}: {len(subscription.items)} points,"
@@ -294,15 +375,20 @@ class Opcua:
         self._say(sink, LinkState.LIVE, detail)
         if was_lost:
             await self._tell(sink, "link", f"{settings.login.url}: back", is_active=False)
-        filling = asyncio.ensure_future(self._fill_gap(session, sink, settings))
+        filling = asyncio.ensure_future(self._fill_gap(session, sink, settings, detail))
         try:
             await subscription.run(session)
         finally:
             filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
+            (outcome,) = await asyncio.gather(filling, return_exceptions=True)
+            if isinstance(outcome, Exception):
+                log.error("source %s: reading gaps failed", self.config.name, exc_info=outcome)
 
-    async def _fill_gap(self, session: Session, sink: Sink, settings: Settings) -> None:
-        """Once all points have reported: forgets the loss, and reads what was missed."""
+    async def _fill_gap(
+        self, session: Session, sink: Sink, settings: Settings, detail: str
+    ) -> None:
+        """Once all points have reported: forgets the loss, reads what was missed, and from then
+        on notes now and then up to where nothing is missing."""
         from mirrorworld.connectors.opcua_history import read_gap
 
         subscription = self._subscription
@@ -310,21 +396,35 @@ class Opcua:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S_MAX):
                 await subscription.settled.wait()
-        self._remember_loss(0)
-        if not settings.uses_history:
-            return
-        gap = subscription.take_gap()
-        try:
-            async for frame in read_gap(
-                session, subscription.items, subscription.handles, gap, sink.count
-            ):
-                await sink.push(frame)
-                sink.count("history_samples", len(frame))
-        except Exception as error:  # what was not read by then stays unread, and is told
-            sink.count("history_failed")
-            await self._tell(
-                sink, "history", f"history could not be read: {error}", is_active=False
-            )
+        gap, n = subscription.take_gap(), 0
+        if settings.uses_history:
+            try:
+                async for frame in read_gap(
+                    session,
+                    subscription.items,
+                    subscription.handles,
+                    gap,
+                    sink.count,
+                    settings.pause_s,
+                ):
+                    await sink.push(frame)
+                    n += len(frame)
+                    sink.count("history_samples", len(frame))
+                    self._say(
+                        sink, LinkState.LIVE, f"{detail}; reading history, {n} samples so far"
+                    )
+            except Exception as error:  # what was not read by then stays unread, and is told
+                sink.count("history_failed")
+                await self._tell(
+                    sink, "history", f"history could not be read: {error}", is_active=False
+                )
+            if n:
+                self._say(sink, LinkState.LIVE, f"{detail}; {n} samples read from history")
+        while True:
+            alive_ns = await subscription.durable_until()
+            if alive_ns > 0:
+                self._remember(alive_ns=alive_ns - ALIVE_MARGIN_NS)
+            await asyncio.sleep(ALIVE_S)
 
     async def _note_loss(self, sink: Sink, text: str, state: LinkState = LinkState.LOST) -> None:
         was_live = self.link.state is LinkState.LIVE
@@ -333,7 +433,7 @@ class Opcua:
             return
         if self._subscription is not None:
             await self._subscription.mark_lost()
-            self._remember_loss(self._subscription.lost_ns)
+            self._remember(lost_ns=self._subscription.lost_ns)
         await self._tell(sink, "link", text, is_active=True)
 
     async def _tell(self, sink: Sink, what: str, message: str, *, is_active: bool) -> None:
@@ -377,6 +477,47 @@ class Opcua:
             why = f"{command.twin}.{command.point}: the server has no such variable"
             return _answered(command, CommandState.REFUSED, why)
         return await opcua_write.write(session, item, command)
+
+    # --- conditions
+
+    def keeps_condition(self, event_id: str) -> bool:
+        """Whether an event is a condition of the server's own. See `KeepsConditions`."""
+        from mirrorworld.connectors.opcua_conditions import prefix_of
+
+        if not event_id.startswith(prefix_of(self.config.name)):
+            return False
+        known = self._alarms.conditions.get(event_id) if self._alarms is not None else None
+        return known is None or known.can_acknowledge
+
+    async def acknowledge(self, event: Event, comment: str) -> None:
+        """Acknowledges a condition at the server; its own report says when it is.
+
+        Raises:
+            SourceError: it could not be told, or did not take it.
+        """
+        await self._of_conditions(event.id).acknowledge(event, comment)
+
+    async def act_on_condition(
+        self, event_id: str, action: str, *, comment: str = "", duration_s: float = 0.0
+    ) -> None:
+        """What else can be done about a condition (OPC 10000-9 §5.7, §5.8).
+
+        Args:
+            action: `confirm`, `shelve` (for `duration_s`), `shelve_once`, `unshelve`.
+
+        Raises:
+            SourceError: it could not be told, or did not do it.
+        """
+        alarms = self._of_conditions(event_id)
+        await alarms.act(event_id, action, comment=comment, duration_s=duration_s)
+
+    def _of_conditions(self, event_id: str) -> Alarms:
+        if self._alarms is None or self.link.state is not LinkState.LIVE:
+            raise SourceError(
+                f"{event_id}: {self.config.name} is not connected, so that it cannot be told;"
+                f" {self.link.detail}"
+            )
+        return self._alarms
 
     # --- trust
 
@@ -422,25 +563,28 @@ class Opcua:
 
     # --- what is remembered over a restart
 
-    def _remember_loss(self, lost_ns: int) -> None:
-        """Keeps the time of a loss (0: forgets it), so that the next process can end it."""
-        if self.config.state_dir is None:
+    def _remember(self, **times_ns: int) -> None:
+        """Keeps the time of a loss, or up to when nothing was missed, for the next process."""
+        file = self._file()
+        if file is None:
             return
-        file = self.config.state_dir / "opcua" / f"{self.config.name}.json"
         with contextlib.suppress(OSError):
-            if lost_ns:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps({"lost_ns": lost_ns}))
-            else:
-                file.unlink(missing_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            new = file.with_suffix(".new")
+            new.write_text(json.dumps(times_ns))
+            new.replace(file)
 
-    def _remembered_loss(self) -> int:
-        if self.config.state_dir is None:
-            return 0
-        file = self.config.state_dir / "opcua" / f"{self.config.name}.json"
+    def _remembered(self, name: str) -> int:
+        file = self._file()
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            return int(json.loads(file.read_text())["lost_ns"])
+            return int(json.loads(file.read_text())[name]) if file is not None else 0
         return 0
+
+    def _file(self, tail: str = "") -> Path | None:
+        """Where this source's own notes are."""
+        if self.config.state_dir is None:
+            return None
+        return self.config.state_dir / "opcua" / f"{self.config.name}{tail}.json"
 
     # --- configuration
 

@@ -11,7 +11,7 @@ limits and with a pause between them, each node once (address spaces have loops)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -77,6 +77,17 @@ class DataTypeInfo:
     name: str = ""
 
 
+TYPES_MAX: Final = 20_000
+"""Types of one sort (of references, objects, data) that are read; nobody has as many."""
+
+DEPTH_MAX: Final = 64
+"""Levels of subtypes that are followed."""
+
+SPARE_REFERENCES: Final = 10_000
+REFERENCES_PER_NODE: Final = 20
+"""References that are kept, on the average of the nodes that may be read."""
+
+
 @dataclass(slots=True)
 class Space:
     """What was read of a server."""
@@ -92,6 +103,7 @@ class Space:
     """Object type -> its supertypes, nearest first."""
     data_types: dict[Key, DataTypeInfo] = field(default_factory=dict)
     is_truncated: bool = False
+    n_references: int = 0
 
 
 def key_of(node: ua.NodeId) -> Key:
@@ -149,8 +161,10 @@ async def _reference_types(session: Session, space: Space, pause_s: float) -> No
     """Names of all reference types, and which of them mean containment."""
     parents: dict[Key, Key] = {}
     frontier = [ua.NodeId(_ids.References)]
-    while frontier:
-        found = await session.browse(frontier, reference=_ids.HasSubtype, pause_s=pause_s)
+    while frontier and not _has_too_many(space, parents):
+        found = await session.browse(
+            frontier, reference=_ids.HasSubtype, pause_s=pause_s, most=TYPES_MAX
+        )
         following: list[ua.NodeId] = []
         for parent, references in zip(frontier, found, strict=True):
             for reference in references:
@@ -163,7 +177,7 @@ async def _reference_types(session: Session, space: Space, pause_s: float) -> No
     containers = {(0, _ids.Organizes), (0, _ids.HasChild)}
     for key in space.reference_names:
         chain = [key]
-        while chain[-1] in parents:
+        while chain[-1] in parents and len(chain) < DEPTH_MAX:
             chain.append(parents[chain[-1]])
         if containers & set(chain) and HAS_SUBTYPE not in chain:
             space.containing.add(key)
@@ -201,6 +215,9 @@ async def _crawl(
 ) -> None:
     frontier = list(roots)
     while frontier:
+        if len(space.nodes) >= max_nodes:
+            space.is_truncated = True  # there is no room for what these refer to
+            return
         following: list[Key] = []
         # Variables of instances have only properties and parts worth knowing; the rest of what
         # they refer to (type, modelling rule, history) would triple the answers.
@@ -208,7 +225,10 @@ async def _crawl(
         rich = [k for k in frontier if not skips_standard or space.nodes[k].node_class == OBJECT]
         for keys, kind in ((rich, _ids.References), (plain, _ids.HierarchicalReferences)):
             found = await session.browse(
-                [space.nodes[k].id for k in keys], reference=kind, pause_s=pause_s
+                [space.nodes[k].id for k in keys],
+                reference=kind,
+                pause_s=pause_s,
+                most=max_nodes + SPARE_REFERENCES,
             )
             for key, references in zip(keys, found, strict=True):
                 following.extend(_take(space, key, references, max_nodes, skips_standard))
@@ -232,6 +252,10 @@ def _take(
         node_class = int(reference.NodeClass)
         if skips_standard and key == OBJECTS and target[0] == 0:
             continue  # the server's own affairs: Server, Aliases, Locations …
+        if space.n_references >= REFERENCES_PER_NODE * max_nodes:
+            space.is_truncated = True
+            break
+        space.n_references += 1
         node.references.append(Reference(kind, target))
         if (
             kind not in space.containing
@@ -260,7 +284,7 @@ async def _object_types(session: Session, space: Space, types: set[Key], pause_s
     """Reads the object types in use and their supertypes up to BaseObjectType."""
     parents: dict[Key, Key | None] = {}
     frontier = [t for t in types if t != BASE_OBJECT_TYPE]
-    while frontier:
+    while frontier and not _has_too_many(space, parents):
         ids = [ua.NodeId(k[1], k[0]) for k in frontier]
         await _describe(session, space, ids)
         found = await session.browse(
@@ -276,7 +300,7 @@ async def _object_types(session: Session, space: Space, types: set[Key], pause_s
     for key in parents:
         chain: list[Key] = []
         at = parents[key]
-        while at is not None and at not in chain:
+        while at in parents and at not in chain and len(chain) < DEPTH_MAX:
             chain.append(at)
             at = parents.get(at)
         space.types[key] = chain
@@ -348,7 +372,7 @@ async def _data_types(session: Session, space: Space, pause_s: float) -> None:
         wanted.add(key_of(argument.DataType))
     parents: dict[Key, Key] = {}
     frontier = [k for k in wanted if k not in space.data_types]
-    while frontier:
+    while frontier and not _has_too_many(space, parents):
         found = await session.browse(
             [ua.NodeId(k[1], k[0]) for k in frontier],
             reference=_ids.HasSubtype,
@@ -365,7 +389,7 @@ async def _data_types(session: Session, space: Space, pause_s: float) -> None:
     enumerations: list[Key] = []
     for key in parents:
         seen = [key]
-        while seen[-1] in parents and parents[seen[-1]] not in seen:
+        while seen[-1] in parents and parents[seen[-1]] not in seen and len(seen) < DEPTH_MAX:
             seen.append(parents[seen[-1]])
         base = space.data_types.get(seen[-1]) or DataTypeInfo(24)
         space.data_types[key] = DataTypeInfo(base.builtin, base.is_enumeration)
@@ -392,6 +416,13 @@ async def _data_types(session: Session, space: Space, pause_s: float) -> None:
             for f in getattr(definition, "Fields", None) or ()
             if hasattr(f, "Value")
         )
+
+
+def _has_too_many(space: Space, types: Mapping[Key, Key | None]) -> bool:
+    """Whether there are more types than anyone has: the server makes them up as it goes."""
+    if len(types) > TYPES_MAX:
+        space.is_truncated = True
+    return len(types) > TYPES_MAX
 
 
 def _arguments(space: Space) -> Iterable[ua.Argument]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -23,8 +24,11 @@ OPTIONS: Final = {
     "pause_ms": 5.0,
     "publish_requests": 3,
     "history": True,
+    "alarms": True,
 }
 """Every option with its default."""
+
+HISTORY_S_MAX: Final = 10 * 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Settings:
     max_nodes: int
     pause_s: float
     uses_history: bool
+    backfill_s: float
+    """How far back the history of points is read that were never heard of before."""
+    uses_alarms: bool
 
 
 def checked(config: SourceConfig) -> Settings:
@@ -74,7 +81,9 @@ def checked(config: SourceConfig) -> Settings:
         str(options["root"]),
         int(options["max_nodes"]),
         float(options["pause_ms"]) / 1000,
-        bool(options["history"]),
+        options["history"] is not False,
+        0.0 if isinstance(options["history"], bool) else float(options["history"]),
+        bool(options["alarms"]),
     )
 
 
@@ -90,12 +99,16 @@ _RANGES: Final = {
 
 def _checked(name: str, value: Scalar) -> Any:
     """An option's value, of its default's type and within its range."""
-    if name == "history":
+    if name in ("history", "alarms"):
         if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no"):
             return value.lower() in ("true", "yes")
         if isinstance(value, bool):
             return value
-        raise SourceError(f"option 'history': {value!r} is neither true nor false")
+        span_s = _span_s(value) if name == "history" else None
+        if span_s is not None:
+            return span_s
+        spans = " nor a time up to ten years like '24h', '90min', '7d'" if name == "history" else ""
+        raise SourceError(f"option '{name}': {value!r} is neither true nor false{spans}")
     if name in ("security", "root"):
         if isinstance(value, str):
             return value
@@ -108,6 +121,19 @@ def _checked(name: str, value: Scalar) -> Any:
     if not low <= number <= high:
         raise SourceError(f"option '{name}': {value!r} is not a number from {low} to {high}")
     return number
+
+
+_SPAN: Final = re.compile(r"(\d{1,9})\s*(s|min|h|d)")
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+
+def _span_s(value: Scalar) -> float | None:
+    """Seconds of `24h`; None if it is no time."""
+    match = _SPAN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    span_s = float(match[1]) * _SECONDS[match[2]]
+    return span_s if 0 < span_s <= HISTORY_S_MAX else None
 
 
 def _parse_url(url: str) -> tuple[str, str, str]:

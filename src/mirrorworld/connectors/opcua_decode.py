@@ -118,6 +118,8 @@ class Notification:
     status: int
     """Of a StatusChangeNotification; 0 if there is none."""
     is_keep_alive: bool
+    events: tuple[tuple[int, int], ...] = ()
+    """(start, end) of each list of event fields in the bytes."""
 
 
 def notification(data: bytes, at: int) -> Notification:
@@ -149,6 +151,7 @@ def message(
         sequence, ticks, n = struct.unpack_from("<Iqi", data, at)
         at += 16
         changes: list[tuple[int, int, int]] = []
+        events: list[tuple[int, int]] = []
         status = 0
         for _ in range(max(n, 0)):
             type_id, at = _type_id(data, at)
@@ -164,14 +167,17 @@ def message(
             if type_id == 811:  # DataChangeNotification_Encoding_DefaultBinary
                 (count,) = _I32.unpack_from(data, at)
                 changes.append((at + 4, end, max(count, 0)))
+            elif type_id == 916:  # EventNotificationList_Encoding_DefaultBinary
+                events.append((at, end))
             elif type_id == 820:  # StatusChangeNotification_Encoding_DefaultBinary
                 (status,) = _U32.unpack_from(data, at)
             at = end
     except (struct.error, IndexError) as error:
         raise DecodeError("a NotificationMessage is cut short") from error
     return Notification(
-        subscription, sequence, to_ns(ticks), more, available, tuple(changes), status, n <= 0
-    )
+        subscription, sequence, to_ns(ticks), more, available, tuple(changes), status, n <= 0,
+        tuple(events),
+    )  # fmt: skip
 
 
 def to_ns(ticks: int) -> int:

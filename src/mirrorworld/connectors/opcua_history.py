@@ -9,6 +9,7 @@ with the full resolution of their source times.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +42,7 @@ async def read_gap(
     handles: Handles,
     gap: Gap,
     count: Callable[[str, int], None],
+    pause_s: float = 0.0,
 ) -> AsyncIterator[Frame]:
     """Frames of what happened in a gap, item by item where the server keeps history.
 
@@ -53,6 +55,8 @@ async def read_gap(
         and not item.is_array
         and decode.NO_TIME < gap.start_ns[i] < gap.end_ns[i]
     ]
+    # Those whose gaps begin together are asked for together, since a request has one time.
+    wanted.sort(key=lambda i: int(gap.start_ns[i]))
     rounds = 0
     for at in range(0, len(wanted), session.limits.history):
         open_: dict[int, bytes | None] = dict.fromkeys(wanted[at : at + session.limits.history])
@@ -76,6 +80,7 @@ async def read_gap(
                     open_[i] = more
             if len(builder):
                 yield builder.build()
+            await asyncio.sleep(pause_s)
 
 
 def _add(

@@ -43,6 +43,7 @@ from mirrorworld.connectors.opcua_browse import (
     Node,
     Space,
     arguments_of,
+    key_of,
     labels_of,
 )
 from mirrorworld.connectors.opcua_session import Server
@@ -105,6 +106,8 @@ class Mirror:
     calls: dict[tuple[str, str], Call] = field(default_factory=dict)
     guesses: dict[str, str] = field(default_factory=dict)
     """How each twin was found, by id."""
+    places: dict[Key, str] = field(default_factory=dict)
+    """Twin by the node of its object or of one of its variables."""
     odd_units: list[str] = field(default_factory=list)
     """Points whose unit is known to neither UNECE nor UCUM."""
 
@@ -141,6 +144,8 @@ class _Mapper:
         for key, twin_id in self.twin_of.items():
             self._declare_twin(key, twin_id, *members[key])
         self._relate()
+        self.found.places = {key_of(item.node): item.twin for item in self.found.items}
+        self.found.places |= self.twin_of
         return self.found
 
     # --- where twins stand

@@ -42,6 +42,9 @@ R = TypeVar("R")
 SESSION_TIMEOUT_MS: Final = 60_000
 """How long a server keeps the session of a client that fell silent."""
 
+REFERENCES_MAX: Final = 100_000
+"""References that are taken of a batch of nodes where nothing else is said."""
+
 POLICIES: Final = (
     "Aes256Sha256RsaPss",
     "Aes128Sha256RsaOaep",
@@ -205,8 +208,13 @@ class Session:
         is_inverse: bool = False,
         classes: int = 0,
         pause_s: float = 0.0,
+        most: int = REFERENCES_MAX,
     ) -> list[list[ua.ReferenceDescription]]:
-        """References of nodes, with those behind continuation points (OPC 10000-4 §5.9.2)."""
+        """References of nodes, with those behind continuation points (OPC 10000-4 §5.9.2).
+
+        Of each batch of nodes no more than about `most`: a server may go on for ever. Who has as
+        many has not seen all.
+        """
         direction = ua.BrowseDirection.Inverse if is_inverse else ua.BrowseDirection.Forward
 
         async def some(part: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
@@ -233,10 +241,13 @@ class Session:
             open_ = {i: r.ContinuationPoint for i, r in enumerate(results) if r.ContinuationPoint}
             while open_:
                 await asyncio.sleep(pause_s)
+                is_enough = sum(map(len, found)) >= most
                 more = ua.BrowseNextRequest()
-                more.Parameters.ReleaseContinuationPoints = False
+                more.Parameters.ReleaseContinuationPoints = is_enough
                 more.Parameters.ContinuationPoints = list(open_.values())
-                rest = (await self.service(more, ua.BrowseNextResponse)).Results
+                rest = (await self.service(more, ua.BrowseNextResponse)).Parameters.Results
+                if is_enough:
+                    break
                 for i, result in zip(list(open_), rest, strict=True):
                     found[i].extend(result.References or ())
                     open_[i] = result.ContinuationPoint

@@ -111,6 +111,7 @@ class Subscription:
         items: what is mirrored; a client handle is an item's place in it.
         handles: the world's handles of the items, in the same order.
         on_clock_jump: told by how many nanoseconds the server's clock moved against ours.
+        on_events: takes the lists of event fields in a message: the bytes, and where they are.
     """
 
     items: Sequence[Item]
@@ -118,6 +119,7 @@ class Subscription:
     sink: Sink
     rate: Rate
     on_clock_jump: Callable[[int], Awaitable[None]]
+    on_events: Callable[[bytes, Sequence[tuple[int, int]]], Awaitable[None]] | None = None
     id: int = 0
     incarnation: int = 0
     last: int = 0
@@ -388,6 +390,10 @@ class Subscription:
             ticket = await self.sink.push(
                 frame, incarnation=self.incarnation, source_seq=note.sequence
             )
+        if note.events and self.on_events is not None:
+            await self.on_events(data, note.events)
+            # An empty push changes nothing; its ticket covers the events before it.
+            ticket = await self.sink.push(FrameBuilder().build())
         self.last = note.sequence
         self._ticket = max(self._ticket, ticket)
         if ticket < 0:
@@ -502,6 +508,23 @@ class Subscription:
         self.lost_ns = lost_ns
         self._gap_start[:] = lost_ns
         self._stale[:] = True
+
+    def resume_from(self, start_ns: NDArray[np.int64]) -> None:
+        """From when on each item may have been missed; `NO_TIME`: nothing of it is asked for."""
+        self._gap_start[:] = start_ns
+
+    async def durable_until(self) -> int:
+        """The server's time up to which everything that it sent is on disk here; 0: not known.
+
+        A notification holds what was sampled before it was published (OPC 10000-4 §5.14.5). Of a
+        server that does not say when it publishes, the youngest sample tells.
+        """
+        until_ns, ticket = self.clock.publish_ns, self._ticket
+        if not until_ns and len(self.columns.last_ns):
+            until_ns = int(self.columns.last_ns.max())
+        if ticket >= 0:
+            await self.sink.durable(ticket)
+        return until_ns
 
     async def _restore_known(self) -> None:
         """Says of every point that was uncertain and has not changed that it is as it was."""

@@ -43,9 +43,11 @@ from mirrorworld.world.model import (
     TwinType,
 )
 from mirrorworld.world.ports import (
+    ConnectorAbout,
     Finding,
     Link,
     LinkState,
+    OptionAbout,
     Sink,
     SourceConfig,
     SourceError,
@@ -58,6 +60,19 @@ class Recording:
     """Plays files as a source."""
 
     schemes: ClassVar[tuple[str, ...]] = ("file",)
+    about: ClassVar[ConnectorAbout] = ConnectorAbout(
+        "Recording",
+        "file:///data/line1.csv",
+        "CSV or Parquet, a file or a folder of them, on the computer that runs this server.",
+        (
+            OptionAbout("speed", "Speed", default="max", hint="1 is as fast as it was; or max."),
+            OptionAbout("loop", "From the beginning again at its end", "boolean", False),
+            OptionAbout("time", "Column of the time", hint="Empty: guessed."),
+            OptionAbout("entity", "Column that names the things", hint="Empty: guessed."),
+            OptionAbout("zone", "Time zone of times without one", default="UTC"),
+        ),
+        takes_login=False,
+    )
     has_live_clock: ClassVar[bool] = False
 
     def __init__(self, config: SourceConfig) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from mirrorworld import units
@@ -28,6 +29,11 @@ NODE_TYPE: Final = TwinType(
     ),
 )
 DEVICE_TYPE: Final = TwinType("sparkplug:Device", Text((("en", "Sparkplug device"),)))
+FOLDER_TYPE: Final = TwinType(
+    "sparkplug:Folder",
+    Text((("en", "Folder of Sparkplug metrics"),)),
+    description=Text((("en", "What metrics have before a '/' in their names (§6.4.6)"),)),
+)
 HOST_TYPE: Final = TwinType("sparkplug:Host", Text((("en", "Sparkplug host application"),)))
 
 CONTROL: Final = "Node Control/"
@@ -35,6 +41,7 @@ NOT_POINTS: Final = ("bdSeq", CONTROL, "Device Control/")
 _UNIT_KEYS: Final = ("engUnit", "engUnits", "EngUnit", "Engineering Units", "unit", "units")
 _LOW_KEYS: Final = ("engLow", "EngLow", "low")
 _HIGH_KEYS: Final = ("engHigh", "EngHigh", "high")
+_MEANING_KEYS: Final = ("semanticId", "semantic_id", "conceptId")
 _TEXT_KEYS: Final = ("documentation", "Documentation", "description", "tooltip")
 
 
@@ -80,6 +87,8 @@ class Slot:
     alias: int | None = None
     datatype: int = 0
     name: str = ""
+    folder: str = ""
+    """What the metric's name has before the point's, up to and with the last `/`."""
     is_part: bool = False
     """Of a template, and so not to be written alone."""
 
@@ -113,18 +122,28 @@ def parts_of(metric: Metric, name: str, datatype: int) -> Iterator[tuple[Metric,
 
 def describe(metric: Metric, name: str, kind: Kind) -> tuple[PointType, str]:
     """(the point that a metric is, its unit as given if that is not UCUM)."""
-    properties = metric.properties
+    return _described(name, kind, metric.datatype, tuple(metric.properties.items()))
+
+
+@lru_cache(8192)
+def _described(
+    name: str, kind: Kind, datatype: int, given_properties: tuple[tuple[str, Any], ...]
+) -> tuple[PointType, str]:
+    """One value for all metrics that say the same of themselves."""
+    properties = dict(given_properties)
     given = next((str(properties[k]) for k in _UNIT_KEYS if properties.get(k)), "")
     unit = units.guess(given) if given and kind <= Kind.INT else ""
-    if metric.datatype == DataType.DATETIME:
+    if datatype == DataType.DATETIME:
         unit = "ms"
     said = next((str(properties[k]) for k in _TEXT_KEYS if properties.get(k)), "")
+    meaning = next((str(properties[k]) for k in _MEANING_KEYS if properties.get(k)), "")
     point = PointType(
         name,
         kind,
         unit,
         _number(properties, _LOW_KEYS) if kind <= Kind.INT else None,
         _number(properties, _HIGH_KEYS) if kind <= Kind.INT else None,
+        (meaning,) if meaning else (),
         is_writable=not properties.get("readOnly", False) and kind is not Kind.ARRAY,
         description=Text.of(said),
     )

@@ -2,6 +2,8 @@
 
     spBv1.0/GROUP/NBIRTH/NODE            → twin `source/GROUP/NODE`, its metrics are points
     spBv1.0/GROUP/DBIRTH/NODE/DEVICE     → twin `source/GROUP/NODE/DEVICE`
+    its metric `F01/R003/Temperature`    → that point of the twin; with option `folders`, point
+                                           `Temperature` of twin `source/GROUP/NODE/F01/R003`
 
 Checks sequence numbers, matches deaths to births, asks for a rebirth where it cannot know what an
 alias means, and remembers births, so that data which waited at the broker can be read after a
@@ -28,6 +30,7 @@ from mirrorworld.connectors.sparkplug_memory import BirthMemory
 from mirrorworld.connectors.sparkplug_metrics import (
     CONTROL,
     DEVICE_TYPE,
+    FOLDER_TYPE,
     GROUP_TYPE,
     HOST_TYPE,
     NODE_TYPE,
@@ -66,11 +69,13 @@ class SparkplugNamespace:
         rebirth_interval_s: float = 10.0,
         state_dir: Path | None = None,
         use_compiled: bool | None = None,
+        folders: bool = False,
     ) -> None:
         """
         Args:
             publish: how to ask for a rebirth; None: never ask.
             state_dir: where births are remembered; None: nowhere.
+            folders: whether what stands before a `/` in a metric's name is a twin of its own.
         """
         self._twins = twins
         self._publish = publish
@@ -84,6 +89,10 @@ class SparkplugNamespace:
         self._memory = None if state_dir is None else BirthMemory(state_dir, twins.source)
         self._is_started = False
         self._has_types = False
+        self._has_folders = folders
+        self._folders: dict[tuple[str, str], str] = {}
+        self._homes: dict[str, tuple[Node, Device]] = {}
+        """Twin → whose metrics are its points."""
         self._sink: Sink
 
     # --- a batch
@@ -180,10 +189,24 @@ class SparkplugNamespace:
             twin = f"{node.twin}/{iri_level(name)}" if name else node.twin
             device = Device(name, twin, self._new_scope())
             node.devices[name] = device
+            self._homes[twin] = (node, device)
             if name:
                 guess = f"Sparkplug device '{name}' of edge node '{node.name}'"
                 self._declare_twin(twin, DEVICE_TYPE, name, node.twin, guess)
         return device
+
+    def _folder(self, node: Node, device: Device, path: str) -> str:
+        """The twin of a folder of metrics (§6.4.6: a `/` in a name makes a hierarchy)."""
+        known = self._folders.get((device.twin, path))
+        if known is None:
+            above, _, level = path.rpartition("/")
+            parent = self._folder(node, device, above) if above else device.twin
+            known = self._folders[device.twin, path] = f"{parent}/{iri_level(level)}"
+            self._homes[known] = (node, device)
+            self._twins.put_type_once(FOLDER_TYPE)
+            guess = f"folder '{path}' in the names of metrics of {device.twin}"
+            self._declare_twin(known, FOLDER_TYPE, level or "(empty level)", parent, guess)
+        return known
 
     def _new_scope(self) -> int:
         self._next_scope += 1
@@ -253,11 +276,13 @@ class SparkplugNamespace:
         is_point = not is_definition and not metric.name.startswith(NOT_POINTS)
         if is_definition:
             self._sink.count("sparkplug_template_definition")
-        parts = parts_of(metric, metric.name, metric.datatype) if is_point else ()
+        parts = tuple(parts_of(metric, metric.name, metric.datatype)) if is_point else ()
         for part, name, datatype in parts:
-            found = self._slot(
-                device, part, name, datatype, unrecognised, is_part=part is not metric
-            )
+            twin, is_part = device.twin, part is not metric
+            if self._has_folders and "/" in name and not is_part and len(parts) == 1:
+                path, _, name = name.rpartition("/")
+                twin = self._folder(node, device, path)
+            found = self._slot(twin, part, name, datatype, unrecognised, is_part=is_part)
             if found < 0:
                 continue
             device.slots.add(found)
@@ -278,7 +303,7 @@ class SparkplugNamespace:
 
     def _slot(
         self,
-        device: Device,
+        twin: str,
         metric: Metric,
         name: str,
         datatype: int,
@@ -295,28 +320,30 @@ class SparkplugNamespace:
         point, raw_unit = describe(metric, name, kind)
         if raw_unit:
             unrecognised.append(Property(name, raw_unit))
-        known = self._twins.point(device.twin, name)
+        known = self._twins.point(twin, name)
         scale, offset = 1.0, 0.0
         if known is not None:
             if known.kind is not kind and not (known.kind is Kind.FLOAT and kind is Kind.INT):
                 why = f"born as {kind.name}, is {known.kind.name}; its samples are left out"
-                return self._leave_out(device.twin, name, "type_changed", why)
+                return self._leave_out(twin, name, "type_changed", why)
             if point.unit and known.unit and point.unit != known.unit:
                 try:
-                    scale, offset = units.linear(point.unit, known.unit, f"{device.twin}.{name}")
+                    scale, offset = units.linear(point.unit, known.unit, f"{twin}.{name}")
                 except units.UnitError as error:
-                    return self._leave_out(device.twin, name, "unit_does_not_fit", str(error))
+                    return self._leave_out(twin, name, "unit_does_not_fit", str(error))
                 if known.kind is not Kind.FLOAT:
                     why = f"born in {point.unit}, is a whole number of {known.unit}"
-                    return self._leave_out(device.twin, name, "unit_does_not_fit", why)
+                    return self._leave_out(twin, name, "unit_does_not_fit", why)
             kind = known.kind
-            point = dataclasses.replace(point, kind=kind, unit=known.unit or point.unit)
-        if not self._twins.add(device.twin, point, self._sink):
+            if point.kind is not kind or point.unit != (known.unit or point.unit):
+                point = dataclasses.replace(point, kind=kind, unit=known.unit or point.unit)
+        if not self._twins.add(twin, point, self._sink):
             return -1
-        number = self._samples.make(device.twin, name, kind, datatype)
+        number = self._samples.make(twin, name, kind, datatype)
         self._samples.scale(number, scale, offset)
         slot = self._samples.slots[number]
         slot.name, slot.alias, slot.is_part = name, None, is_part
+        slot.folder = "" if is_part else metric.name[: -len(name)]
         return number
 
     def _leave_out(self, twin: str, point: str, what: str, why: str) -> int:
@@ -472,17 +499,12 @@ class SparkplugNamespace:
     # --- commands
 
     def has(self, twin: str) -> bool:
-        """Whether a twin is an edge node or a device."""
-        return any(twin == d.twin for n in self._nodes.values() for d in n.devices.values())
+        """Whether a twin is an edge node, a device, or a folder of its metrics."""
+        return twin in self._homes
 
     def command(self, command: Command, now_ns: int) -> tuple[str, bytes]:
         """(topic, payload) of an NCMD or DCMD (§6.4.23, §6.4.24); ValueError says why not."""
-        node, device = next(
-            (n, d)
-            for n in self._nodes.values()
-            for d in n.devices.values()
-            if d.twin == command.twin
-        )
+        node, device = self._homes[command.twin]
         kind = "DCMD" if device.name else "NCMD"
         topic = f"spBv1.0/{node.group}/{kind}/{node.name}"
         topic += f"/{device.name}" if device.name else ""
@@ -503,7 +525,7 @@ class SparkplugNamespace:
         if entry.is_part:
             raise ValueError(f"{command.twin}.{command.point} is part of a template")
         metric = Metric(
-            "" if entry.alias is not None else entry.name,
+            "" if entry.alias is not None else entry.folder + entry.name,
             alias=entry.alias,
             timestamp_ms=now_ns // 1_000_000,
             datatype=entry.datatype,

@@ -13,6 +13,7 @@ import enum
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -206,7 +207,7 @@ def decode_metric(data: bytes, start: int, end: int, depth: int = 0) -> Metric:
             case 7, 0:
                 metric.is_null = bool(value)
             case 9, 2:
-                metric.properties = _properties(data, value)
+                metric.properties = _properties(data[slice(*value)])
                 metric.has_properties = True
             case ((10 | 11 | 14), 0):
                 metric.field, metric.value = number, value
@@ -260,10 +261,12 @@ def _scalar(data: bytes, place: tuple[int, int], numbers: dict[int, int], type_:
         return metric.value
 
 
-def _properties(data: bytes, place: tuple[int, int]) -> dict[str, Any]:
+@lru_cache(4096)
+def _properties(data: bytes) -> dict[str, Any]:
+    """A property set. Most metrics of a birth share theirs with others: nobody may change it."""
     keys: list[str] = []
     values: list[Any] = []
-    for number, wire, span in fields(data, *place):
+    for number, wire, span in fields(data, 0, len(data)):
         if wire != LENGTH:
             continue
         if number == 1:

@@ -10,16 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mirrorworld.live import door, sheets
 from mirrorworld.live.commands import CommandRoad
+from mirrorworld.live.discovered import Discovered
 from mirrorworld.live.guard import MODEL, RoleGuard
 from mirrorworld.live.pipeline import Pipeline
 from mirrorworld.live.sources import ConnectorClass, Source, Sources, name_of
+from mirrorworld.rules import lifecycle
 from mirrorworld.world.changes import Command, Edits, Event, Position
+from mirrorworld.world.hooks import ReceivesHooks
 from mirrorworld.world.model import Property
 from mirrorworld.world.ports import (
     Action,
+    BlobStore,
+    ConnectorAbout,
     Finding,
     Guard,
+    KeepsConditions,
     Model,
     Principal,
     Record,
@@ -29,7 +36,7 @@ from mirrorworld.world.world import World
 
 log = logging.getLogger(__name__)
 
-MODEL_STEP_S: Final = 0.5
+MODEL_STEP_S: Final = 0.1
 
 
 class Mirror:
@@ -41,6 +48,8 @@ class Mirror:
         feeds: the running connectors.
         road: the command road.
         on_sources: called after a source was added or removed, to remember it.
+        around: what could be mirrored besides; None: nobody looks.
+        blobs: where files lie that people attach; None: nowhere.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class Mirror:
         *,
         guard: Guard | None = None,
         models: Iterable[Model] = (),
+        blobs: BlobStore | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.guard = guard if guard is not None else RoleGuard()
@@ -59,7 +69,9 @@ class Mirror:
         self.road = CommandRoad(self.pipeline, self.feeds)
         self.on_sources: Callable[[], None] = lambda: None
         self.state_dir: Path | None = None
+        self.around: Discovered | None = None
         self.models = list(models)
+        self.blobs = blobs
         self._thinker: asyncio.Task[None] | None = None
 
     @property
@@ -97,18 +109,40 @@ class Mirror:
             await asyncio.gather(self._thinker, return_exceptions=True)
         await self.pipeline.stop()
 
-    async def edit(self, who: Principal, edits: Edits) -> Position:
+    async def edit(
+        self, who: Principal, edits: Edits, based_on: Sequence[sheets.Known] = ()
+    ) -> Position:
         """Makes authored edits; returns where they stand, durable.
+
+        Args:
+            based_on: sheets as their author knew them; were they changed since, nothing is done.
 
         Raises:
             Refused: the guard said no (arming needs more than editing).
             ValueError: an edit was refused, and none was made.
+            ChangedMeanwhileError: somebody has changed a sheet of `based_on`.
         """
+        position = self.take_edits(who, edits, based_on)
+        await self.pipeline.until_durable(position.sequence)
+        return position
+
+    def take_edits(
+        self, who: Principal, edits: Edits, based_on: Sequence[sheets.Known] = ()
+    ) -> Position:
+        """As `edit`, at once; nobody may be told before `until_durable`."""
         arming = any(type(e).__name__ in ("Arm", "Disarm") for e in edits.edits)
-        action = Action.ARM if arming else Action.EDIT
-        applied = await self.pipeline.submit(who, action, edits)
+        applied = self.pipeline.take(
+            who,
+            Action.ARM if arming else Action.EDIT,
+            edits,
+            check=lambda: door.check(edits, self.world.structure, based_on),
+        )
         placed = applied.change.position if applied.change is not None else None
         return placed if placed is not None else self.world.position
+
+    async def until_durable(self, position: Position) -> None:
+        """Returns when everything up to a position is on disk; OSError if it cannot be."""
+        await self.pipeline.until_durable(position.sequence)
 
     async def command(
         self,
@@ -125,23 +159,96 @@ class Mirror:
         )
 
     async def acknowledge(self, who: Principal, event_id: str, comment: str = "") -> Event:
-        """Notes that a person has seen an event; KeyError if there is none of that id."""
+        """Notes that a person has seen an event.
+
+        Raises:
+            KeyError: there is none of that id.
+            SourceError: its source keeps the condition and did not take the acknowledgement.
+        """
         event = self.world.events.get(event_id)
         if event is None:
             raise KeyError(f"no event '{event_id}'")
         said = (Property("comment", comment), Property("acknowledged_by", who.id))
         kept = tuple(p for p in event.properties if p.name not in ("comment", "acknowledged_by"))
+        keeper = self._keeper(event)
+        # A condition that its source keeps stays as it is until the source says that it is
+        # acknowledged; here is noted who has asked, before the source is told.
         seen = dataclasses.replace(
-            event, is_acknowledged=True, properties=(*kept, *(p for p in said if p.value))
+            event,
+            is_acknowledged=event.is_acknowledged or keeper is None,
+            is_latched=event.is_latched and keeper is not None,
+            properties=(*kept, *(p for p in said if p.value)),
         )
         await self.pipeline.submit(who, Action.ACKNOWLEDGE, seen)
+        if keeper is not None:
+            await keeper.acknowledge(seen, comment)
         return seen
+
+    async def tell(self, who: Principal, event: Event) -> Event:
+        """Notes what a person says happened; it is durable when this returns.
+
+        Raises:
+            Refused: the guard said no.
+        """
+        await self.pipeline.submit(who, Action.ACKNOWLEDGE, event)
+        return event
+
+    async def set_aside(
+        self,
+        who: Principal,
+        event_id: str,
+        *,
+        shelved_until_ns: int | None = None,
+        is_out_of_service: bool | None = None,
+        reason: str = "",
+    ) -> Event:
+        """Shelves an alarm, takes it out of service, or puts it back (time 0, False).
+
+        Raises:
+            KeyError: there is none of that id.
+            ValueError: it cannot be shelved for so long.
+        """
+        event = self.world.events.get(event_id)
+        if event is None:
+            raise KeyError(f"no event '{event_id}'")
+        action, aside = Action.ACKNOWLEDGE, event
+        if shelved_until_ns is not None:
+            aside = (
+                lifecycle.shelved(event, shelved_until_ns, who.id, reason, self.now_ns())
+                if shelved_until_ns
+                else lifecycle.unshelved(event, who.id)
+            )
+        if is_out_of_service is not None:
+            action = Action.EDIT  # until further notice: that is the engineer's to say
+            aside = (
+                lifecycle.out_of_service(aside, who.id, reason)
+                if is_out_of_service
+                else lifecycle.in_service(aside, who.id)
+            )
+        await self.pipeline.submit(who, action, aside)
+        return aside
+
+    def _keeper(self, event: Event) -> KeepsConditions | None:
+        """The connector whose source keeps a condition itself and has to be told, if one does."""
+        source = self.feeds.of_twin(event.twin)
+        connector = source.connector if source is not None else None
+        if isinstance(connector, KeepsConditions) and connector.keeps_condition(event.id):
+            return connector
+        return None
 
     # --- sources ---
 
     def sources(self) -> list[Source]:
         """All sources of the world and how they stand."""
         return list(self.feeds)
+
+    def hook(self, name: str) -> ReceivesHooks | None:
+        """The source that takes webhooks by this name; None: none does."""
+        for source in self.feeds:
+            connector = source.connector
+            if isinstance(connector, ReceivesHooks) and connector.hook == name:
+                return connector
+        return None
 
     async def add_source(self, who: Principal, config: SourceConfig) -> Source:
         """Mirrors a source from now on. An empty name is made from the URL."""
@@ -164,7 +271,13 @@ class Mirror:
         """Mirrors it no longer. Its twins and their past stay."""
         self.pipeline.ask(who, Action.ADMINISTER, source)
         await self.feeds.remove(source)
+        if self.around is not None:
+            self.around.placing.forget(source)
         self.on_sources()
+
+    def connectors(self) -> list[tuple[list[str], ConnectorAbout]]:
+        """The connectors that are installed: their schemes, and what a person is told of them."""
+        return self.feeds.connectors()
 
     def named(self, config: SourceConfig) -> SourceConfig:
         """The configuration with a name, and with a place to remember things in."""

@@ -16,16 +16,21 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirrorworld.live.guard import SOURCE
 from mirrorworld.world.changes import (
     Applied,
     Body,
     Change,
+    DropSheet,
     Edits,
     Event,
     Origin,
     OriginKind,
     Position,
+    PutSheet,
     PutTwin,
     PutType,
     Severity,
@@ -56,6 +61,7 @@ class Pipeline:
         durable: up to where the record is on disk.
         failure: set once the disk has refused; from then on nothing is taken any more.
         listeners: called on the loop with each applied change; they must be quick.
+        on_durable: called on the loop after each commit with what is then durable.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Pipeline:
         self.durable: Position = world.position
         self.failure: OSError | None = None
         self.listeners: list[Callable[[Change], None]] = []
+        self.on_durable: list[Callable[[Position], None]] = []
         self.rows = 0
         """Samples accepted since the start."""
         self.commits = 0
@@ -146,22 +153,46 @@ class Pipeline:
         *,
         origin: OriginKind = OriginKind.AUTHORED,
         twin: str = "",
+        check: Callable[[], None] | None = None,
     ) -> Applied:
-        """Applies what a principal asks for, and returns when it is durable.
+        """Applies what a principal asks for, and returns when it is durable; see `take`.
+
+        Raises:
+            OSError: it could not be made durable.
+        """
+        applied = self.take(who, action, body, origin=origin, twin=twin, check=check)
+        if applied.change is not None and applied.change.position is not None:
+            await self.until_durable(applied.change.position.sequence)
+        return applied
+
+    def take(
+        self,
+        who: Principal,
+        action: Action,
+        body: Body,
+        *,
+        origin: OriginKind = OriginKind.AUTHORED,
+        twin: str = "",
+        check: Callable[[], None] | None = None,
+    ) -> Applied:
+        """Applies what a principal asks for, at once. Until it is durable nobody may be told.
+
+        Args:
+            check: called once the guard has said yes, with nothing between it and the applying;
+                raises what keeps the body out.
 
         Raises:
             Refused: the guard said no.
             ValueError: the world refused it.
-            OSError: it could not be made durable.
+            OSError: the record has failed before.
         """
         now_ns = self.now_ns()
         named = sorted(_twins_of(body)) or [twin]
         for each in named:
             self.ask(who, action, each, now_ns)
-        applied = self.apply(Change(body, Origin(origin, who.id), now_ns))
-        if applied.change is not None and applied.change.position is not None:
-            await self.until_durable(applied.change.position.sequence)
-        return applied
+        if check is not None:
+            check()
+        return self.apply(Change(body, Origin(origin, who.id), now_ns))
 
     def ask(self, who: Principal, action: Action, twin: str, now_ns: int | None = None) -> None:
         """Asks the guard; raises Refused with its reason."""
@@ -221,6 +252,8 @@ class Pipeline:
                 _, _, done = heapq.heappop(self._waiters)
                 if not done.done():
                     done.set_result(None)
+            for told in self.on_durable:
+                told(position)
 
     def _write(self, snapshot: Snapshot | None) -> Position:
         """Commits, in the worker thread; the snapshot is of what is then durable."""
@@ -249,6 +282,8 @@ def _twins_of(body: Body) -> set[str]:
                     twins.add(put.id)
                 case PutTwin(twin=put):
                     twins.add(put.id)
+                case PutSheet() | DropSheet():
+                    twins.add("")  # it is of the world as a whole
                 case _:
                     for name in ("twin", "id", "source"):
                         value = getattr(edit, name, None)
@@ -296,6 +331,14 @@ class SourceSink:
         """See Sink."""
         return self._pipeline.world.handles(points)
 
+    def latest_ns(self, handles: Handles) -> NDArray[np.int64]:
+        """See KnowsLatest."""
+        return self._pipeline.world.read(handles).source_ns
+
+    def numbered(self) -> dict[int, int]:
+        """See KnowsNumbers."""
+        return self._pipeline.world.numbered(self.source)
+
     async def push(
         self,
         frame: Frame,
@@ -315,10 +358,10 @@ class SourceSink:
         """See Sink."""
         await self._pipeline.until_durable(ticket)
 
-    async def event(self, event: Event) -> None:
+    async def event(self, event: Event, *, incarnation: int = 0, source_seq: int = -1) -> None:
         """See Sink."""
         await self._pipeline.room()
-        self._apply(event, OriginKind.MEASURED)
+        self._apply(event, OriginKind.MEASURED, incarnation, source_seq)
 
     def count(self, what: str, n: int = 1) -> None:
         """See Sink."""

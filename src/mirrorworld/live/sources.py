@@ -16,6 +16,7 @@ from mirrorworld.live.pipeline import Pipeline, Refused, SourceSink
 from mirrorworld.world.changes import Tally
 from mirrorworld.world.ports import (
     Connector,
+    ConnectorAbout,
     Finding,
     Link,
     LinkState,
@@ -119,6 +120,13 @@ class Sources:
             have = ", ".join(self._sources) or "none"
             raise KeyError(f"no source '{name}'; there are: {have}") from None
 
+    def connectors(self) -> list[tuple[list[str], ConnectorAbout]]:
+        """The connectors that are installed: their schemes, and what a person is told of them."""
+        by_class: dict[ConnectorClass, list[str]] = {}
+        for scheme, connector in self._schemes.items():
+            by_class.setdefault(connector, []).append(scheme)
+        return [(schemes, about_of(connector, schemes)) for connector, schemes in by_class.items()]
+
     def of_twin(self, twin: str) -> Source | None:
         """The source that a twin comes from, by the beginning of its id."""
         fitting = [s for s in self._sources if twin == s or twin.startswith(f"{s}/")]
@@ -211,6 +219,15 @@ async def _end(source: Source) -> None:
         source.task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await source.task
+
+
+def about_of(connector: ConnectorClass, schemes: Sequence[str]) -> ConnectorAbout:
+    """What a connector says of itself, or what can be said of one that says nothing."""
+    about = getattr(connector, "about", None)
+    if isinstance(about, ConnectorAbout):
+        return about
+    title = str(getattr(connector, "__name__", schemes[0])).replace("_", " ")
+    return ConnectorAbout(title, f"{schemes[0]}://host")
 
 
 def scheme_of(url: str) -> str:

@@ -22,6 +22,7 @@ from mirrorworld.protocol.rest import (
     PointType,
     PointValue,
     Relation,
+    Sheet,
     Source,
     Twin,
     TwinType,
@@ -144,6 +145,14 @@ class ArmKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetKey:
+    """What identifies a sheet."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Structure:
     """Types, twins, relations, points and arms, whole (in parts, `reset` in the first) or what
     changed. Applied in order: what is dropped first, then what is put."""
@@ -162,6 +171,8 @@ class Structure:
     points: PointTable = field(default_factory=PointTable)
     arms: list[Arm] = field(default_factory=list)
     arms_dropped: list[ArmKey] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
+    sheets_dropped: list[SheetKey] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

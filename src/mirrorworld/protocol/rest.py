@@ -22,9 +22,11 @@ Arm = Annotated[dict[str, Any], Plain(changes.Arm)]
 Command = Annotated[dict[str, Any], Plain(changes.Command)]
 Edit = Annotated[dict[str, Any], Plain(changes.Edit)]
 Event = Annotated[dict[str, Any], Plain(changes.Event)]
+Blob = Annotated[dict[str, Any], Plain(model.Blob)]
 OperationType = Annotated[dict[str, Any], Plain(model.OperationType)]
 PointType = Annotated[dict[str, Any], Plain(model.PointType)]
 Relation = Annotated[dict[str, Any], Plain(model.Relation)]
+Sheet = Annotated[dict[str, Any], Plain(model.Sheet)]
 Text = Annotated[dict[str, str], Plain(model.Text)]
 Twin = Annotated[dict[str, Any], Plain(model.Twin)]
 TwinType = Annotated[dict[str, Any], Plain(model.TwinType)]
@@ -232,11 +234,44 @@ class AsOf:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetKnown:
+    """A sheet as the author of edits knew it."""
+
+    kind: str
+    name: str
+    body: str | None = None
+    """Null: there was none of that name."""
+
+
+@dataclass(frozen=True, slots=True)
 class EditRequest:
     """Edits that take effect together or not at all."""
 
     edits: list[Edit]
     reason: str = ""
+    based_on: list[SheetKnown] = field(default_factory=list)
+    """Sheets as they were when the person began; if somebody has changed one since, nothing is
+    done and the answer is 409."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditMessage:
+    """A request on `/api/edits/stream`; its answer carries the same id."""
+
+    id: int
+    edits: list[Edit]
+    reason: str = ""
+    based_on: list[SheetKnown] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EditAnswer:
+    """Where the edits of a message now stand, durable; or why they were not made."""
+
+    id: int
+    """-1: the message could not be read."""
+    position: str
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +304,20 @@ class ArmRequest:
 
     arm: Arm
     reason: str = ""
+
+
+FILE_BYTES_MAX = 256 << 20
+"""Of one attached file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that was sent and is durable."""
+
+    blob: Blob
+    """What a property refers to it by."""
+    position: str | None = None
+    """Of the edit that attached it; null: none was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +433,13 @@ class ChangesPage:
     """Ask from here next."""
     is_end: bool
     """Whether this was all that is durable now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetsPage:
+    """What people wrote down for the world as a whole."""
+
+    sheets: list[Sheet]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from mirrorworld.protocol import binary, messages, rest
+from mirrorworld.protocol import (
+    accounts,
+    binary,
+    boards,
+    discovery,
+    exchange,
+    mapping,
+    messages,
+    operations,
+    quantities,
+    rest,
+    rules,
+)
 from mirrorworld.protocol.shape import Plain, class_doc, field_docs
 from mirrorworld.world import changes, model
 from mirrorworld.world import quality as codes
@@ -84,10 +96,13 @@ def text() -> str:
     writer = _Writer()
     writer.declare(messages.ClientMessage)
     writer.declare(messages.ServerMessage)
-    for cls in vars(rest).values():
-        if dataclasses.is_dataclass(cls) and cls.__module__ == rest.__name__:
-            writer.declare(cls)
+    modules = (rest, discovery, accounts, rules, operations, mapping, exchange, quantities)
+    for module in modules:
+        for cls in vars(module).values():
+            if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
+                writer.declare(cls)
     writer.declare(Plain(changes.Edits))
+    writer.declare(Plain(boards.Board))
     body = "\n\n".join(writer.declared.values())
     return "\n".join(
         (
@@ -105,6 +120,8 @@ def text() -> str:
             "",
             _union("ServerMessage", messages.ServerMessage),
             "",
+            _union("Tile", boards.Tile),
+            "",
             _DECODER,
         )
     )
@@ -113,6 +130,7 @@ def text() -> str:
 def _constants() -> Iterator[str]:
     numbers = {
         "PROTOCOL_VERSION": messages.PROTOCOL_VERSION,
+        "FILE_BYTES_MAX": rest.FILE_BYTES_MAX,
         "RATE_HZ_DEFAULT": int(messages.RATE_HZ_DEFAULT),
         "RATE_HZ_MAX": int(messages.RATE_HZ_MAX),
         "HEADER_BYTES": binary.HEADER_BYTES,
@@ -129,6 +147,8 @@ def _constants() -> Iterator[str]:
     yield f'export const STREAM_PATH = "{messages.STREAM_PATH}";'
     for name, number in numbers.items():
         yield f"export const {name} = {number};"
+    for limit in ("COLUMNS", "TILES_MAX", "TILE_ROWS_MAX", "POINTS_MAX"):
+        yield f"export const BOARD_{limit} = {getattr(boards, limit)};"
     details = ", ".join(f'"{detail}"' for detail in binary.DETAILS)
     yield f"export const STATUS_DETAILS = [{details}] as const;"
     for cls in _ENUMS:
@@ -249,7 +269,7 @@ class _Writer:
 
 
 def _list(item: str) -> str:
-    is_compound = " " in item and not item.startswith(("[", "({"))
+    is_compound = " | " in item or (" " in item and not item.startswith(("[", "({")))
     return f"({item})[]" if is_compound else f"{item}[]"
 
 

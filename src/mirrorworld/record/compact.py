@@ -90,6 +90,10 @@ class Unpacker:
             if classes:
                 only = self._lazily(classes[0])
                 return lambda packed: None if packed is None else only(packed)
+            tuples = [a for a in args if typing.get_origin(a) is tuple]
+            if tuples:
+                rows = self._lazily(tuples[0])
+                return lambda packed: None if packed is None else rows(packed)
             return _same
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return hint

@@ -21,22 +21,21 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mirrorworld.record import retention
+from mirrorworld.record.arrow import pa, pq
 from mirrorworld.record.blocks import Samples
 from mirrorworld.record.files import Files
 from mirrorworld.record.lock import Lock, WorldInUseError
 from mirrorworld.record.parquet import (
     DAY_NS,
-    ROLLUP,
     ROW_GROUP_ROWS,
-    SAMPLES,
     STEPS_NS,
     FileEntry,
     Manifest,
+    rollup_schema,
+    sample_schema,
     sample_table,
     write_manifest,
     writer,
@@ -209,13 +208,17 @@ def _write_day(
         kind,
         ours,
     )
-    made = [_write(history, f"samples/{day_folder(day)}/{name}", day, [table], SAMPLES, "", files)]
+    made = [
+        _write(
+            history, f"samples/{day_folder(day)}/{name}", day, [table], sample_schema(), "", files
+        )
+    ]
     rolled = of_samples(part, STEPS_NS["1m"])
     for step, step_ns in STEPS_NS.items():
         rolled = coarser(rolled, step_ns)
         if len(rolled):
             path = f"rollups/{step}/{day_folder(day)}/{name}"
-            made.append(_write(history, path, day, [rolled], ROLLUP, step, files))
+            made.append(_write(history, path, day, [rolled], rollup_schema(), step, files))
     return made
 
 
@@ -261,7 +264,7 @@ def _merge_days(history: Path, manifest: Manifest, files: Files, done: Compactio
         stem = Path(entries[0].path)
         until = Path(entries[-1].path).stem
         name = str(stem.with_name(f"{stem.stem.split('+')[0]}+{until.split('+')[-1]}.parquet"))
-        schema = ROLLUP if step else SAMPLES
+        schema = rollup_schema() if step else sample_schema()
         tables = _merged([history / f.path for f in entries], schema)
         made = _write(history, name, day, tables, schema, step, files)
         gone = {f.path for f in entries}

@@ -68,6 +68,15 @@ class Container:
             + [head.n_exceptions] * 2
         )
 
+    @property
+    def expanded_bytes(self) -> int:
+        """How much memory all streams take; ValueError if one says less than nothing. For who
+        reads blocks of others: no stream ever expands to more than it says here."""
+        sizes = [raw for _, raw in self._streams()]
+        if min(sizes, default=0) < 0 or any((c < 0).any() for c in self._counts.values()):
+            raise ValueError("a stream of less than nothing")
+        return sum(sizes)
+
     def _locate(self) -> None:
         """Where each stream lies: (start, stored, raw), start -1 - k for the k-th byte of the
         part that is compressed together."""
@@ -173,6 +182,9 @@ def _expand(data: memoryview, raw: int) -> bytes | memoryview:
     if len(data) == raw:
         return data
     try:
+        # `max_output_size` bounds nothing where a frame says its own size.
+        if zstandard.frame_content_size(data) not in (-1, raw):
+            raise ValueError("a stream of the block is not as long as the block says")
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw)
     except zstandard.ZstdError as error:
         raise ValueError(f"a stream of the block does not decompress: {error}") from error

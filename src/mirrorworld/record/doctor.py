@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from mirrorworld.attachments import blobs_of
+from mirrorworld.record.arrow import pa, pq
 from mirrorworld.record.blocks import PointState
 from mirrorworld.record.log import read_samples
 from mirrorworld.record.migrations import read_description
@@ -23,7 +22,13 @@ from mirrorworld.record.segments import (
     read_payload,
     scan,
 )
-from mirrorworld.record.store import Store, UnknownWorldError, WorldInUseError, open_record
+from mirrorworld.record.store import (
+    Store,
+    UnknownWorldError,
+    WorldInUseError,
+    open_record,
+    restore,
+)
 
 
 @dataclass(slots=True)
@@ -36,12 +41,19 @@ class Findings:
     keyframes: int = 0
     files: int = 0
     blobs: int = 0
+    unreferred_blobs: int = 0
+    """That nothing in the world as it is now refers to: of its past, or nobody's."""
+    missing_blobs: list[str] = field(default_factory=list[str])
+    """One sentence each for what the world refers to and what is not there."""
     damage: list[str] = field(default_factory=list[str])
     """One sentence each, with the place."""
 
 
-def examine(directory: Path) -> Findings:
+def examine(directory: Path, *, is_growing: bool = False) -> Findings:
     """Reads and checks everything; changes nothing.
+
+    Args:
+        is_growing: the end of the log may be half written: a writer is at work, or was copied.
 
     Raises:
         UnknownWorldError: no record is there.
@@ -51,7 +63,8 @@ def examine(directory: Path) -> Findings:
         raise UnknownWorldError(f"no world is kept in {directory}")
     found = Findings()
     expected: int | None = None
-    for path in sorted((directory / "log").glob("*.mwlog")):
+    paths = sorted((directory / "log").glob("*.mwlog"))
+    for path in paths:
         try:
             segment, faults = scan(path, bytes.fromhex(description["record"]), check_payloads=True)
         except CorruptRecordError as error:
@@ -62,6 +75,8 @@ def examine(directory: Path) -> Findings:
         if expected is not None and segment.first != expected:
             found.damage.append(f"{path}: changes {expected} to {segment.first - 1} are missing")
         expected = segment.last + 1
+        if is_growing and path == paths[-1]:
+            faults = [fault for fault in faults if fault.was_durable]
         for fault in faults:
             kind = "damaged" if fault.was_durable else "torn or damaged"
             found.damage.append(
@@ -95,12 +110,31 @@ def _examine_rest(directory: Path, found: Findings) -> None:
     with store:
         _examine_keyframes(store, found)
         _examine_history(store, found)
-        for path in sorted(store.blobs.directory.glob("??/*")):
-            found.blobs += 1
-            try:
-                store.blobs.get(path.parent.name + path.name)
-            except (CorruptRecordError, ValueError) as error:
-                found.damage.append(str(error))
+        _examine_blobs(store, found)
+
+
+def _examine_blobs(store: Store, found: Findings) -> None:
+    kept = set(store.blobs.names())
+    found.blobs = len(kept)
+    for name in sorted(kept):
+        try:
+            store.blobs.get(name)
+        except (CorruptRecordError, KeyError) as error:
+            found.damage.append(str(error))
+    try:
+        twins = restore(store).structure.twins
+    except CorruptRecordError as error:
+        if not found.damage:
+            found.damage.append(str(error))
+        return
+    referred: dict[str, str] = {}
+    for twin in twins.values():
+        referred.update((blob.sha256, f"{twin.id}: {blob.name}") for blob in blobs_of(twin))
+    found.unreferred_blobs = len(kept - set(referred))
+    for name in sorted(set(referred) - kept):
+        found.missing_blobs.append(
+            f"{referred[name]} ({name[:16]}…) is not among the files kept here"
+        )
 
 
 def _examine_keyframes(store: Store, found: Findings) -> None:
@@ -145,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(
             f"{found.segments} segments with {found.changes} changes and {found.rows} samples,"
             f" {found.keyframes} keyframes, {found.files} files of history, {found.blobs} blobs"
+            f" ({found.unreferred_blobs} of the past or nobody's)"
         )
+        for line in found.missing_blobs:
+            print(f"- {line}")
         for line in found.damage:
             print(f"- {line}")
         if not found.damage:

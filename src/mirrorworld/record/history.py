@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from mirrorworld.record.arrow import pa
 from mirrorworld.record.blocks import Samples
 from mirrorworld.record.codec import CODEC
 from mirrorworld.record.keyframes import Keyframes

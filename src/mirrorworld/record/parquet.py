@@ -7,6 +7,7 @@ files where they lie; docs/record-format.md has the columns.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections import OrderedDict
@@ -17,10 +18,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mirrorworld.record.arrow import pa, pq
 from mirrorworld.record.codec import CODEC
 from mirrorworld.record.files import Files, write_whole
 from mirrorworld.record.segments import CorruptRecordError
@@ -33,37 +33,44 @@ ROW_GROUP_ROWS: Final = 1 << 16
 OPEN_FILES: Final = 64
 MANIFEST_VERSION: Final = 1
 
-SAMPLES: Final = pa.schema(
-    [
-        ("point", pa.uint32()),
-        ("time", pa.timestamp("ns")),
-        ("number", pa.float64()),
-        ("integer", pa.int64()),
-        ("payload", pa.binary()),
-        ("quality", pa.uint32()),
-        ("sequence", pa.int64()),
-    ]
-)
-"""Of `number` (floats), `integer` (integers, booleans, codes) and `payload` (text, arrays,
-blobs) one is set. Times are UTC."""
-
-ROLLUP: Final = pa.schema(
-    [
-        ("point", pa.uint32()),
-        ("time", pa.timestamp("ns")),
-        ("count", pa.int64()),
-        ("min", pa.float64()),
-        ("max", pa.float64()),
-        ("mean", pa.float64()),
-        ("first", pa.float64()),
-        ("last", pa.float64()),
-        ("first_time", pa.timestamp("ns")),
-        ("last_time", pa.timestamp("ns")),
-    ]
-)
-"""One row a point and step. After late data there may be several; `merge_rollups` joins them."""
-
 STEPS_NS: Final = {"1m": 60_000_000_000, "1h": 3_600_000_000_000, "1d": DAY_NS}
+
+
+@functools.cache
+def sample_schema() -> pa.Schema:
+    """Of `number` (floats), `integer` (integers, booleans, codes) and `payload` (text, arrays,
+    blobs) one is set. Times are UTC."""
+    return pa.schema(
+        [
+            ("point", pa.uint32()),
+            ("time", pa.timestamp("ns")),
+            ("number", pa.float64()),
+            ("integer", pa.int64()),
+            ("payload", pa.binary()),
+            ("quality", pa.uint32()),
+            ("sequence", pa.int64()),
+        ]
+    )
+
+
+@functools.cache
+def rollup_schema() -> pa.Schema:
+    """One row a point and step; after late data there may be several, which `merge_rollups`
+    joins."""
+    return pa.schema(
+        [
+            ("point", pa.uint32()),
+            ("time", pa.timestamp("ns")),
+            ("count", pa.int64()),
+            ("min", pa.float64()),
+            ("max", pa.float64()),
+            ("mean", pa.float64()),
+            ("first", pa.float64()),
+            ("last", pa.float64()),
+            ("first_time", pa.timestamp("ns")),
+            ("last_time", pa.timestamp("ns")),
+        ]
+    )
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -201,14 +208,14 @@ class Compacted:
         )
 
     def rollup(self, manifest: Manifest, point: int, step: str, start_ns: int, end_ns: int) -> Any:
-        """Roll-ups of a point, as a table of ROLLUP; several rows a step are possible."""
+        """Roll-ups of a point, as a table of `rollup_schema`; several rows a step are possible."""
         parts: list[pa.Table] = []
         for entry in _overlapping(manifest.rollups(step), point, start_ns, end_ns):
-            for table in self._groups(entry, point, ROLLUP.names):
+            for table in self._groups(entry, point, rollup_schema().names):
                 times = _i64(table["time"])
                 inside = (times >= start_ns) & (times < end_ns)
                 parts.append(table.filter(pa.array(inside)))
-        return pa.concat_tables(parts) if parts else ROLLUP.empty_table()
+        return pa.concat_tables(parts) if parts else rollup_schema().empty_table()
 
     def apply_latest(
         self, manifest: Manifest, limit_ns: int, kinds: NDArray[np.uint8], columns: AsOf
@@ -297,8 +304,8 @@ def sample_table(
     kind: NDArray[np.uint8],
     payloads: Sequence[bytes],
 ) -> pa.Table:
-    """A table of SAMPLES. `payloads` are those of the rows whose kind is of variable size, in
-    the order of rows."""
+    """A table of `sample_schema`. `payloads` are those of the rows whose kind is of variable
+    size, in the order of rows."""
     is_float = kind == Kind.FLOAT
     is_heap = kind >= Kind.TEXT
     content: pa.Array
@@ -320,7 +327,7 @@ def sample_table(
             pa.array(quality),
             pa.array(sequence),
         ],
-        schema=SAMPLES,
+        schema=sample_schema(),
     )
 
 

@@ -120,12 +120,40 @@ def _drop_segments(
     for segment in gone:
         files.remove(segment.path)
         files.sync_directory(segment.path.parent)
+    _drop_keyframes(record, first_kept)
+    done.dropped_segments += len(gone)
+    return manifest
+
+
+def forget_oldest(record: Store, keep_bytes: int, files: Files) -> int:
+    """Drops closed segments, oldest first, until the log is small enough; see `Store.forget`.
+
+    For who keeps a log only until others have it: nothing of it need be compacted.
+    """
+    positions = record.keyframes.positions()
+    newest = max(positions, default=None)
+    segments = record.log.view()
+    size = sum(segment.size for segment in segments)
+    gone = 0
+    for segment in segments:
+        is_needed = newest is None or segment.last > newest.sequence
+        if size <= keep_bytes or is_needed or not segment.is_sealed:
+            break
+        record.log.forget_below(segment.number + 1)
+        files.remove(segment.path)
+        files.sync_directory(segment.path.parent)
+        size -= segment.size
+        gone = segment.last
+    if gone:
+        _drop_keyframes(record, gone + 1)
+    return gone
+
+
+def _drop_keyframes(record: Store, first_kept: int) -> None:
     for position in record.keyframes.positions():
         if position.sequence + 1 < first_kept:
             record.keyframes.remove(position)
     record.keyframes.sweep()
-    done.dropped_segments += len(gone)
-    return manifest
 
 
 def _first_kept(seconds: float | None, newest: int, already: int) -> int:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from mirrorworld.record.parquet import ROLLUP
+from mirrorworld.record.arrow import pa
+from mirrorworld.record.parquet import rollup_schema
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Series
 from mirrorworld.world.quality import BAD
 
 
 def of_samples(part: dict[str, NDArray[Any]], step_ns: int) -> pa.Table:
-    """A table of ROLLUP of sorted samples (point, time, cell, quality, kind). What is bad, not
-    finite or no number does not count."""
+    """A table of `rollup_schema` of sorted samples (point, time, cell, quality, kind). What is bad,
+    not finite or no number does not count."""
     value = np.where(
         part["kind"] == Kind.FLOAT, part["cell"].view(np.float64), part["cell"].astype(np.float64)
     )
@@ -25,7 +25,7 @@ def of_samples(part: dict[str, NDArray[Any]], step_ns: int) -> pa.Table:
     step = time // step_ns * step_ns
     starts, ends = _spans(point, step)
     if not len(starts):
-        return ROLLUP.empty_table()
+        return rollup_schema().empty_table()
     count = ends - starts + 1
     return _table(
         point[starts],
@@ -101,5 +101,5 @@ def _table(point: Any, step: Any, *columns: Any) -> pa.Table:
             pa.array(first_ns).view(stamp),
             pa.array(last_ns).view(stamp),
         ],
-        schema=ROLLUP,
+        schema=rollup_schema(),
     )

@@ -25,7 +25,7 @@ from mirrorworld.record.lock import Lock, WorldInUseError
 from mirrorworld.record.log import Log, Lost
 from mirrorworld.record.migrations import read_description, upgrade, write_description
 from mirrorworld.record.parquet import Compacted, Rollup
-from mirrorworld.record.retention import Retention, write_policy
+from mirrorworld.record.retention import Retention, forget_oldest, write_policy
 from mirrorworld.record.segments import FORMAT_VERSION, CorruptRecordError
 from mirrorworld.record.supervisor import Compactor
 from mirrorworld.record.tail import AsOf
@@ -42,11 +42,12 @@ REMEMBERED_ROWS: Final = 1_000_000
 """Of sources that number nothing, so many samples before a keyframe are remembered at least, so
 that what is sent again after a restart is recognised."""
 
-KEYFRAME_ROWS_MIN: Final = 4 << 20
-KEYFRAME_ROWS_PER_POINT: Final = 24
+KEYFRAME_ROWS_MIN: Final = 2 << 20
+KEYFRAME_ROWS_PER_POINT: Final = 10
 KEYFRAME_CHANGES: Final = 100_000
 KEYFRAME_EDITS: Final = 20_000
-"""After so many rows, changes or edits a keyframe is due."""
+"""After so many rows, changes or edits a keyframe is due. Any moment is reached from the one before
+it, at some 50 ns a row where points change in no order: this is what bounds scrubbing."""
 
 
 class UnknownWorldError(Exception):
@@ -142,6 +143,8 @@ class Store:
         """Use `open_record`."""
         self.directory = directory
         self.world: str = description["world"]
+        self.id: str = description["record"]
+        """Which record this is, in hex; never the same again."""
         self.files = files
         self.blobs = Blobs(directory / "blobs", files)
         self.keyframes = Keyframes(directory / "keyframes", files)
@@ -179,6 +182,12 @@ class Store:
         self.close()
 
     # --- what was found ---
+
+    @property
+    def kept_from(self) -> int:
+        """Sequence of the first change that the log still has, or will have."""
+        segments = self.history.segments()
+        return segments[0].first if segments else self.position.sequence + 1
 
     @property
     def epoch(self) -> int:
@@ -227,6 +236,22 @@ class Store:
     def retain(self, policy: Retention) -> None:
         """Sets how long the past is kept; the next compaction keeps to it."""
         write_policy(self.directory, policy, self.files)
+
+    @property
+    def log_bytes(self) -> int:
+        """How much of the disk the log takes."""
+        return sum(segment.size for segment in self.log.view())
+
+    def forget(self, keep_bytes: int) -> int:
+        """Lets go of the oldest closed segments, compacted or not, until the log takes no more
+        than so much; the last sequence that went, 0 if none did.
+
+        What the latest keyframe needs stays: where that is too much, the next commit takes one.
+        """
+        gone = forget_oldest(self, keep_bytes, self.files)
+        if self.log_bytes > keep_bytes:
+            self._changes_since_keyframe = KEYFRAME_CHANGES
+        return gone
 
     @property
     def wants_keyframe(self) -> bool:
@@ -392,18 +417,23 @@ class Store:
             )
 
 
-def restore(record: Store, *, compiled: bool | None = None) -> World:
+def restore(
+    record: Store, *, compiled: bool | None = None, remembered_rows: int = REMEMBERED_ROWS
+) -> World:
     """The world of a record, as it was when the last durable change had been applied.
 
     If the record is open for writing, the world is in its new epoch, and knows enough of the
     past to recognise what sources send again.
+
+    Args:
+        remembered_rows: of sources that number nothing, so many samples at least, at 32 bytes each.
 
     Raises:
         CorruptRecordError: changes do not follow from each other, though each is whole.
     """
     with without_collecting():
         try:
-            world = _restored(record, compiled)
+            world = _restored(record, compiled, remembered_rows)
         except ValueError as error:
             raise CorruptRecordError(
                 f"{record.directory}: what stands in the log does not follow from what stands"
@@ -413,19 +443,24 @@ def restore(record: Store, *, compiled: bool | None = None) -> World:
     return world
 
 
-def _restored(record: Store, compiled: bool | None) -> World:
+def _restored(record: Store, compiled: bool | None, remembered_rows: int) -> World:
     world: World | None = None
+    slots = 1 << (2 * remembered_rows - 1).bit_length()
     for part in record.replay():
         if isinstance(part, Snapshot):
             world = World.from_snapshot(part, compiled=compiled)
-            for _, frame in record.recent(part.position):
+            world.state.fingerprints_max = slots
+            for _, frame in record.recent(part.position, remembered_rows):
                 world.remember(frame)
             continue
         if world is None:
             world = World(record.world, compiled=compiled)
+            world.state.fingerprints_max = slots
         world.replay(part)
     if world is None:
-        return World(record.world, epoch=record.epoch or 1, compiled=compiled)
+        world = World(record.world, epoch=record.epoch or 1, compiled=compiled)
+        world.state.fingerprints_max = slots
+        return world
     if record.epoch > world.epoch:
         world.begin_epoch(record.epoch)
     return world

@@ -6,6 +6,7 @@ takes longer runs in threads.
 """
 
 from mirrorworld.server.app import create_app
+from mirrorworld.server.network import Network
 from mirrorworld.server.serve import PortInUse, announced, serve, token_of
 
-__all__ = ["PortInUse", "announced", "create_app", "serve", "token_of"]
+__all__ = ["Network", "PortInUse", "announced", "create_app", "serve", "token_of"]

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 
 from mirrorworld.protocol.messages import STREAM_PATH
-from mirrorworld.server import metrics, openapi, problems, statics
+from mirrorworld.server import asking, editing, metrics, openapi, problems, statics
+from mirrorworld.server.attached import Examine
 from mirrorworld.server.context import Context
-from mirrorworld.server.doors import Doors
+from mirrorworld.server.doors import HOSTS, Doors
 from mirrorworld.server.mirrored import Mirrored
-from mirrorworld.server.routes import acts, past, sources, world
+from mirrorworld.server.network import Network
+from mirrorworld.server.routes import accounts as accounts_routes
+from mirrorworld.server.routes import (
+    acts,
+    blobs,
+    discovered,
+    enter,
+    inbox,
+    mapping,
+    past,
+    quantities,
+    reach,
+    rules,
+    sources,
+    undo,
+    world,
+)
 from mirrorworld.server.stream import CLOSE_FULL, Session
+from mirrorworld.trust.accounts import Accounts
+from mirrorworld.trust.oidc import Exchange, Provider
 
 STATIC_DIR: Final = Path(__file__).parent / "static"
 VIEWERS_MAX: Final = 64
@@ -36,7 +55,13 @@ def create_app(
     mirror: Mirrored,
     *,
     token: str,
+    accounts: Accounts | None = None,
+    hosts: Iterable[str] = (),
+    providers: Sequence[Provider] = (),
+    routers: Sequence[APIRouter] = (),
+    network: Network | None = None,
     assets: Path | None = None,
+    examiners: Mapping[str, Examine] | None = None,
     static_dir: Path | None = STATIC_DIR,
 ) -> FastAPI:
     """The ASGI application for one world. It runs in the loop that owns the world.
@@ -44,10 +69,23 @@ def create_app(
     Args:
         mirror: the world that it serves.
         token: the owner's; see `token_of`.
+        accounts: of everybody else.
+        providers: who else may vouch for people.
+        hosts: names that it answers to, beside those of this machine.
+        routers: routes of other rooms.
+        network: how others reach it, if they do.
+        examiners: media type -> what looks into files of it that are attached; ValueError says
+            why one is not taken. Models without one are not taken.
         assets: folder of the geometry that twins name; None: there is none.
         static_dir: folder of the built page.
     """
-    context = Context(mirror, _version(), assets, static_dir, list(FEATURES))
+    accounts = accounts if accounts is not None else Accounts()
+    exchanges = {provider.name: Exchange(provider) for provider in providers}
+    context = Context(
+        mirror, _version(), assets, static_dir, list(FEATURES), accounts, exchanges, network,
+        examiners=examiners or {},
+    )  # fmt: skip
+    authority = network.certificate.authority if network else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,8 +109,18 @@ def create_app(
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     @app.get("/metrics", include_in_schema=False)
-    async def numbers(_: Request) -> Response:
+    async def numbers(request: Request) -> Response:
+        """Figures of the whole world: for who sees all of it."""
+        if not (await asking.sight(request)).is_whole:
+            raise problems.Refused(403, "these are of the whole world", "metrics", "ask its owner")
         return Response(metrics.page(context), media_type=metrics.CONTENT_TYPE)
+
+    @app.get("/api/authority.pem", include_in_schema=False)
+    async def root() -> Response:
+        """What a phone has to trust; it is no secret."""
+        if authority is None:
+            raise problems.Refused(404, "this world has no authority of its own", "path", "")
+        return Response(authority.read_bytes(), media_type="application/x-x509-ca-cert")
 
     @app.get("/api/openapi.json", include_in_schema=False)
     async def schema() -> Response:
@@ -82,9 +130,34 @@ def create_app(
     async def stream(socket: WebSocket) -> None:
         await _stream(context, socket)
 
-    for module in (world, past, acts, sources, statics):
+    @app.websocket(editing.PATH)
+    async def edits(socket: WebSocket) -> None:
+        await socket.accept()
+        sight = context.sights.of(socket.state.principal)
+        await editing.EditSession(socket, context, sight).run()
+
+    for module in (
+        world,
+        past,
+        quantities,
+        acts,
+        blobs,
+        undo,
+        sources,
+        discovered,
+        inbox,
+        accounts_routes,
+        enter,
+        reach,
+        rules,
+        mapping,
+    ):
         app.include_router(module.router)
-    app.add_middleware(Doors, token=token)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(statics.router)  # last: it answers to every path that is left
+    names = frozenset(f"[{name}]" if ":" in name else name.lower() for name in hosts)
+    app.add_middleware(Doors, token=token, accounts=accounts, hosts=HOSTS | names)
     return app
 
 

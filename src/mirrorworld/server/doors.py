@@ -1,7 +1,6 @@
-"""The doors of the server: who gets in, from where, and with what size of luggage.
+"""The doors of the server: who gets in, from where, how often, and with what size of luggage.
 
-Plain ASGI around everything, so that no route can forget it. Knows one owner with one token
-(accounts come later) and refuses everything that is not from this machine.
+Plain ASGI around everything, so that no route can forget it.
 
 Against which attack what stands:
 
@@ -9,13 +8,19 @@ Against which attack what stands:
   `Sec-Fetch-Site` of unsafe requests and of every WebSocket, and a header that a foreign form
   cannot send;
 - a foreign name that resolves to this machine (DNS rebinding): list of allowed `Host`s;
+- a session that was ended, used again: what a cookie holds is random and forgotten by the server;
+- guessing: buckets by address and by account, and an answer that tells neither from the other;
+- a path written in two ways: one that is not in its plain form is refused;
 - framing, sniffing, injected scripts, leaking addresses: headers on every answer.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+import contextlib
 import hmac
+import ipaddress
+import logging
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -23,22 +28,47 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 from starlette.exceptions import HTTPException
 
-from mirrorworld.protocol.rest import Problem
+from mirrorworld.protocol.rest import FILE_BYTES_MAX, Problem
+from mirrorworld.server import entrance
+from mirrorworld.server.words import language_of
+from mirrorworld.trust.accounts import (
+    SESSION_S,
+    THE_OWNER,
+    AccountError,
+    Accounts,
+    AccountsDown,
+    Gone,
+    Grant,
+    Identity,
+)
+from mirrorworld.trust.limits import Limit
 from mirrorworld.world.ports import Principal
 
-OWNER: Final = Principal("owner", frozenset({"owner"}))
-"""The one who holds the token."""
+log = logging.getLogger(__name__)
 
 BODY_BYTES_MAX: Final = 8 << 20
 LOGIN_BYTES_MAX: Final = 4 << 10
+LINGER_BYTES: Final = 4 << 20
+LINGER_S: Final = 2.0
 CSRF_HEADER: Final = b"x-mirrorworld"
 HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN: Final = frozenset({"/healthz", "/api/session", "/favicon.ico"})
+OPEN: Final = frozenset({"/healthz", "/favicon.ico", "/welcome", "/api/authority.pem"})
 """Paths that answer without a session. They tell nothing of the world."""
+OPEN_PREFIXES: Final = ("/api/hooks/", "/api/enter/")
+"""Paths that bring a secret of their own, or are ways to get a session."""
+LARGER: Final[dict[str, int]] = {"/api/blobs": FILE_BYTES_MAX}
+"""Paths that take more than others, since they keep nothing of it in memory."""
 
 CLOSE_NO_SESSION: Final = 4401
 CLOSE_FOREIGN: Final = 4403
+CLOSE_GRANTED: Final = 1012
+"""What may be seen has changed: come again, and see it as it is now."""
+
+SIGN_IN_BY_ADDRESS: Final = (20.0, 0.2)
+SIGN_IN_BY_NAME: Final = (8.0, 1 / 30)
+REQUESTS: Final = (2_000.0, 400.0)
+HASHING_AT_ONCE: Final = 2
 
 _POLICY: Final = "; ".join(
     (
@@ -60,53 +90,139 @@ HEADERS: Final = (
     (b"content-security-policy", _POLICY.encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), payment=(), usb=()"),
-    (b"referrer-policy", b"no-referrer"),
+    (
+        b"permissions-policy",
+        b"camera=(self), microphone=(self), xr-spatial-tracking=(self),"
+        b" geolocation=(), payment=(), usb=()",
+    ),
+    # With no-referrer a browser would send `Origin: null` with our own forms.
+    (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
 
 
-class Doors:
-    """ASGI middleware; inside, `scope["state"]["principal"]` says who asks."""
+class Line:
+    """One open WebSocket, and how to cut it."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, identity: Identity, send: Any, receive: Any) -> None:
+        self.identity = identity
+        self._send, self._receive = send, receive
+        self._cut = asyncio.Event()
+        self._is_accepted = False
+
+    def cut(self, code: int, reason: str) -> None:
+        """Nothing more is sent from now on but the farewell."""
+        if not self._cut.is_set():
+            self._cut.set()
+            self._farewell = asyncio.create_task(self._close(code, reason))
+
+    async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(Exception):
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def send(self, message: Any) -> None:
+        """Sends, unless it is cut."""
+        if not self._cut.is_set():
+            await self._send(message)
+
+    async def receive(self) -> Any:
+        """What comes; where it is cut, that the other side has gone."""
+        coming = asyncio.ensure_future(self._receive())
+        ended = asyncio.ensure_future(self._cut.wait())
+        try:
+            await asyncio.wait((coming, ended), return_when=asyncio.FIRST_COMPLETED)
+            if self._cut.is_set():
+                return {"type": "websocket.disconnect", "code": CLOSE_NO_SESSION}
+            return coming.result()
+        finally:
+            for task in (coming, ended):
+                task.cancel()
+
+
+class Doors:
+    """ASGI middleware; inside, `scope["state"]` has the `principal` and the `identity`.
+
+    Args:
+        token: the owner's; it opens from this machine only.
+        accounts: of everybody else; None: there are none.
+        hosts: names, with brackets where they are IPv6 addresses, that the server answers to.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        token: str,
+        accounts: Accounts | None = None,
+        hosts: frozenset[str] = HOSTS,
+    ) -> None:
         if len(token) < 16:
             raise ValueError("the owner's token has at least 16 characters")
         self.app = app
+        self.accounts = accounts if accounts is not None else Accounts()
         self._token = token.encode()
-        self._session = hmac.new(self._token, b"mirrorworld session", hashlib.sha256).hexdigest()
+        self._hosts = hosts
+        self._lines: set[Line] = set()
+        self._by_address = Limit(*SIGN_IN_BY_ADDRESS)
+        self._by_name = Limit(*SIGN_IN_BY_NAME)
+        self._requests = Limit(*REQUESTS)
+        self._hashing = asyncio.Semaphore(HASHING_AT_ONCE)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.accounts.listeners.append(self._on_gone)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Lets a request in, or answers it here."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, _with_headers(send))
+            send = _with_headers(send)
+            try:
+                await self._http(scope, receive, send)
+            except AccountsDown as error:
+                log.warning("%s", error)
+                problem = Problem(str(error), "accounts", "the owner looks at it; try again later")
+                with contextlib.suppress(RuntimeError):  # an answer had begun
+                    await _refuse(send, 503, problem, _retry_after(10))
         else:
             await self.app(scope, receive, send)
+
+    # --- requests ---
 
     async def _http(self, scope: Any, receive: Any, send: Any) -> None:
         headers = _headers(scope)
         path, method = scope["path"], scope["method"]
-        if problem := _foreign(headers, is_unsafe=method not in SAFE):
-            await _refuse(send, 403, problem)
+        problem = _crooked(scope) or self._foreign(headers, is_unsafe=method not in SAFE)
+        if problem:
+            await _refuse(send, 400 if problem.place == "path" else 403, problem)
             return
-        if path == "/api/session":
-            await self._login(scope, receive, send, headers)
+        if path == "/api/session" and method != "GET":
+            await self._session(scope, receive, send, headers)
+            return
+        if path == "/welcome":
+            await self._welcome(scope, receive, send, headers)
             return
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if method == "GET" and "token" in query and not path.startswith("/api/"):
             await self._arrive(scope, send, headers, query)
             return
-        if not self._is_owner(headers):
-            if path not in OPEN:
-                await _ask_for_login(send, headers, path)
-                return
-        else:
-            scope.setdefault("state", {})["principal"] = OWNER
+        identity = self._identity(scope, headers)
+        key = identity.name if identity is not None else _address(scope)
+        if wait_s := self._requests.wait_s(key):
+            await _refuse(send, 429, _too_often(wait_s), _retry_after(wait_s))
+            return
+        has_own_secret = path.startswith(OPEN_PREFIXES)
+        if identity is None and path not in OPEN and not has_own_secret:
+            await self._ask_for_login(scope, send, headers, path)
+            return
+        if identity is not None:
+            state = scope.setdefault("state", {})
+            state["identity"] = identity
+            state["principal"] = Principal(identity.name, identity.roles)
         is_bearer = b"authorization" in headers
-        if method not in SAFE and not is_bearer and CSRF_HEADER not in headers:
+        is_safe = method in SAFE or is_bearer or CSRF_HEADER in headers
+        if not is_safe and not path.startswith("/api/hooks/"):
             problem = Problem(
                 "this request could come from a page that is not Mirrorworld's",
                 "header X-Mirrorworld",
@@ -114,67 +230,112 @@ class Doors:
             )
             await _refuse(send, 403, problem)
             return
+        limit = LARGER.get(path, BODY_BYTES_MAX)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-            await _refuse(send, 413, _too_large(BODY_BYTES_MAX))
+        body = _Bounded(receive, limit)
+        body.is_over = not length.isdigit() or int(length) > limit
+        send = _ending(send, body)
+        if body.is_over:
+            await _refuse(send, 413, _too_large(limit))
             return
-        await self.app(scope, _Bounded(receive, BODY_BYTES_MAX), send)
+        await self.app(scope, body, send)
 
     async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
         headers = _headers(scope)
         is_bearer = b"authorization" in headers
-        problem = _foreign(headers, is_unsafe=True)
+        problem = _crooked(scope) or self._foreign(headers, is_unsafe=True)
         if problem is None and b"origin" not in headers and not is_bearer:
             problem = Problem("a WebSocket without Origin needs the token", "header Authorization")
-        code = CLOSE_FOREIGN if problem else CLOSE_NO_SESSION
-        if problem is None and self._is_owner(headers):
-            scope.setdefault("state", {})["principal"] = OWNER
-            await self.app(scope, receive, send)
+        identity = None if problem else self._identity(scope, headers)
+        if identity is not None:
+            state = scope.setdefault("state", {})
+            state["identity"] = identity
+            state["principal"] = Principal(identity.name, identity.roles)
+            line = Line(identity, send, receive)
+            self._lines.add(line)
+            try:
+                await self.app(scope, line.receive, line.send)
+            finally:
+                self._lines.discard(line)
             return
         # Accepted and closed, since a browser does not tell a page why a handshake was refused.
+        code = CLOSE_FOREIGN if problem else CLOSE_NO_SESSION
         await receive()
         if problem is None:
             await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": code, "reason": "log in again"})
 
-    def _is_owner(self, headers: dict[bytes, bytes]) -> bool:
+    # --- who it is ---
+
+    def _identity(self, scope: Any, headers: dict[bytes, bytes]) -> Identity | None:
         scheme, _, credential = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer":
-            return hmac.compare_digest(credential.strip(), self._token)
-        found = _cookies(headers).get(_cookie_name(headers), "")
-        return hmac.compare_digest(found.encode(), self._session.encode())
+            if self._is_owners(scope, credential.strip()):
+                return Identity(THE_OWNER, (Grant("owner"),))
+            return self.accounts.by_token(credential.strip().decode("latin-1"))
+        found = _cookies(headers).get(_cookie_name(scope, headers), "")
+        return self.accounts.by_session(found)
 
-    def _cookie(self, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-        name = _cookie_name(headers)
-        value = f"{name}={self._session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
-        return (b"set-cookie", value.encode())
+    def _is_owners(self, scope: Any, token: bytes) -> bool:
+        """Whether this is the owner's token, from this machine; elsewhere it opens nothing."""
+        return _is_loopback(_address(scope)) and hmac.compare_digest(token, self._token)
+
+    def _on_gone(self, gone: Gone) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut, gone)
+
+    def _cut(self, gone: Gone) -> None:
+        """Cuts the lines of what was withdrawn."""
+        for line in list(self._lines):
+            who = line.identity
+            if not (
+                (gone.session and who.session == gone.session)
+                or (gone.token and who.token == gone.token)
+                or (gone.person and who.person == gone.person)
+            ):
+                continue
+            if gone.is_over:
+                line.cut(CLOSE_NO_SESSION, "this session was ended")
+            else:
+                line.cut(CLOSE_GRANTED, "what you may see has changed")
+
+    def cut_now(self, gone: Gone) -> None:
+        """For who is on the loop already: cuts without waiting for its next turn."""
+        self._cut(gone)
+
+    # --- entering ---
 
     async def _arrive(
         self, scope: Any, send: Any, headers: dict[bytes, bytes], query: dict[str, list[str]]
     ) -> None:
         """The address that `make up` opens: the token becomes a cookie and leaves the address."""
-        if not hmac.compare_digest(query["token"][-1].encode(), self._token):
-            await _ask_for_login(send, headers, scope["path"])
+        if not self._is_owners(scope, query["token"][-1].encode()):
+            await self._ask_for_login(scope, send, headers, scope["path"])
             return
         rest = {name: values for name, values in query.items() if name != "token"}
         # A path such as //host would lead the browser elsewhere.
         path = "/" + scope["path"].lstrip("/\\")
         place = path + ("?" + urlencode(rest, doseq=True) if rest else "")
-        await _answer(
-            send,
-            303,
-            b"",
-            (b"location", place.encode("ascii", "ignore")),
-            self._cookie(headers),
-        )
+        cookie = self._enter(scope, headers, THE_OWNER, "owner's token")
+        await _answer(send, 303, b"", (b"location", place.encode("ascii", "ignore")), cookie)
 
-    async def _login(
+    def _enter(self, scope: Any, headers: dict[bytes, bytes], name: str, way: str) -> Any:
+        """A new session; an old one of the same browser is ended (session fixation)."""
+        old = self.accounts.by_session(_cookies(headers).get(_cookie_name(scope, headers), ""))
+        if old is not None and old.session:
+            self.accounts.end_session(old.session, by=old.name, why="signed in anew")
+        device = headers.get(b"user-agent", b"").decode("latin-1")
+        secret = self.accounts.open_session(name, device=device, address=_address(scope), way=way)
+        return session_cookie(scope, secret)
+
+    async def _session(
         self, scope: Any, receive: Any, send: Any, headers: dict[bytes, bytes]
     ) -> None:
         if scope["method"] == "DELETE":
-            name = _cookie_name(headers).encode()
-            gone = (b"set-cookie", name + b"=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
-            await _answer(send, 204, b"", gone)
+            here = self.accounts.by_session(_cookies(headers).get(_cookie_name(scope, headers), ""))
+            if here is not None:
+                self.accounts.end_session(here.session, by=here.name, why="signed out")
+            await _answer(send, 204, b"", session_cookie(scope, ""))
             return
         if scope["method"] != "POST":
             problem = Problem("log in with POST", "/api/session", 'send {"token": "…"}')
@@ -185,18 +346,121 @@ class Doors:
             await _refuse(send, 413, _too_large(LOGIN_BYTES_MAX))
             return
         is_form = headers.get(b"content-type", b"").startswith(b"application/x-www-form")
-        given = _token_in(body, is_form=is_form)
-        if not hmac.compare_digest(given.encode(), self._token):
-            if is_form:
-                await _answer(send, 401, _login_page("That is not the token."), _HTML)
-            else:
-                problem = Problem("that is not the token", "token", _WHERE)
-                await _refuse(send, 401, problem)
+        given = _fields(body, is_form=is_form)
+        address, name = _address(scope), given.get("name", "")[:64]
+        wait_s = self._by_address.wait_s(address)
+        if name:
+            wait_s = max(wait_s, self._by_name.wait_s(name.lower()))
+        if wait_s:
+            await self._no_entry(
+                scope, send, 429, _too_often(wait_s), is_form, _retry_after(wait_s)
+            )
             return
+        cookie = None
+        if name:
+            device = headers.get(b"user-agent", b"").decode("latin-1")
+            async with self._hashing:
+                secret = await asyncio.to_thread(
+                    self.accounts.sign_in,
+                    name,
+                    given.get("password", ""),
+                    device=device,
+                    address=address,
+                )
+            if secret:
+                cookie = session_cookie(scope, secret)
+                self._by_name.forgive(name.lower())
+        elif self._is_owners(scope, given.get("token", "").encode()):
+            cookie = self._enter(scope, headers, THE_OWNER, "owner's token")
+        if cookie is None:
+            detail = "name and password do not fit" if name else "that is not the token"
+            await self._no_entry(
+                scope, send, 401, Problem(detail, "name" if name else "token", _WHERE), is_form
+            )
+            return
+        self._by_address.forgive(address)
         if is_form:
-            await _answer(send, 303, b"", (b"location", b"/"), self._cookie(headers))
+            await _answer(send, 303, b"", (b"location", _wanted(headers)), cookie)
         else:
-            await _answer(send, 204, b"", self._cookie(headers))
+            await _answer(send, 204, b"", cookie)
+
+    async def _no_entry(
+        self, scope: Any, send: Any, status: int, problem: Problem, is_form: bool, *more: Any
+    ) -> None:
+        if is_form:
+            page = entrance.sign_in(
+                _language(scope), problem.detail, has_accounts=not self.accounts.is_empty
+            )
+            await _answer(send, status, page, _HTML, *more)
+        else:
+            await _refuse(send, status, problem, *more)
+
+    async def _welcome(
+        self, scope: Any, receive: Any, send: Any, headers: dict[bytes, bytes]
+    ) -> None:
+        """Where an invitation leads: a name and a password, and one is in."""
+        complaint, status, name = "", 200, ""
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        secret = query.get("invitation", [""])[-1]
+        if scope["method"] == "POST":
+            if wait_s := self._by_address.wait_s(_address(scope)):
+                await self._no_entry(
+                    scope, send, 429, _too_often(wait_s), True, _retry_after(wait_s)
+                )
+                return
+            body = await _read(receive, LOGIN_BYTES_MAX)
+            given = _fields(body or b"", is_form=True)
+            secret, name = given.get("invitation", ""), given.get("name", "").strip()
+            try:
+                async with self._hashing:
+                    await asyncio.to_thread(
+                        self.accounts.accept, secret, name, given.get("password", "")
+                    )
+                cookie = self._enter(scope, headers, name, "invitation")
+                await _answer(send, 303, b"", (b"location", b"/"), cookie)
+                return
+            except AccountError as error:
+                complaint, status = str(error), 422
+        grant = self.accounts.invitation(secret)
+        if grant is None:
+            await _answer(send, 404, entrance.no_invitation(_language(scope)), _HTML)
+            return
+        page = entrance.welcome(
+            _language(scope), secret, grant.role, grant.subtree, complaint, name
+        )
+        await _answer(send, status, page, _HTML)
+
+    async def _ask_for_login(
+        self, scope: Any, send: Any, headers: dict[bytes, bytes], path: str
+    ) -> None:
+        is_person = b"text/html" in headers.get(b"accept", b"") and not path.startswith("/api/")
+        if is_person:
+            page = entrance.sign_in(_language(scope), "", has_accounts=not self.accounts.is_empty)
+            await _answer(send, 401, page, _HTML)
+        else:
+            await _refuse(
+                send, 401, Problem("there is no session", "cookie or Authorization", _WHERE)
+            )
+
+    def _foreign(self, headers: dict[bytes, bytes], *, is_unsafe: bool) -> Problem | None:
+        """Why a request is not one of this server's own page or of a program that was told of
+        it."""
+        host = _host(headers)
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        if name not in self._hosts:
+            return Problem(
+                f"this server does not answer to the name '{name[:80]}'",
+                "header Host",
+                "use http://127.0.0.1 with the port, or start it with --name for this name",
+            )
+        if not is_unsafe:
+            return None
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host:
+            return Problem("this request comes from another page", "header Origin", "")
+        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+            return Problem("this request comes from another page", "header Sec-Fetch-Site", "")
+        return None
 
 
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
@@ -209,16 +473,48 @@ class _Bounded:
     """A receive that ends a body which turns out larger than it may be."""
 
     def __init__(self, receive: Any, limit: int) -> None:
+        self.is_over = False
+        """Whether more comes than is taken."""
         self._receive = receive
-        self._left = limit
+        self._left = self._limit = limit
 
     async def __call__(self) -> Any:
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise BodyTooLarge(BODY_BYTES_MAX)
+                self.is_over = True
+                raise BodyTooLarge(self._limit)
         return message
+
+    async def linger(self) -> None:
+        """Lets a sender who is still sending hear the answer: a connection that is cut with bytes
+        unread takes the answer with it."""
+        left = LINGER_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if message["type"] != "http.request" or not message.get("more_body"):
+                        return
+
+
+def _ending(send: Any, body: _Bounded) -> Any:
+    """A send that ends the connection after the answer where more comes than is taken."""
+
+    async def sender(message: Any) -> None:
+        if not body.is_over:
+            await send(message)
+        elif message["type"] == "http.response.start":
+            await send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
+        elif message["type"] == "http.response.body":
+            await send({**message, "more_body": True})
+            if not message.get("more_body"):
+                await body.linger()
+                await send({"type": "http.response.body", "body": b""})
+
+    return sender
 
 
 class BodyTooLarge(HTTPException):
@@ -230,21 +526,85 @@ class BodyTooLarge(HTTPException):
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(f"the request is larger than {limit} bytes", "body", "send it in parts")
+    mend = "send it in parts"
+    if limit > BODY_BYTES_MAX:
+        mend = f"attach at most {limit >> 20} MiB; of what is larger, attach where it can be found"
+    return Problem(f"the request is larger than {limit} bytes", "body", mend)
+
+
+def _too_often(wait_s: float) -> Problem:
+    return Problem("too many tries", "address", f"wait {wait_s:.0f} s and try again")
+
+
+def _retry_after(wait_s: float) -> tuple[bytes, bytes]:
+    return (b"retry-after", str(max(1, round(wait_s))).encode())
+
+
+def _crooked(scope: Any) -> Problem | None:
+    """Why a path is not in its plain form: an encoded slash, a dot segment, a control character.
+
+    What is refused here could mean one thing to a rule and another to a route.
+    """
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    low = raw.lower()
+    path: str = scope["path"]
+    segments = path.split("/")
+    is_crooked = (
+        any(code in low for code in (b"%2f", b"%5c", b"%00", b"\\"))
+        or "." in segments[1:]
+        or ".." in segments
+        or any(ord(character) < 32 or ord(character) == 127 for character in path)
+    )
+    if not is_crooked:
+        return None
+    return Problem("this path is not written plainly", "path", "no %2f, no \\, no dot segments")
+
+
+def _address(scope: Any) -> str:
+    """Of who asks, as the socket says it; what a header says can be said by anyone."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address in ("", "testclient")
 
 
 def _headers(scope: Any) -> dict[bytes, bytes]:
     return {name.lower(): value for name, value in scope["headers"]}
 
 
+def _language(scope: Any) -> str:
+    return language_of(_headers(scope).get(b"accept-language", b"").decode("latin-1"))
+
+
 def _host(headers: dict[bytes, bytes]) -> str:
     return headers.get(b"host", b"").decode("latin-1").lower()
 
 
-def _cookie_name(headers: dict[bytes, bytes]) -> str:
-    """Cookies are shared by all ports of a host, so the name has the port in it."""
+def _is_secure(scope: Any) -> bool:
+    return scope.get("scheme") in ("https", "wss")
+
+
+def _cookie_name(scope: Any, headers: dict[bytes, bytes]) -> str:
+    """Cookies are shared by all ports of a host, so the name has the port in it. `__Host-` lets
+    a browser take it from this very host over TLS only."""
     port = _host(headers).rpartition("]")[2].partition(":")[2]
-    return f"mirrorworld_{port if port.isdigit() else 80}"
+    name = f"mirrorworld_{port if port.isdigit() else 80}"
+    return f"__Host-{name}" if _is_secure(scope) else name
+
+
+def session_cookie(scope: Any, secret: str) -> tuple[bytes, bytes]:
+    """The header that gives a browser its session; with "" it takes it away."""
+    age_s = SESSION_S if secret else 0
+    value = (
+        f"{_cookie_name(scope, _headers(scope))}={secret}; Path=/; HttpOnly; SameSite=Strict;"
+        f" Max-Age={age_s}{'; Secure' if _is_secure(scope) else ''}"
+    )
+    return (b"set-cookie", value.encode())
 
 
 def _cookies(headers: dict[bytes, bytes]) -> dict[str, str]:
@@ -255,33 +615,27 @@ def _cookies(headers: dict[bytes, bytes]) -> dict[str, str]:
     return {name: morsel.value for name, morsel in jar.items()}
 
 
-def _foreign(headers: dict[bytes, bytes], *, is_unsafe: bool) -> Problem | None:
-    """Why a request is not one of this server's own page or of a program that was told of it."""
-    host = _host(headers)
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if name not in HOSTS:
-        return Problem(
-            f"this server does not answer to the name '{name[:80]}'",
-            "header Host",
-            "use http://127.0.0.1 with the port; other machines are not served yet",
-        )
-    if not is_unsafe:
-        return None
-    origin = headers.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host:
-        return Problem("this request comes from another page", "header Origin", "")
-    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-        return Problem("this request comes from another page", "header Sec-Fetch-Site", "")
-    return None
+def _wanted(headers: dict[bytes, bytes]) -> bytes:
+    """The address of the page that a visitor was on the way to when asked who they are, as the
+    link to a board; it never leads off this server."""
+    try:
+        came = urlsplit(headers.get(b"referer", b"").decode("latin-1"))
+    except ValueError:  # no address at all
+        return b"/"
+    if came.netloc.lower() != _host(headers) or came.path.startswith(("/api/", "/welcome")):
+        return b"/"
+    given = parse_qs(came.query, keep_blank_values=True)
+    rest = {name: values for name, values in given.items() if name != "token"}
+    return f"/{'?' if rest else ''}{urlencode(rest, doseq=True)}".encode()
 
 
-def _token_in(body: bytes, *, is_form: bool) -> str:
+def _fields(body: bytes, *, is_form: bool) -> dict[str, str]:
     try:
         if is_form:
-            return parse_qs(body.decode()).get("token", [""])[-1]
-        return msgspec.json.decode(body, type=dict[str, str]).get("token", "")
+            return {name: values[-1] for name, values in parse_qs(body.decode()).items()}
+        return msgspec.json.decode(body, type=dict[str, str])
     except (UnicodeDecodeError, msgspec.MsgspecError, ValueError):
-        return ""
+        return {}
 
 
 async def _read(receive: Any, limit: int) -> bytes | None:
@@ -304,17 +658,9 @@ async def _answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, by
     await send({"type": "http.response.body", "body": body})
 
 
-async def _refuse(send: Any, status: int, problem: Problem) -> None:
+async def _refuse(send: Any, status: int, problem: Problem, *headers: tuple[bytes, bytes]) -> None:
     body = msgspec.json.encode(problem)
-    await _answer(send, status, body, (b"content-type", b"application/problem+json"))
-
-
-async def _ask_for_login(send: Any, headers: dict[bytes, bytes], path: str) -> None:
-    is_person = b"text/html" in headers.get(b"accept", b"") and not path.startswith("/api/")
-    if is_person:
-        await _answer(send, 401, _login_page(""), _HTML)
-    else:
-        await _refuse(send, 401, Problem("there is no session", "cookie or Authorization", _WHERE))
+    await _answer(send, status, body, (b"content-type", b"application/problem+json"), *headers)
 
 
 def _with_headers(send: Any) -> Any:
@@ -331,29 +677,3 @@ def _with_headers(send: Any) -> Any:
         await send(message)
 
     return sender
-
-
-def _login_page(complaint: str) -> bytes:
-    """A page without script: what to do when the token is missing."""
-    said = f'<p role="alert"><strong>{complaint}</strong></p>' if complaint else ""
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Mirrorworld: token needed</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto;
-  padding: 0 1rem; }}
-input, button {{ font: inherit; padding: .5rem .75rem; border-radius: .4rem;
-  border: 1px solid GrayText; }}
-input {{ width: 100%; box-sizing: border-box; margin-bottom: .75rem; }}
-</style></head><body>
-<h1>This world is its owner's</h1>
-<p>Open the address that <code>mirrorworld up</code> printed when it started (it ends in
-<code>?token=…</code>), or paste the token here. It is also in the file <code>token</code> in the
-world's folder.</p>
-{said}
-<form method="post" action="/api/session">
-<label>Token <input name="token" type="password" autocomplete="off" autofocus required></label>
-<button>Enter</button>
-</form></body></html>
-""".encode()

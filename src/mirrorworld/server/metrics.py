@@ -78,6 +78,9 @@ class MirrorCollector(Collector):
                 counts.add_metric([status.name, what], n)
             for state in LinkState:
                 link.add_metric([status.name, state.value], state is status.link.state)
+        if mirror.around is not None:
+            for what, n in mirror.around.counts.items():
+                counts.add_metric(["discovery", what], n)
         yield from (counts, link)
 
     def _viewers(self) -> Iterator[Metric]:

@@ -7,10 +7,24 @@ anything is applied.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from mirrorworld.world.changes import Command, Edits, Event, Position, Tally
-from mirrorworld.world.ports import Finding, Guard, Link, Principal, Record, SourceConfig
+from mirrorworld.world.hooks import ReceivesHooks
+from mirrorworld.world.model import Pose, Text
+from mirrorworld.world.ports import (
+    BlobStore,
+    ConnectorAbout,
+    Finding,
+    Guard,
+    Link,
+    Principal,
+    Reach,
+    Record,
+    Sighting,
+    SourceConfig,
+)
 from mirrorworld.world.world import World
 
 
@@ -50,6 +64,61 @@ class SourceStatus(Protocol):
     def pending(self) -> Sequence[PendingTrust]: ...
 
 
+class Sighted(Protocol):
+    """One thing around that could be mirrored."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def first_ns(self) -> int: ...
+    @property
+    def seen_ns(self) -> int: ...
+    @property
+    def added_as(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def best(self) -> Sighting: ...
+    @property
+    def sightings(self) -> Sequence[Sighting]: ...
+
+
+class Around(Protocol):
+    """What is around a world and could be mirrored. KeyError where a key is unknown, SourceError
+    where something cannot be looked at or added."""
+
+    @property
+    def reach(self) -> Reach: ...
+    @property
+    def inbox(self) -> Path | None:
+        """Where recordings are dropped; None: nowhere."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+    @property
+    def failures(self) -> Mapping[str, str]: ...
+    def entries(self) -> Sequence[Sighted]: ...
+    def ignore(self, key: str, *, is_ignored: bool = True) -> Sighted: ...
+    def config(self, key: str, given: SourceConfig) -> SourceConfig: ...
+    async def preview(
+        self, who: Principal, key: str, config: SourceConfig
+    ) -> Sequence[Finding]: ...
+    async def add(
+        self,
+        who: Principal,
+        key: str,
+        config: SourceConfig,
+        name: Text,
+        part_of: str,
+        pose: Pose | None,
+    ) -> SourceStatus:
+        """Mirrors it from now on; its topmost twin is named and placed as soon as it is there."""
+        ...
+
+
 class Mirrored(Protocol):
     """One open world, live.
 
@@ -77,6 +146,20 @@ class Mirrored(Protocol):
         """Of each bounded queue, by name: how full it is, and its limit."""
         ...
 
+    @property
+    def around(self) -> Around | None:
+        """What could be mirrored besides; None: nobody looks."""
+        ...
+
+    @property
+    def blobs(self) -> BlobStore | None:
+        """Where attached files lie; None: nowhere."""
+        ...
+
+    def connectors(self) -> Sequence[tuple[Sequence[str], ConnectorAbout]]:
+        """The connectors that are installed: their schemes, and what a person is told of them."""
+        ...
+
     def now_ns(self) -> int:
         """The time by which things are received here."""
         ...
@@ -85,8 +168,25 @@ class Mirrored(Protocol):
         """All sources of the world."""
         ...
 
-    async def edit(self, who: Principal, edits: Edits) -> Position:
-        """Applies authored edits; returns when they are durable."""
+    def hook(self, name: str) -> ReceivesHooks | None:
+        """The source that takes webhooks by this name; None: none does."""
+        ...
+
+    def take_edits(
+        self, who: Principal, edits: Edits, based_on: Sequence[tuple[str, str, str | None]] = ()
+    ) -> Position:
+        """As `edit`, at once; nobody may be told before `until_durable`."""
+        ...
+
+    async def until_durable(self, position: Position) -> None:
+        """Returns when everything up to a position is on disk; OSError if it cannot be."""
+        ...
+
+    async def edit(
+        self, who: Principal, edits: Edits, based_on: Sequence[tuple[str, str, str | None]] = ()
+    ) -> Position:
+        """Applies authored edits; returns when they are durable. Nothing is done where a sheet of
+        `based_on` (kind, name, body; None: there was none) is no longer so."""
         ...
 
     async def command(
@@ -98,6 +198,22 @@ class Mirrored(Protocol):
 
     async def acknowledge(self, who: Principal, event_id: str, comment: str = "") -> Event:
         """Notes that a person has seen an event."""
+        ...
+
+    async def tell(self, who: Principal, event: Event) -> Event:
+        """Notes what a person says happened; returns when it is durable."""
+        ...
+
+    async def set_aside(
+        self,
+        who: Principal,
+        event_id: str,
+        *,
+        shelved_until_ns: int | None = None,
+        is_out_of_service: bool | None = None,
+        reason: str = "",
+    ) -> Event:
+        """Shelves an alarm, takes it out of service, or puts it back (time 0, False)."""
         ...
 
     async def add_source(self, who: Principal, config: SourceConfig) -> SourceStatus:

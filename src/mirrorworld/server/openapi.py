@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI
+from pydantic import TypeAdapter
 
 from mirrorworld.protocol import rest
 from mirrorworld.protocol.shape import Plain, class_doc, field_docs
@@ -36,6 +37,7 @@ def document(app: FastAPI) -> bytes:
     """The document as JSON."""
     document = app.openapi()
     schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = TypeAdapter(rest.Problem).json_schema(ref_template=_REF + "{model}")
     for cls in vars(rest).values():
         if dataclasses.is_dataclass(cls) and isinstance(cls, type) and cls.__name__ in schemas:
             _describe(cls, schemas[cls.__name__])

@@ -7,18 +7,31 @@ here they get their status.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Final
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from mirrorworld.live.sheets import ChangedMeanwhileError
 from mirrorworld.protocol.answers import near
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.server.doors import BodyTooLarge
 
 PROBLEM = "application/problem+json"
+
+
+BY_KIND: Final[dict[type[Exception], tuple[int, str]]] = {
+    PermissionError: (403, ""),
+    KeyError: (404, ""),
+    LookupError: (404, "the log begins later; start from /api/export and its position"),
+    ValueError: (422, ""),
+    ChangedMeanwhileError: (409, "what you see is brought up to date; then edit again"),
+    TimeoutError: (504, "try again, or look whether the source answers"),
+    OSError: (503, "free space on the disk, then start the world again"),
+}
+"""What the exceptions of the house are answered with: status and mend."""
 
 
 class Refused(Exception):
@@ -67,21 +80,19 @@ def install(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
-    by_kind: dict[type[Exception], tuple[int, str]] = {
-        PermissionError: (403, ""),
-        KeyError: (404, ""),
-        LookupError: (404, "the log begins later; start from /api/export and its position"),
-        ValueError: (422, ""),
-        TimeoutError: (504, "try again, or look whether the source answers"),
-        OSError: (503, "free space on the disk, then start the world again"),
-    }
-    for kind, (status, mend) in by_kind.items():
-        app.exception_handler(kind)(_said(status, mend))
+    for kind in BY_KIND:
+        app.exception_handler(kind)(_said)
 
 
-def _said(status: int, mend: str) -> Any:
-    async def said(request: Request, error: Exception) -> Response:
-        detail = str(error.args[0]) if error.args and not isinstance(error, OSError) else str(error)
-        return answer(Problem(detail or type(error).__name__, request.url.path[:200], mend), status)
+async def _said(request: Request, error: Exception) -> Response:
+    status, problem = of(error, request.url.path[:200])
+    return answer(problem, status)
 
-    return said
+
+def of(error: Exception, place: str) -> tuple[int, Problem]:
+    """(status, problem) of one of BY_KIND, or of what was refused."""
+    if isinstance(error, Refused):
+        return error.status, error.problem
+    status, mend = next(BY_KIND[kind] for kind in type(error).__mro__ if kind in BY_KIND)
+    detail = str(error.args[0]) if error.args and not isinstance(error, OSError) else str(error)
+    return status, Problem(detail or type(error).__name__, place, mend)

@@ -9,15 +9,20 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
+from fastapi import APIRouter
 
 from mirrorworld.protocol.places import ADDRESS_FILE, TOKEN_FILE
 from mirrorworld.server.app import STATIC_DIR, create_app
+from mirrorworld.server.attached import Examine
 from mirrorworld.server.mirrored import Mirrored
+from mirrorworld.server.network import Network, PlainDoor, keep_fresh
+from mirrorworld.trust.accounts import Accounts
+from mirrorworld.trust.oidc import Provider
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 MESSAGE_BYTES_MAX: Final = 2 << 20
@@ -25,6 +30,8 @@ MESSAGE_BYTES_MAX: Final = 2 << 20
 UNSENT_BYTES: Final = 128 << 10
 """What the system may hold of one connection unsent, so that a slow viewer is noticed here."""
 FAREWELL_S: Final = 3
+PLAIN_AT_ONCE: Final = 32
+"""Connections to the plain door at a time; one more is told to come later."""
 
 
 class PortInUse(OSError):
@@ -64,19 +71,22 @@ def announced(world_dir: Path, address: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on this machine only.
+def listen(host: str, port: int, *, is_secured: bool = False) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        is_secured: whether accounts and TLS stand before it; without, only this machine is served.
 
     Raises:
-        PermissionError: the host is not this machine.
+        PermissionError: the host is not this machine, and nothing secures it.
         PortInUse: something listens there already.
     """
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and not is_secured:
         raise PermissionError(
-            f"host '{host}': only this machine is served, not before accounts exist;"
-            " leave --host away, and reach it from elsewhere through an SSH tunnel"
+            f"host '{host}': other machines are served over TLS and with accounts only;"
+            " `mirrorworld up --host` sets both up"
         )
-    family = socket.AF_INET6 if host == "::1" else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,6 +105,10 @@ def listen(host: str, port: int) -> socket.socket:
             ) from error
         if error.errno == errno.EACCES:
             raise PermissionError(f"port {port} needs more rights; use --port 8000") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ValueError(
+                f"host '{host}': is no address of this machine; 0.0.0.0 stands for all of them"
+            ) from error
         raise
     except OverflowError:
         listening.close()
@@ -109,20 +123,76 @@ async def serve(
     token: str,
     host: str = "127.0.0.1",
     port: int = 8000,
+    accounts: Accounts | None = None,
+    network: Network | None = None,
+    providers: Sequence[Provider] = (),
+    routers: Sequence[APIRouter] = (),
     assets: Path | None = None,
+    examiners: Mapping[str, Examine] | None = None,
     static_dir: Path | None = STATIC_DIR,
     on_ready: Callable[[str], Any] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serves a world until it is cancelled, or `stop` is set.
 
+    This machine is served over plain HTTP, as browsers take loopback for secure; others, where
+    `network` says so, over TLS on a port of its own.
+
     Args:
         port: 0 takes a free one.
-        on_ready: is called once with the address, `http://127.0.0.1:8000`, when it answers.
+        on_ready: is called once with the address, `http://127.0.0.1:8000`, when all answers.
     """
-    listening = listen(host, port)
-    app = create_app(mirror, token=token, assets=assets, static_dir=static_dir)
-    config = uvicorn.Config(
+    with contextlib.ExitStack() as open_:
+        own = open_.enter_context(contextlib.closing(listen(host, port)))
+        app = create_app(
+            mirror,
+            token=token,
+            accounts=accounts,
+            hosts=network.names if network else (),
+            providers=providers,
+            routers=routers,
+            network=network,
+            assets=assets,
+            examiners=examiners,
+            static_dir=static_dir,
+        )
+        servers: list[tuple[_Server, socket.socket]] = []
+        keeping: list[Coroutine[Any, Any, None]] = []
+        if network is not None:
+            outer = listen(network.host, network.port, is_secured=True)
+            open_.enter_context(contextlib.closing(outer))
+            tls = {
+                "ssl_certfile": network.certificate.certificate,
+                "ssl_keyfile": network.certificate.key,
+                "lifespan": "off",
+            }
+            secured = _config(app, **tls)
+            secured.load()
+            servers.append((_Server(secured, None, outer), outer))
+            if network.plain_addresses and network.plain_port is not None:
+                plain = listen(network.host, network.plain_port, is_secured=True)
+                open_.enter_context(contextlib.closing(plain))
+                door = PlainDoor(network.certificate, network.addresses)
+                config = _config(door, lifespan="off", limit_concurrency=PLAIN_AT_ONCE)
+                servers.append((_Server(config, None, plain), plain))
+            keeping.append(keep_fresh(network, secured))
+        servers.append((_Server(_config(app, lifespan="on"), on_ready, own), own))
+        running = [asyncio.create_task(server.serve([sock])) for server, sock in servers]
+        keeping.append(_stop_when([server for server, _ in servers], stop))
+        beside = [asyncio.create_task(work) for work in keeping]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for server, _ in servers:
+                server.should_exit = True
+            await asyncio.gather(*running)
+        finally:
+            for task in (*beside, *running):
+                task.cancel()
+            await asyncio.gather(*beside, *running, return_exceptions=True)
+
+
+def _config(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -130,22 +200,16 @@ async def serve(
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,  # who asks is who the socket says, not who a header says
         timeout_graceful_shutdown=FAREWELL_S,
-        lifespan="on",
+        **more,
     )
-    server = _Server(config, on_ready, listening)
-    stopping = asyncio.create_task(_stop_when(server, stop)) if stop is not None else None
-    try:
-        await server.serve([listening])
-    finally:
-        if stopping is not None:
-            stopping.cancel()
-        listening.close()
 
 
-async def _stop_when(server: uvicorn.Server, stop: asyncio.Event) -> None:
-    await stop.wait()
-    server.should_exit = True
+async def _stop_when(servers: Sequence[uvicorn.Server], stop: asyncio.Event | None) -> None:
+    await (stop or asyncio.Event()).wait()
+    for server in servers:
+        server.should_exit = True
 
 
 class _Server(uvicorn.Server):

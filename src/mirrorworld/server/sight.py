@@ -32,7 +32,10 @@ class Sight:
         """Grows when an answer that was given before has changed; then views start afresh."""
         self._mirror = mirror
         self._clock = clock
+        sees_whole = getattr(mirror.guard, "sees_whole", None)
         self._by_twin: bool = getattr(mirror.guard, "is_by_twin", True)
+        if sees_whole is not None:
+            self._by_twin = not sees_whole(who)
         self._asked_at = -HOLDS_S
         self._all = False
         self._seen: dict[str, bool] = {}
@@ -101,6 +104,11 @@ class Sights:
     def __init__(self, mirror: Mirrored) -> None:
         self._mirror = mirror
         self._of: dict[Principal, Sight] = {}
+
+    def forget(self, person: str) -> None:
+        """Asks anew from now on for a person and their tokens: grants have changed."""
+        for who in [w for w in self._of if w.id == person or w.id.startswith(f"{person}/")]:
+            del self._of[who]
 
     def of(self, who: Principal) -> Sight:
         """The sight of a principal; at most 256 are kept."""

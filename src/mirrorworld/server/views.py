@@ -27,6 +27,7 @@ from mirrorworld.protocol.messages import (
     Events,
     PointTable,
     RelationKey,
+    SheetKey,
     Sources,
     Structure,
     TextAt,
@@ -42,11 +43,13 @@ from mirrorworld.world.changes import (
     Command,
     Disarm,
     DropRelation,
+    DropSheet,
     DropTwin,
     Edits,
     Event,
     Position,
     PutRelation,
+    PutSheet,
     PutTwin,
     PutType,
 )
@@ -109,6 +112,7 @@ class _Dirt:
     ended: dict[str, None] = field(default_factory=dict)
     relations: dict[tuple[str, str, str, str], None] = field(default_factory=dict)
     arms: dict[tuple[str, str], None] = field(default_factory=dict)
+    sheets: dict[tuple[str, str], None] = field(default_factory=dict)
     events: dict[str, Event] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
 
@@ -145,6 +149,10 @@ class _Dirt:
                 self.relations[(kind, source, target, name)] = None
             case Arm(twin=twin_id, name=name) | Disarm(twin=twin_id, name=name):
                 self.arms[(twin_id, name)] = None
+            case PutSheet(sheet=sheet):
+                self.sheets[(sheet.kind, sheet.name)] = None
+            case DropSheet(kind=kind, name=name):
+                self.sheets[(kind, name)] = None
             case _:
                 self.twins[edit.twin] = None
 
@@ -249,7 +257,9 @@ class Views:
         arms = [arm for key in dirt.arms if (arm := structure.arms.get(key))]
         gone = [ArmKey(*key) for key in dirt.arms if key not in structure.arms]
         types = [to_plain(structure.types[t]) for t in dirt.types if t in structure.types]
-        if not (alive or ended or relations or dropped or arms or gone or types):
+        sheets = [to_plain(s) for key in dirt.sheets if (s := structure.sheets.get(key))]
+        torn = [SheetKey(*key) for key in dirt.sheets if key not in structure.sheets]
+        if not any((alive, ended, relations, dropped, arms, gone, types, sheets, torn)):
             return
         seen = sight.relations(relations.values())
         chunks = _chunks(alive, TWINS_A_PART)
@@ -263,6 +273,8 @@ class Views:
                     twins=[*ended, *message.twins],
                     relations_dropped=dropped,
                     arms_dropped=[key for key in gone if sight.sees(key.twin)],
+                    sheets=sheets,
+                    sheets_dropped=torn,
                 )
             if part == parts - 1:
                 message = dataclasses.replace(
@@ -311,6 +323,7 @@ class Views:
         structure = self.world.structure
         types = [to_plain(t) for t in structure.types.values()]
         arms = [to_plain(a) for a in structure.arms.values() if sight.sees(a.twin)]
+        sheets = [to_plain(sheet) for sheet in structure.sheets.values()]
         twins = _chunks(sight.twins(structure.twins), TWINS_A_PART) or [[]]
         relations = _chunks(sight.relations(structure.relations.values()), RELATIONS_A_PART)
         parts = len(twins) + max(1, len(relations))
@@ -327,6 +340,7 @@ class Views:
                 parts=parts,
                 relations=[to_plain(r) for r in related],
                 arms=arms if is_last else [],
+                sheets=sheets if is_last else [],
             )
             yield _json(message)
             await asyncio.sleep(0)

@@ -10,6 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirrorworld.world.changes import Change, Edits, Event, Origin, OriginKind, Tally
 from mirrorworld.world.frames import Frame, Handles
 from mirrorworld.world.world import World
@@ -69,6 +72,14 @@ class MemorySink:
         """See Sink."""
         return self.world.handles(points)
 
+    def latest_ns(self, handles: Handles) -> NDArray[np.int64]:
+        """See KnowsLatest."""
+        return self.world.read(handles).source_ns
+
+    def numbered(self) -> dict[int, int]:
+        """See KnowsNumbers."""
+        return self.world.numbered(self.source)
+
     async def push(
         self,
         frame: Frame,
@@ -89,10 +100,10 @@ class MemorySink:
             raise OSError(28, "no space left on device (asked for by the test)")
         await asyncio.sleep(0)
 
-    async def event(self, event: Event) -> None:
+    async def event(self, event: Event, *, incarnation: int = 0, source_seq: int = -1) -> None:
         """See Sink."""
         self.events.append(event)
-        self._apply(event, OriginKind.MEASURED)
+        self._apply(event, OriginKind.MEASURED, incarnation, source_seq)
 
     def count(self, what: str, n: int = 1) -> None:
         """See Sink."""

@@ -16,6 +16,7 @@ from mirrorworld.world.model import (
     Property,
     Relation,
     Scalar,
+    Sheet,
     Text,
     Twin,
     TwinType,
@@ -130,6 +131,58 @@ class PutPose:
 
 
 @dataclass(frozen=True, slots=True)
+class PutGeometry:
+    """Says what a twin looks like, wherever it stands. Holds over what its source says, and over
+    what was said with its place; "" is the look of its type, or a plain body."""
+
+    twin: str
+    geometry: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutTypeOf:
+    """Says of what type a twin is. Holds over what its source says.
+
+    It gains the type's points; where its source describes one of the same name, that holds.
+    """
+
+    twin: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutPointAbout:
+    """Says what a point means. Holds over what its source says; None leaves that to the source.
+
+    A unit is an annotation: "what the source sends is mbar". No value is ever converted by it.
+    """
+
+    twin: str
+    point: str
+    unit: str | None = None
+    """UCUM."""
+    low: float | None = None
+    high: float | None = None
+    semantic_ids: tuple[str, ...] | None = None
+    labels: tuple[tuple[int, str], ...] | None = None
+    description: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsay:
+    """Takes back what one of the smaller edits said of a twin: its source's word holds again.
+
+    `what` is the name of that edit (`PutName`, `PutPose`, `PutGeometry`, `PutTypeOf`,
+    `PutProperty`, `PutPoints` or `PutPointAbout`), `name` that of the property or point. With
+    `DropRelation` and `kind<TAB>target<TAB>name` a relation may be declared again.
+    """
+
+    twin: str
+    what: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PutRelation:
     """Adds a relation or replaces its attributes."""
 
@@ -138,7 +191,8 @@ class PutRelation:
 
 @dataclass(frozen=True, slots=True)
 class DropRelation:
-    """Ends a relation."""
+    """Ends a relation. Ended by a person it stays so, however often a source declares it, until
+    a person puts it again."""
 
     kind: str
     source: str
@@ -178,6 +232,21 @@ class Disarm:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class PutSheet:
+    """Adds or replaces a sheet."""
+
+    sheet: Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class DropSheet:
+    """Ends a sheet. The log still has it."""
+
+    kind: str
+    name: str
+
+
 Edit = (
     PutType
     | PutTwin
@@ -187,10 +256,16 @@ Edit = (
     | DropProperty
     | PutName
     | PutPose
+    | PutGeometry
+    | PutTypeOf
+    | PutPointAbout
+    | Unsay
     | PutRelation
     | DropRelation
     | Arm
     | Disarm
+    | PutSheet
+    | DropSheet
 )
 
 
@@ -276,6 +351,14 @@ class Event:
     is_acknowledged: bool = False
     source_ns: int = 0
     properties: tuple[Property, ...] = ()
+    shelved_until_ns: int = 0
+    """Set aside by a person until then (ISA-18.2 §11.7); 0: not."""
+    is_suppressed: bool = False
+    """Set aside by design, as in a flood (§11.8)."""
+    is_out_of_service: bool = False
+    """Set aside for maintenance until a person puts it back (§11.9)."""
+    is_latched: bool = False
+    """Its cause is gone, and it stays until a person has acknowledged it (§10.5)."""
 
 
 # --- the change -----------------------------------------------------------------------------

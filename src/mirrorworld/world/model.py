@@ -177,7 +177,8 @@ class TwinType:
     components: tuple[tuple[str, str], ...] = ()
     semantic_ids: tuple[str, ...] = ()
     geometry: str = ""
-    """What twins of the type look like: `asset:NAME`, `blob:SHA256` or "" for a plain body."""
+    """What twins of the type look like: `asset:NAME`, a stored glTF file `blob:SHA256` (both may
+    go on with `?scale=0.001&up=z`), or "" for a plain body."""
     description: Text = field(default_factory=Text)
 
 
@@ -241,6 +242,18 @@ class Relation:
     def key(self) -> tuple[str, str, str, str]:
         """What identifies the relation."""
         return (self.kind, self.source, self.target, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What people wrote down for the world as a whole: a rule, a board, a plan of shifts.
+
+    `body` is JSON text that the room of that kind reads; the kernel keeps it as it is.
+    """
+
+    kind: str
+    name: str
+    body: str = "{}"
 
 
 def point_id(twin: str, point: str) -> str:

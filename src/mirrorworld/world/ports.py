@@ -84,12 +84,36 @@ class Sink(Protocol):
         """
         ...
 
-    async def event(self, event: Event) -> None:
-        """Reports that something happened: the source was lost, its clock jumped, an alarm."""
+    async def event(self, event: Event, *, incarnation: int = 0, source_seq: int = -1) -> None:
+        """Reports that something happened: the source was lost, its clock jumped, an alarm.
+
+        Numbered, it is recognised when it is sent again, as samples are.
+        """
         ...
 
     def count(self, what: str, n: int = 1) -> None:
         """Counts something the connector dropped or refused, by name; shown in page and metrics."""
+        ...
+
+
+@runtime_checkable
+class KnowsLatest(Protocol):
+    """A sink may be this too: it can say up to where it knows a point, also from before the
+    connector's start, so that a connector can ask its source for what came after."""
+
+    def latest_ns(self, handles: Handles) -> NDArray[np.int64]:
+        """Source time of the latest sample of each point; negative where there is none."""
+        ...
+
+
+@runtime_checkable
+class KnowsNumbers(Protocol):
+    """A sink may be this too: it can say up to which number the world has what the source sent,
+    so that a connector whose source keeps its past asks for what is lacking."""
+
+    def numbered(self) -> dict[int, int]:
+        """Incarnation -> the highest `source_seq` of it, by when the incarnation was first seen.
+        Of more than eight incarnations the first seen are forgotten."""
         ...
 
 
@@ -172,6 +196,138 @@ class Connector(Protocol):
         source's reason in `detail`; for operations CONFIRMED with `results`. It never retries.
         """
         ...
+
+
+@runtime_checkable
+class KeepsConditions(Protocol):
+    """A connector may be this too: its source keeps alarms of its own (IEC 62541-9), and who
+    acknowledges one here has acknowledged it when the source says so."""
+
+    def keeps_condition(self, event_id: str) -> bool:
+        """Whether the event is a condition that the source keeps, and not one made here."""
+        ...
+
+    async def acknowledge(self, event: Event, comment: str) -> None:
+        """Tells the source, once. The source's own report follows as an event.
+
+        Raises:
+            SourceError: the source cannot be told or did not take it; the message says why.
+        """
+        ...
+
+
+# --- what is around --------------------------------------------------------------------------
+
+
+class Reach(enum.Enum):
+    """How far finders may look for what could be mirrored."""
+
+    OFF = "off"
+    HERE = "here"
+    """This computer, its loopback, and the sources that are mirrored already."""
+    NETWORK = "network"
+    """Also what announces itself on the networks that this computer is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Something that a finder has seen and that could be mirrored. Nobody has been asked yet.
+
+    All texts come from strangers: they are bounded by whoever takes sightings, and are only ever
+    shown as text.
+    """
+
+    key: str
+    """The same each time that the same thing is seen, and the finder's own."""
+    url: str
+    """What a source would be given; "" if only a person can say."""
+    name: str
+    """What it calls itself."""
+    what: str
+    """What kind of thing it is, in a word or two: "OPC UA server"."""
+    guessed: str
+    """How that is known."""
+    detail: str = ""
+    """More that it says of itself, as `name=value` lines."""
+    needs_login: bool = False
+    """Whether it is known that it takes nobody without a user name."""
+    options: tuple[tuple[str, Scalar], ...] = ()
+    """Options that the source would be given."""
+    lasts_s: float = 0.0
+    """For how long it counts without being seen again; 0: until it is withdrawn."""
+
+
+class Surroundings(Protocol):
+    """What a finder may know and whom it tells."""
+
+    @property
+    def reach(self) -> Reach:
+        """How far it may look."""
+        ...
+
+    @property
+    def inbox(self) -> Path | None:
+        """Where recordings are dropped; None: nowhere."""
+        ...
+
+    def mirrored(self) -> Sequence[SourceConfig]:
+        """The sources that are mirrored now, with their logins."""
+        ...
+
+    def report(self, sighting: Sighting) -> None:
+        """Something was seen, again or for the first time."""
+        ...
+
+    def withdraw(self, key: str) -> None:
+        """It has said that it goes."""
+        ...
+
+    def count(self, what: str, n: int = 1) -> None:
+        """Counts what was left out, by name; shown in page and metrics."""
+        ...
+
+
+class Finder(Protocol):
+    """Notices what could be mirrored. It listens, and asks only who offers to tell of others;
+    it never tries addresses."""
+
+    name: str
+
+    async def run(self, around: Surroundings) -> None:
+        """Reports what it sees until cancelled. Returns at once where it can see nothing.
+
+        Raises:
+            SourceError: it cannot work here; the message says what is missing.
+        """
+        ...
+
+
+# --- what a person is told of a connector ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptionAbout:
+    """One option of a connector, as a form shows it."""
+
+    name: str
+    label: str
+    kind: str = "text"
+    """text, number, boolean or choice."""
+    default: Scalar = ""
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorAbout:
+    """A connector as a person meets it. A connector class may have one as `about`."""
+
+    title: str
+    example: str
+    """An address that reads as those of this connector do."""
+    hint: str = ""
+    options: tuple[OptionAbout, ...] = ()
+    takes_login: bool = True
 
 
 # --- models ---------------------------------------------------------------------------------
@@ -298,6 +454,53 @@ class Record(Protocol):
         ...
 
 
+class Arriving(Protocol):
+    """A blob while it comes; used from one thread at a time."""
+
+    @property
+    def path(self) -> Path:
+        """Where what has come so far can be read, once `sync` has returned."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How much has come."""
+        ...
+
+    def write(self, part: bytes) -> None:
+        """Takes the next part; OSError if the disk refuses."""
+        ...
+
+    def sync(self) -> None:
+        """Makes what has come durable under no name yet, and takes no more."""
+        ...
+
+    def keep(self) -> str:
+        """Gives it its name, its SHA-256 in hex, and returns that; durable on return."""
+        ...
+
+    def discard(self) -> None:
+        """Leaves nothing of it, if it was not kept."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Files beside a log, each named after its content and kept once."""
+
+    def receive(self) -> Arriving:
+        """A new blob, to be written part by part."""
+        ...
+
+    def path(self, sha256: str) -> Path:
+        """Where a blob lies, or would; ValueError if that is no name of one."""
+        ...
+
+    @property
+    def total_bytes(self) -> int:
+        """How much all of them take."""
+        ...
+
+
 # --- guards ---------------------------------------------------------------------------------
 
 
@@ -342,19 +545,30 @@ class Guard(Protocol):
 
 __all__ = [
     "Action",
+    "Arriving",
+    "BlobStore",
     "Carried",
     "Connector",
+    "ConnectorAbout",
     "Decision",
+    "Finder",
     "Finding",
     "Format",
     "Guard",
+    "KeepsConditions",
+    "KnowsLatest",
+    "KnowsNumbers",
     "Link",
     "LinkState",
     "Model",
+    "OptionAbout",
     "Principal",
+    "Reach",
     "Record",
     "Series",
+    "Sighting",
     "Sink",
     "SourceConfig",
     "SourceError",
+    "Surroundings",
 ]

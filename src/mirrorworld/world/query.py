@@ -154,6 +154,15 @@ class Index:
 
     # --- relations ---
 
+    def reached(self, path: tuple[str, ...], twin: str) -> Mask:
+        """By ordinal: the living twins from which a relation path leads to a twin; see `Query`.
+
+        Raises:
+            ValueError: the path is none, or there is no such twin.
+        """
+        self._refresh()
+        return self._related(path, twin) & self._alive
+
     def _related(self, path: tuple[str, ...], twin: str) -> Mask:
         if not 1 <= len(path) <= _PATH_LIMIT:
             raise ValueError(f"a relation path has 1 to {_PATH_LIMIT} steps, not {len(path)}")

@@ -102,6 +102,8 @@ class State:
 
     def __init__(self, *, use_compiled: bool) -> None:
         self.use_compiled = use_compiled
+        self.fingerprints_max = FINGERPRINTS_MAX
+        """Less of it remembers less, in less memory."""
         self.n_points = 0
         self._arena = _Arena()
         self._pages = np.empty(0, np.int64)
@@ -184,7 +186,7 @@ class State:
     def fork(self) -> State:
         """A state that starts equal; pages are copied when one of the two first writes to them."""
         other = State(use_compiled=self.use_compiled)
-        other.n_points = self.n_points
+        other.n_points, other.fingerprints_max = self.n_points, self.fingerprints_max
         other._arena, other._pages = self._arena, self._pages.copy()
         self._arena.users[self._pages] += 1
         self._shares = other._shares = True
@@ -389,7 +391,7 @@ class State:
     def _make_room(self, n: int) -> None:
         """Widens the tables of fingerprints while they are small and filling."""
         wanted = len(self._young) or 1 << 12
-        while 2 * (self._n_young + n) > wanted and wanted < FINGERPRINTS_MAX:
+        while 2 * (self._n_young + n) > wanted and wanted < self.fingerprints_max:
             wanted *= 2
         if wanted > len(self._young):
             kept = (self._young, self._old)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,25 +22,56 @@ from mirrorworld.world.changes import (
     Disarm,
     DropProperty,
     DropRelation,
+    DropSheet,
     DropTwin,
     Edit,
     Edits,
+    PutGeometry,
     PutName,
+    PutPointAbout,
     PutPoints,
     PutPose,
     PutProperty,
     PutRelation,
+    PutSheet,
     PutTwin,
     PutType,
+    PutTypeOf,
+    Unsay,
 )
 from mirrorworld.world.frames import Handles
-from mirrorworld.world.model import Kind, OperationType, PointType, Relation, Twin, TwinType
+from mirrorworld.world.model import Kind, OperationType, PointType, Relation, Sheet, Twin, TwinType
+from mirrorworld.world.naming import NONE, Layouts
 
 MANY: Final = 1_000
 """Edits from which on it pays to keep the garbage collector away."""
 
+SHEET_LENGTH_MAX: Final = 1_000_000
+
 RelationKey = tuple[str, str, str, str]
-Overlay = PutName | PutPose | PutProperty | DropProperty | PutPoints
+Said = (
+    PutName
+    | PutPose
+    | PutGeometry
+    | PutTypeOf
+    | PutProperty
+    | DropProperty
+    | PutPoints
+    | PutPointAbout
+)
+Overlay = Said | DropRelation
+OverlayKey = tuple[str, str]
+SLOTS: Final = {
+    "PutName": "PutName",
+    "PutPose": "PutPose",
+    "PutGeometry": "PutGeometry",
+    "PutTypeOf": "PutTypeOf",
+    "PutProperty": "property",
+    "PutPoints": "point",
+    "PutPointAbout": "about",
+    "DropRelation": "relation",
+}
+"""Edit -> the first half of the key under which what it said of a twin is kept."""
 K = TypeVar("K")
 V = TypeVar("V")
 Undo = Callable[[], object]
@@ -63,6 +94,8 @@ class Structure:
         """Living twins by id, in order of declaration: as composed of all that was said."""
         self.relations: dict[RelationKey, Relation] = {}
         self.arms: dict[tuple[str, str], Arm] = {}
+        self.sheets: dict[tuple[str, str], Sheet] = {}
+        """By (kind, name)."""
         self.kinds: NDArray[np.uint8] = np.empty(0, np.uint8)
         """By handle; a view that grows."""
         self.low: NDArray[np.float64] = np.empty(0, np.float64)
@@ -80,11 +113,16 @@ class Structure:
         self._by_type: dict[str, dict[int, bool]] = {}
         self._out: dict[str, dict[RelationKey, Relation]] = {}
         self._in: dict[str, dict[RelationKey, Relation]] = {}
-        self._points: dict[int, dict[str, int]] = {}
+        self._points: dict[int, Mapping[str, int]] = {}
+        self._layouts = Layouts()
         self._point_twin: list[int] = []
         self._point_type: list[PointType] = []
+        self._described: dict[int, PointType] = {}
+        """What the source says of the points that people have said something about."""
         self._inherited: dict[str, tuple[PointType, ...]] = {}
         self._undo: list[Undo] = []
+        self._is_restoring = False
+        self._is_by_person = True
 
     # --- reading ---
 
@@ -116,7 +154,7 @@ class Structure:
 
     def points_of(self, twin: str) -> list[PointOf]:
         """The points of a twin, in order of declaration."""
-        points = self._points.get(self._ordinals[twin], {})
+        points = self._points.get(self._ordinals[twin], NONE)
         return [PointOf(name, h, self._point_type[h]) for name, h in points.items()]
 
     def handle(self, twin: str, point: str) -> int:
@@ -127,7 +165,7 @@ class Structure:
         try:
             return self._points[ordinal][point]
         except KeyError:
-            have = ", ".join(list(self._points.get(ordinal, {}))[:8]) or "none"
+            have = ", ".join(list(self._points.get(ordinal, NONE))[:8]) or "none"
             raise KeyError(f"{twin}.{point}: no such point; the twin has {have}") from None
 
     def handles(self, points: Iterable[tuple[str, str]]) -> Handles:
@@ -171,19 +209,40 @@ class Structure:
         """What was said on top of the declarations, as edits that would say it again."""
         for of_twin in self._overlays.values():
             yield from of_twin.values()
+        yield from map(PutSheet, self.sheets.values())
 
     def point_columns(self) -> tuple[NDArray[np.int32], list[PointType]]:
         """(twin ordinal, point type) by handle."""
         return np.array(self._point_twin, np.int32), self._point_type
 
+    def described(self) -> list[PointType]:
+        """Point types by handle, without what was said about them."""
+        types = list(self._point_type)
+        for handle, point in self._described.items():
+            types[handle] = point
+        return types
+
+    def described_at(self, handle: int) -> PointType:
+        """The type of a point, without what was said about it."""
+        return self._described.get(handle, self._point_type[handle])
+
+    def said(self, twin: str) -> dict[OverlayKey, Overlay]:
+        """What people said of a living twin over its source, by (slot, name); see `SLOTS`."""
+        return dict(self._overlays.get(self._ordinals[twin], {}))
+
     # --- changing ---
 
-    def apply(self, edits: Edits) -> tuple[Edit, ...]:
+    def apply(self, edits: Edits, *, is_by_person: bool = True) -> tuple[Edit, ...]:
         """Makes the edits; returns those that changed anything.
+
+        Args:
+            is_by_person: whether a person says so, not a source: a relation that a person ended
+                stays ended, however often its source declares it.
 
         Raises:
             ValueError: one was refused, and then none has taken effect.
         """
+        self._is_by_person = is_by_person
         if len(edits.edits) < MANY:
             return self._apply_all(edits)
         with without_collecting():
@@ -191,6 +250,7 @@ class Structure:
 
     def _apply_all(self, edits: Edits) -> tuple[Edit, ...]:
         self._undo = []
+        n_points = self.n_points
         effective: list[Edit] = []
         try:
             for edit in edits.edits:
@@ -199,6 +259,7 @@ class Structure:
         except Exception:
             for undo in reversed(self._undo):
                 undo()
+            self._forget_points(n_points)
             self._inherited.clear()
             self.touched = {o for o in self.touched if o < len(self._declared)}
             raise
@@ -217,7 +278,7 @@ class Structure:
         point_type: list[PointType],
     ) -> None:
         """Takes over ordinals, handles and relations as a snapshot has them, into an empty
-        structure whose types are known already. Overlays and arms follow as edits."""
+        structure whose types are known already. `say_again` and arms follow."""
         gone = set(dropped)
         for ordinal, twin in enumerate(twins):
             self._ordinals[twin.id] = ordinal
@@ -233,9 +294,13 @@ class Structure:
             self._in.setdefault(relation.target, {})[key] = relation
         self._point_twin = point_twin.tolist()
         self._point_type = point_type
-        points = self._points
-        for handle, (ordinal, kind) in enumerate(zip(self._point_twin, point_type, strict=True)):
-            points.setdefault(ordinal, {})[kind.name] = handle
+        handle = 0
+        for ordinal, together in itertools.groupby(self._point_twin):
+            n = sum(1 for _ in together)
+            names = [point.name for point in point_type[handle : handle + n]]
+            have = self._points.get(ordinal, NONE)
+            self._points[ordinal] = self._layouts.extended(have, names, handle)
+            handle += n
         n = len(point_type)
         self.kinds = np.fromiter((t.kind for t in point_type), np.uint8, n)
         self.has_heap = any(t.kind.is_heap for t in set(point_type))
@@ -244,12 +309,22 @@ class Structure:
         self.high = np.fromiter((nan if t.high is None else t.high for t in point_type), float, n)
         self.version += 1
 
+    def say_again(self, overlays: tuple[Edit, ...]) -> None:
+        """Takes over what a snapshot has of what people said. It made sense when it was said,
+        and holds even where what the source has declared since would now speak against it."""
+        self._is_restoring = True
+        try:
+            self.apply(Edits(overlays))
+        finally:
+            self._is_restoring = False
+
     def fork(self) -> Structure:
         """A structure that starts equal and then goes its own way. Twins, types and relations
         are shared, since they never change; only the tables that find them are copied."""
         other = Structure()
         other.types, other.twins = dict(self.types), dict(self.twins)
         other.relations, other.arms = dict(self.relations), dict(self.arms)
+        other.sheets = dict(self.sheets)
         other.kinds, other.low, other.high = self.kinds.copy(), self.low.copy(), self.high.copy()
         other.has_heap, other.version = self.has_heap, self.version
         other._declared, other._ordinals = list(self._declared), dict(self._ordinals)
@@ -257,8 +332,9 @@ class Structure:
         other._by_type = {key: dict(twins) for key, twins in self._by_type.items()}
         other._out = {key: dict(edges) for key, edges in self._out.items()}
         other._in = {key: dict(edges) for key, edges in self._in.items()}
-        other._points = {key: dict(points) for key, points in self._points.items()}
+        other._points, other._layouts = dict(self._points), self._layouts
         other._point_twin, other._point_type = list(self._point_twin), list(self._point_type)
+        other._described = dict(self._described)
         other.touched = set(range(self.n_ordinals))
         return other
 
@@ -270,8 +346,12 @@ class Structure:
                 return self._put_twin(twin)
             case DropTwin(id=twin_id):
                 return self._drop_twin(twin_id)
-            case PutName() | PutPose() | PutProperty() | DropProperty() | PutPoints():
+            case PutName() | PutPose() | PutGeometry() | PutTypeOf() | PutProperty():
                 return self._say(edit)
+            case DropProperty() | PutPoints() | PutPointAbout():
+                return self._say(edit)
+            case Unsay():
+                return self._unsay(edit)
             case PutRelation(relation=relation):
                 return self._put_relation(relation)
             case DropRelation(kind=kind, source=source, target=target, name=name):
@@ -280,6 +360,10 @@ class Structure:
                 return self._arm(edit)
             case Disarm(twin=twin_id, name=name):
                 return self._set(self.arms, (twin_id, name), None)
+            case PutSheet(sheet=sheet):
+                return self._put_sheet(sheet)
+            case DropSheet(kind=kind, name=name):
+                return self._set(self.sheets, (kind, name), None)
 
     def _set(self, table: dict[K, V], key: K, value: V | None) -> bool:
         """Puts or (None) removes an entry; whether that changed anything."""
@@ -305,11 +389,17 @@ class Structure:
         if not self._set(self.types, put.id, put):
             return False
         self._inherited.clear()
-        for type_id in self.subtypes(put.id):
-            for ordinal in self.of_type(type_id):
-                self._add_points(ordinal, self._points_of_type(type_id))
-                self.touched.add(ordinal)
+        kinds = self.subtypes(put.id)
+        of = {ordinal for type_id in kinds for ordinal in self.of_type(type_id)}
+        of |= {o for o in self._retyped() if self._declared[o].type in kinds}
+        for ordinal in sorted(of):
+            self._give_points(ordinal)
+            self.touched.add(ordinal)
         return True
+
+    def _retyped(self) -> Iterator[int]:
+        """Ordinals of the twins whose type people have said."""
+        return (o for o, said in self._overlays.items() if ("PutTypeOf", "") in said)
 
     def _put_twin(self, twin: Twin) -> bool:
         if not twin.id or any(c in twin.id for c in "\n\r\t\0"):
@@ -330,14 +420,18 @@ class Structure:
             self._declared[ordinal] = twin
             self._undo.append(lambda: self._declared.__setitem__(at, old))
         self._compose(ordinal)
-        self._add_points(ordinal, (*self._points_of_type(twin.type), *twin.points))
+        self._give_points(ordinal)
         return True
 
     def _compose(self, ordinal: int) -> None:
         """Puts together what is declared and said of a twin."""
         twin = self._declared[ordinal]
-        for said in self._overlays.get(ordinal, {}).values():
+        overlays = self._overlays.get(ordinal, {})
+        for said in overlays.values():
             twin = _over(twin, said)
+        look = overlays.get(("PutGeometry", ""))
+        if isinstance(look, PutGeometry):  # over a place that brings a look, said before or after
+            twin = dataclasses.replace(twin, geometry=look.geometry)
         old = self.twins.get(twin.id)
         if old is not None and old.type != twin.type:
             self._set(self._by_type[old.type], ordinal, None)
@@ -350,17 +444,19 @@ class Structure:
         if twin is None:
             return False
         for relation in (*self.relations_from(twin_id), *self.relations_to(twin_id)):
-            self._drop_relation(relation.key)
+            self._remove_relation(relation.key)
         for key in [key for key in self.arms if key[0] == twin_id]:
             self._set(self.arms, key, None)
         ordinal = self._ordinals[twin_id]
+        for handle in self._points.get(ordinal, NONE).values():
+            self._say_about(handle, None)
         self._set(self._by_type[twin.type], ordinal, None)
         self._set(self.twins, twin_id, None)
         self._set(self._overlays, ordinal, None)
         self.touched.add(ordinal)
         return True
 
-    def _say(self, said: Overlay) -> bool:
+    def _say(self, said: Said) -> bool:
         if said.twin not in self.twins:
             raise ValueError(f"{said.twin}: no such twin")
         ordinal = self._ordinals[said.twin]
@@ -372,20 +468,56 @@ class Structure:
                 changed = self._set(new, ("property", prop.name), said)
             case DropProperty(name=name):
                 known = self.twins[said.twin].property(name) is not None
-                changed = known and self._set(new, ("property", name), said)
+                changed = (known or self._is_restoring) and self._set(new, ("property", name), said)
             case PutPoints(points=points):
                 _check_points(said.twin, points)
                 changed = False
                 for point in points:
                     one = PutPoints(said.twin, (point,))
                     changed |= self._set(new, ("point", point.name), one)
+            case PutPointAbout(point=point):
+                handle = self.handle(said.twin, point) if self._has(ordinal, point) else None
+                if handle is None:
+                    raise ValueError(f"{said.twin}: no point '{point}' to say something about")
+                changed = self._set(new, ("about", point), said)
+                if changed:
+                    self._say_about(handle, said)
+                    if not self._is_restoring:
+                        _check_points(said.twin, (self._point_type[handle],))
             case _:
                 changed = self._set(new, (type(said).__name__, ""), said)
         if changed:
             self._compose(ordinal)
-            if isinstance(said, PutPoints):
-                self._add_points(ordinal, said.points)
+            if isinstance(said, PutPoints | PutTypeOf):
+                self._give_points(ordinal)
         return changed
+
+    def _has(self, ordinal: int, point: str) -> bool:
+        return point in self._points.get(ordinal, NONE)
+
+    def _unsay(self, edit: Unsay) -> bool:
+        if edit.twin not in self.twins:
+            raise ValueError(f"{edit.twin}: no such twin")
+        slot = SLOTS.get(edit.what)
+        if slot is None:
+            raise ValueError(f"'{edit.what}' says nothing of a twin; {', '.join(SLOTS)} do")
+        ordinal = self._ordinals[edit.twin]
+        said = self._overlays.get(ordinal, {})
+        if (slot, edit.name) not in said:
+            return False
+        before = dict(said)
+        del said[(slot, edit.name)]
+
+        def undo() -> None:  # in the order in which it was said, since that shows
+            said.clear()
+            said.update(before)
+
+        self._undo.append(undo)
+        if slot == "about":
+            self._say_about(self.handle(edit.twin, edit.name), None)
+        self._compose(ordinal)
+        self._give_points(ordinal)
+        return True
 
     def _put_relation(self, relation: Relation) -> bool:
         for end in (relation.source, relation.target):
@@ -395,6 +527,11 @@ class Structure:
                 )
         if not relation.kind:
             raise ValueError(f"{relation.source} -> {relation.target}: a relation needs a kind")
+        ended = self._ended(relation.key)
+        if ended is not None:
+            if not self._is_by_person:
+                return False
+            self._set(ended, ended_key(relation.key), None)
         changed = self._set(self.relations, relation.key, relation)
         if changed:
             self._set(self._out.setdefault(relation.source, {}), relation.key, relation)
@@ -402,22 +539,46 @@ class Structure:
         return changed
 
     def _drop_relation(self, key: RelationKey) -> bool:
+        is_ended = False
+        if self._is_by_person and key[1] in self.twins:
+            said = self._overlays.setdefault(self._ordinals[key[1]], {})
+            is_ended = self._set(said, ended_key(key), DropRelation(*key))
+        if key not in self.relations:
+            return is_ended
+        self._remove_relation(key)
+        return True
+
+    def _remove_relation(self, key: RelationKey) -> None:
         relation = self.relations.get(key)
         if relation is None:
-            return False
+            return
         self._set(self.relations, key, None)
         self._set(self._out[relation.source], key, None)
         self._set(self._in[relation.target], key, None)
-        return True
+
+    def _ended(self, key: RelationKey) -> dict[OverlayKey, Overlay] | None:
+        """Where it is said that a person ended a relation; None: nobody did."""
+        said = self._overlays.get(self._ordinals[key[1]])
+        return said if said is not None and ended_key(key) in said else None
 
     def _arm(self, arm: Arm) -> bool:
         twin = self.twins.get(arm.twin)
         if twin is None:
             raise ValueError(f"{arm.twin}: no such twin")
-        is_point = arm.name in self._points.get(self._ordinals[arm.twin], {})
+        is_point = arm.name in self._points.get(self._ordinals[arm.twin], NONE)
         if not is_point and arm.name not in {o.name for o in self.operations_of(arm.twin)}:
             raise ValueError(f"{arm.twin}: no point or operation '{arm.name}' to arm")
         return self._set(self.arms, (arm.twin, arm.name), arm)
+
+    def _put_sheet(self, sheet: Sheet) -> bool:
+        if not sheet.kind or not sheet.name:
+            raise ValueError("a sheet needs a kind and a name")
+        if len(sheet.body) > SHEET_LENGTH_MAX:
+            raise ValueError(
+                f"{sheet.kind} '{sheet.name}': {len(sheet.body)} characters; a sheet has at most"
+                f" {SHEET_LENGTH_MAX}"
+            )
+        return self._set(self.sheets, (sheet.kind, sheet.name), sheet)
 
     def operations_of(self, twin_id: str) -> list[OperationType]:
         """The operations of a twin: its own, then those of its types."""
@@ -451,29 +612,55 @@ class Structure:
             known = self._inherited[type_id] = tuple(found.values())
         return known
 
+    def _give_points(self, ordinal: int) -> None:
+        """Gives a twin the points of its types and its own. Its source's word on them holds over
+        that of a type that people said it has, and people's word on a point over both."""
+        declared, twin = self._declared[ordinal], self.twins[self._declared[ordinal].id]
+        points = {point.name: point for point in self._points_of_type(declared.type)}
+        points.update((point.name, point) for point in twin.points)
+        if twin.type != declared.type:
+            for point in self._points_of_type(twin.type):
+                if point.name not in points and not self._has(ordinal, point.name):
+                    points[point.name] = point
+        self._add_points(ordinal, points.values())
+
+    def _say_about(self, handle: int, said: PutPointAbout | None) -> None:
+        """Puts what is said about a point over its description, or (None) takes it off."""
+        shown = self._point_type[handle]
+        bare = self._described.get(handle, shown)
+        self._set(self._described, handle, None if said is None else bare)
+        new = bare if said is None else _about(bare, said)
+        if new != shown:
+            self._describe(handle, new)
+            self._undo.append(lambda: self._describe(handle, shown))
+
     def _add_points(self, ordinal: int, points: Iterable[PointType]) -> None:
-        have = self._points.setdefault(ordinal, {})
+        have = self._points.get(ordinal, NONE)
         twin_id = self._declared[ordinal].id
         first = len(self._point_type)
+        names: list[str] = []
         for point in points:
             handle = have.get(point.name)
             if handle is None:
-                name = sys.intern(point.name)
-                have[name] = len(self._point_type)
+                names.append(point.name)
                 self._point_twin.append(ordinal)
                 self._point_type.append(point)
-                self._undo.append(lambda name=name: have.pop(name))
-            elif self._point_type[handle] != point:
+            elif self._described.get(handle, self._point_type[handle]) != point:
                 old = self._point_type[handle]
                 if old.kind != point.kind:
                     raise ValueError(
                         f"{twin_id}.{point.name}: is {old.kind.name}, cannot become"
                         f" {point.kind.name}; declare it under another name"
                     )
+                if handle in self._described:
+                    self._set(self._described, handle, point)
+                    about = self._overlays[ordinal][("about", point.name)]
+                    point = _about(point, about)
                 self._describe(handle, point)
                 self._undo.append(lambda handle=handle, old=old: self._describe(handle, old))
-        if len(self._point_type) > first:
-            self._undo.append(lambda: self._forget_points(first))
+        if names:
+            self._points[ordinal] = self._layouts.extended(have, names, first)
+            self._undo.append(lambda: self._points.__setitem__(ordinal, have))
             self._grow(first)
 
     def _describe(self, handle: int, point: PointType) -> None:
@@ -535,6 +722,20 @@ def _check_points(where: str, points: tuple[PointType, ...]) -> None:
         seen.add(point.name)
 
 
+def ended_key(key: RelationKey) -> OverlayKey:
+    """Under which key of its source it is said that a person ended a relation."""
+    kind, _, target, name = key
+    return ("relation", f"{kind}\t{target}\t{name}")
+
+
+def _about(point: PointType, said: Overlay) -> PointType:
+    """The point with what people said about it."""
+    assert isinstance(said, PutPointAbout)
+    names = ("unit", "low", "high", "semantic_ids", "labels", "description")
+    over = {name: value for name in names if (value := getattr(said, name)) is not None}
+    return dataclasses.replace(point, **over)
+
+
 def _over(twin: Twin, said: Overlay) -> Twin:
     """The twin with one statement on top."""
     match said:
@@ -542,6 +743,14 @@ def _over(twin: Twin, said: Overlay) -> Twin:
             return dataclasses.replace(twin, name=name)
         case PutPose(pose=pose, geometry=geometry):
             return dataclasses.replace(twin, pose=pose, geometry=geometry or twin.geometry)
+        case PutTypeOf(type=type_id):
+            return dataclasses.replace(twin, type=type_id)
+        case DropRelation():
+            return twin
+        case PutGeometry():
+            return twin  # put on last of all, see `_compose`
+        case PutPointAbout():
+            return twin  # it shows in the point's own type, whether twin or type declared it
         case PutProperty(property=prop):
             rest = tuple(p for p in twin.properties if p.name != prop.name)
             return dataclasses.replace(twin, properties=(*rest, prop))

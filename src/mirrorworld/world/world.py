@@ -26,6 +26,7 @@ from mirrorworld.world.changes import (
     Edits,
     Event,
     Origin,
+    OriginKind,
     Position,
     PutType,
     Tally,
@@ -191,6 +192,11 @@ class World:
         """A page of the twins that a query finds."""
         return self._index.query(query, limit, cursor)
 
+    def reached(self, path: tuple[str, ...], twin: str) -> NDArray[np.bool_]:
+        """By ordinal: the living twins from which a relation path leads to a twin. ValueError
+        where the path is none, or there is no such twin."""
+        return self._index.reached(path, twin)
+
     def subscribe(
         self, handles: Handles | None = None, after: Position | None = None
     ) -> Subscription:
@@ -214,6 +220,10 @@ class World:
         # From the end, since readers come often and are seldom far behind.
         later = takewhile(lambda c: _sequence(c) > after.sequence, reversed(self._recent))
         return tuple(later)[::-1]
+
+    def recent(self) -> tuple[Change, ...]:
+        """The changes other than samples that are at hand, oldest first."""
+        return tuple(self._recent)
 
     def _is_ours(self, position: Position) -> bool:
         if position.epoch == self.epoch:
@@ -241,7 +251,7 @@ class World:
             case Frame():
                 body, tally = self._apply_frame(change, change.body, position)
             case Edits():
-                body = self._apply_edits(change.body)
+                body = self._apply_edits(change.body, change.origin)
             case Command():
                 body = self._apply_command(change.body)
             case Event():
@@ -273,7 +283,7 @@ class World:
             case Frame():
                 self._apply_frame(change, change.body, position, is_replayed=True)
             case Edits():
-                self._apply_edits(change.body)
+                self._apply_edits(change.body, change.origin)
             case Command():
                 self._apply_command(change.body)
             case Event():
@@ -289,6 +299,10 @@ class World:
         so that they are recognised if they are sent again."""
         identity, _ = self._identity(frame)
         self.state.remember(dataclasses.replace(frame, cell=identity))
+
+    def numbered(self, source: str) -> dict[int, int]:
+        """What is known of a source that numbers what it sends: incarnation -> highest number."""
+        return dict(self._sources.get(source, {}))
 
     def begin_epoch(self, epoch: int) -> None:
         """Starts a new epoch: the record was opened for writing."""
@@ -370,8 +384,9 @@ class World:
             identity[row] = int.from_bytes(digest, "little", signed=True)
         return identity, in_heap
 
-    def _apply_edits(self, edits: Edits) -> Edits | None:
-        effective = self.structure.apply(edits)
+    def _apply_edits(self, edits: Edits, origin: Origin) -> Edits | None:
+        is_by_person = origin.kind == OriginKind.AUTHORED
+        effective = self.structure.apply(edits, is_by_person=is_by_person)
         if not effective:
             return None
         self.state.grow(self.structure.n_points)
@@ -441,7 +456,8 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """All of the world as it is now."""
-        point_twin, types = self.structure.point_columns()
+        point_twin, _ = self.structure.point_columns()
+        types = self.structure.described()
         distinct: dict[PointType, int] = {}
         codes = [distinct.setdefault(t, len(distinct)) for t in types]
         ordinals = range(self.structure.n_ordinals)
@@ -488,7 +504,7 @@ class World:
                 snapshot.point_twin,
                 point_types,
             )
-        structure.apply(Edits(snapshot.overlays))
+        structure.say_again(snapshot.overlays)
         structure.apply(Edits(snapshot.arms))
         world.state.restore(snapshot.columns)
         world._heap = dict(snapshot.heap)
@@ -523,6 +539,7 @@ class World:
         yield [[t.name, t.unit, t.low, t.high] for t in types]
         yield [to_plain(structure.relations[key]) for key in sorted(structure.relations)]
         yield [to_plain(structure.arms[key]) for key in sorted(structure.arms)]
+        yield [to_plain(structure.sheets[key]) for key in sorted(structure.sheets)]
         yield [to_plain(origin) for origin in self.origins]
         yield sorted([s, i, h] for s, seen in self._sources.items() for i, h in seen.items())
         yield [to_plain(self.events[key]) for key in sorted(self.events)]

@@ -6,6 +6,7 @@ import { RestError } from "../mirror.ts";
 import type { PointType } from "../protocol.ts";
 import { type Context, reasonOf } from "./context.ts";
 import { button, h, openDialog } from "./dom.ts";
+import { t } from "../words.ts";
 
 const ARMING_ROLES = new Set(["owner", "engineer", "admin"]);
 
@@ -22,7 +23,7 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
   const number = (label: string, value: number | null | undefined, hint: string): { field: HTMLElement; input: HTMLInputElement } => {
     const input = h("input", {
       class: "input num",
-      attrs: { type: "number", step: "any", value: value ?? undefined, placeholder: "no limit", "aria-label": label },
+      attrs: { type: "number", step: "any", value: value ?? undefined, placeholder: t("no limit"), "aria-label": label },
     });
     return {
       input,
@@ -35,20 +36,24 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
       ),
     };
   };
-  const low = number("Lowest value", arm ? arm.low : type?.low, "");
-  const high = number("Highest value", arm ? arm.high : type?.high, "");
-  const step = number("Largest step", arm?.max_step, "Against what the source last reported.");
+  const low = number(t("Lowest value"), arm ? arm.low : type?.low, "");
+  const high = number(t("Highest value"), arm ? arm.high : type?.high, "");
+  const step = number(t("Largest step"), arm?.max_step, t("Against what the source last reported."));
   const interval = h("input", {
     class: "input num",
-    attrs: { type: "number", min: 0, step: "any", value: (arm?.min_interval_ms ?? 0) / 1000, "aria-label": "Shortest time between commands, in seconds" },
+    attrs: { type: "number", min: 0, step: "any", value: (arm?.min_interval_ms ?? 0) / 1000, "aria-label": t("Shortest time between commands, in seconds") },
   });
   const confirm = h("input", { attrs: { type: "checkbox" } });
   confirm.checked = arm?.must_confirm ?? false;
-  const reason = h("input", { class: "input", attrs: { type: "text", placeholder: "Why? It goes into the log.", "aria-label": "Reason" } });
+  const reason = h("input", { class: "input", attrs: { type: "text", placeholder: t("Why? It goes into the log."), "aria-label": t("Reason") } });
   const error = h("p", { class: "error-line", role: "alert", hidden: true });
   const range =
     type && (type.low != null || type.high != null)
-      ? `The source gives ${type.low == null ? "…" : numberText(type.low)} to ${type.high == null ? "…" : numberText(type.high)} ${unit}.`
+      ? t("The source gives {low} to {high} {unit}.", {
+        low: type.low == null ? "…" : numberText(type.low),
+        high: type.high == null ? "…" : numberText(type.high),
+        unit,
+      })
       : "";
   const body = h(
     "form",
@@ -65,7 +70,7 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
       "p",
       { class: "dim" },
       `${mirror.nameOf(twin)} · ${labelText(name)}. `,
-      type ? "Commands outside these limits are refused before anything is sent." : "The operation can be called from this page once it is armed.",
+      type ? t("Commands outside these limits are refused before anything is sent.") : t("The operation can be called from this page once it is armed."),
     ),
     type && range && h("p", { class: "dimmer" }, range),
     type && h("div", { class: "form-row" }, low.field, high.field),
@@ -73,13 +78,13 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
     h(
       "div",
       { class: "field" },
-      h("span", { class: "field-label" }, "Shortest time between commands"),
+      h("span", { class: "field-label" }, t("Shortest time between commands")),
       h("div", { class: "input-unit" }, interval, h("span", { class: "unit" }, "s")),
     ),
-    h("label", { class: "check" }, confirm, "Ask for a second yes before each command"),
-    h("div", { class: "field" }, h("span", { class: "field-label" }, "Reason"), reason),
+    h("label", { class: "check" }, confirm, t("Ask for a second yes before each command")),
+    h("div", { class: "field" }, h("span", { class: "field-label" }, t("Reason")), reason),
     error,
-    h("button", { class: "visually-hidden", attrs: { type: "submit", tabindex: -1, "aria-hidden": "true" } }, "Save"),
+    h("button", { class: "visually-hidden", attrs: { type: "submit", tabindex: -1, "aria-hidden": "true" } }, t("Save")),
   );
   const fail = (problem: unknown): void => {
     error.hidden = false;
@@ -104,7 +109,7 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
     try {
       await mirror.rest.post("arms", { arm: wanted, reason: reason.value });
       dialog.close();
-      context.toast({ tone: "good", title: `${labelText(name)} is armed`, detail: mirror.nameOf(twin) });
+      context.toast({ tone: "good", title: t("{name} is armed", { name: labelText(name) }), detail: mirror.nameOf(twin) });
     } catch (problem) {
       fail(problem);
     }
@@ -113,17 +118,17 @@ export function openArmDialog(context: Context, twin: Id, name: string, type: Po
     try {
       await mirror.rest.delete("arms", { twin, name });
       dialog.close();
-      context.toast({ tone: "plain", title: `${labelText(name)} is read-only again`, detail: mirror.nameOf(twin) });
+      context.toast({ tone: "plain", title: t("{name} is read-only again", { name: labelText(name) }), detail: mirror.nameOf(twin) });
     } catch (problem) {
       fail(problem);
     }
   };
-  const saveButton = button(arm ? "Save limits" : "Arm", () => void save(), "primary", "unlock");
+  const saveButton = button(arm ? t("Save limits") : t("Arm"), () => void save(), "primary", "unlock");
   const footer = [
-    ...(arm ? [button("Disarm", () => void disarm(), "danger", "lock")] : []),
+    ...(arm ? [button(t("Disarm"), () => void disarm(), "danger", "lock")] : []),
     h("span", { class: "grow" }),
-    button("Cancel", () => dialog.close(), "quiet"),
+    button(t("Cancel"), () => dialog.close(), "quiet"),
     saveButton,
   ];
-  const dialog = openDialog(arm ? `Limits of ${labelText(name)}` : `Arm ${labelText(name)}`, body, footer);
+  const dialog = openDialog(t(arm ? "Limits of {name}" : "Arm {name}", { name: labelText(name) }), body, footer);
 }

@@ -47,9 +47,11 @@ export class Chart {
   constructor(
     private readonly host: HTMLElement,
     private readonly events: ChartEvents,
+    /** Whether hands move and zoom it; else wheel and touch go on to what it stands in. */
+    private readonly isHandled = true,
   ) {
     new ResizeObserver(() => this.resize()).observe(host);
-    host.addEventListener("keydown", (event) => this.onKey(event));
+    if (isHandled) host.addEventListener("keydown", (event) => this.onKey(event));
   }
 
   get width(): number {
@@ -73,7 +75,7 @@ export class Chart {
       this.key = key;
       this.plot?.destroy();
       this.plot = new uPlot(this.options(), this.data(), this.host);
-      this.bind(this.plot);
+      if (this.isHandled) this.bind(this.plot);
     } else {
       this.plot.batch(() => {
         this.plot!.setData(this.data(), false);
@@ -156,7 +158,7 @@ export class Chart {
       legend: { show: false },
       cursor: {
         y: false,
-        drag: { x: true, y: false, setScale: false },
+        drag: { x: this.isHandled, y: false, setScale: false },
         points: { size: 7, width: 1.5 },
         focus: { prox: 24 },
       },

@@ -6,6 +6,7 @@ import { type Context } from "./context.ts";
 import { emptyState, h } from "./dom.ts";
 import type { Painter } from "./pulse.ts";
 import { type CommandTimes, isOpen, stepper, wishText } from "./steps.ts";
+import { t } from "../words.ts";
 
 const ROWS_AT_MOST = 200;
 
@@ -19,7 +20,7 @@ export class CommandPanel implements Painter {
     private readonly context: Context,
     private readonly times: CommandTimes,
   ) {
-    this.element = h("div", { class: "dock-panel", attrs: { "aria-label": "Commands" } }, this.place);
+    this.element = h("div", { class: "dock-panel", attrs: { "aria-label": t("Commands") } }, this.place);
     const restyle = (): void => {
       this.isStale = true;
       context.pulse.mark(this);
@@ -44,7 +45,7 @@ export class CommandPanel implements Painter {
       .slice(0, ROWS_AT_MOST);
     if (commands.length === 0) {
       this.place.replaceChildren(
-        emptyState("send", "Nothing has been asked of the plant", "Sources are read-only. Arm a writable point in a twin's details, and what is asked of it is kept here, step by step."),
+        emptyState("send", t("Nothing has been asked of the plant"), t("Sources are read-only. Arm a writable point in a twin's details, and what is asked of it is kept here, step by step.")),
       );
       return;
     }
@@ -70,7 +71,7 @@ export class CommandPanel implements Painter {
           h("span", { class: "clip num" }, wishText(mirror, command)),
           h("span", { class: "clip dim" }, mirror.twins.has(command.twin) ? mirror.nameOf(command.twin) : command.twin),
         ),
-        h("span", { class: "command-by" }, h("span", { class: "clip" }, command.by || "unknown"), h("span", { class: "clip dim", title: command.reason ?? "" }, command.reason ?? "")),
+        h("span", { class: "command-by" }, h("span", { class: "clip" }, command.by || t("unknown")), h("span", { class: "clip dim", title: command.reason ?? "" }, command.reason ?? "")),
       ),
       stepper(command, this.times),
     );

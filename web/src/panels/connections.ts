@@ -1,22 +1,23 @@
 // What a twin is joined to, both ways, and what would feel it if it failed.
 
 import { labelText } from "../format.ts";
-import type { Id } from "../mirror.ts";
+import type { Id, Relation } from "../mirror.ts";
 import type { Dependent, Property } from "../protocol.ts";
 import type { Context } from "./context.ts";
-import { h } from "./dom.ts";
+import { h, iconButton } from "./dom.ts";
 import { icon, type IconName } from "./icons.ts";
 import { plainText } from "./properties.ts";
+import { t } from "../words.ts";
 
 /** Relation → how it reads from its source, and from its target. */
-const WORDS: Readonly<Record<string, readonly [string, string, IconName]>> = {
-  part_of: ["Part of", "Parts", "tree"],
-  feeds: ["Feeds", "Fed by", "flow"],
-  powers: ["Powers", "Powered by", "power"],
-  controls: ["Controls", "Controlled by", "command"],
-  depends_on: ["Depends on", "Needed by", "shield"],
-  located_in: ["Located in", "Contains", "cube"],
-  supplies: ["Supplies", "Supplied by", "flow"],
+export const RELATION_WORDS: Readonly<Record<string, readonly [string, string, IconName]>> = {
+  part_of: [t("Part of"), t("Parts"), "tree"],
+  feeds: [t("Feeds"), t("Fed by"), "flow"],
+  powers: [t("Powers"), t("Powered by"), "power"],
+  controls: [t("Controls"), t("Controlled by"), "command"],
+  depends_on: [t("Depends on"), t("Needed by"), "shield"],
+  located_in: [t("Located in"), t("Contains"), "cube"],
+  supplies: [t("Supplies"), t("Supplied by"), "flow"],
 };
 
 /** Along these, trouble travels from source to target; along the second from target to source. */
@@ -26,21 +27,21 @@ const UPSTREAM = new Set(["depends_on"]);
 const ROWS_AT_ONCE = 12;
 
 /** The groups of relations of a twin, or null if it has none. */
-export function connectionGroups(context: Context, id: Id): HTMLElement | null {
+export function connectionGroups(context: Context, id: Id, onEnd?: (relation: Relation) => void): HTMLElement | null {
   const { mirror } = context;
-  const groups = new Map<string, { icon: IconName; links: [Id, HTMLElement | null][] }>();
-  const put = (label: string, iconName: IconName, other: Id, attributes: HTMLElement | null): void => {
+  const groups = new Map<string, { icon: IconName; links: [Id, HTMLElement | null, Relation][] }>();
+  const put = (label: string, iconName: IconName, other: Id, relation: Relation): void => {
     const group = groups.get(label) ?? { icon: iconName, links: [] };
-    group.links.push([other, attributes]);
+    group.links.push([other, said(relation.properties), relation]);
     groups.set(label, group);
   };
   for (const relation of mirror.from(id)) {
-    const words = WORDS[relation.kind];
-    put(words?.[0] ?? labelText(relation.kind), words?.[2] ?? "flow", relation.target, said(relation.properties));
+    const words = RELATION_WORDS[relation.kind];
+    put(words?.[0] ?? labelText(relation.kind), words?.[2] ?? "flow", relation.target, relation);
   }
   for (const relation of mirror.to(id)) {
-    const words = WORDS[relation.kind];
-    put(words?.[1] ?? `${labelText(relation.kind)} (from)`, words?.[2] ?? "flow", relation.source, said(relation.properties));
+    const words = RELATION_WORDS[relation.kind];
+    put(words?.[1] ?? t("{relation} (from)", { relation: labelText(relation.kind) }), words?.[2] ?? "flow", relation.source, relation);
   }
   if (groups.size === 0) return null;
   const element = h("div", {});
@@ -49,8 +50,13 @@ export function connectionGroups(context: Context, id: Id): HTMLElement | null {
     list.append(
       h("div", { class: "links-kind" }, icon(group.icon), label, group.links.length > 1 && h("span", { class: "num" }, String(group.links.length))),
     );
-    const rows = group.links.map(([other, attributes]) => {
+    const rows = group.links.map(([other, attributes, relation]) => {
       const row = twinLink(context, other);
+      if (onEnd) {
+        const name = t("End: {relation} {name}", { relation: label, name: mirror.nameOf(other) });
+        const end = iconButton("close", name, () => onEnd(relation), "small");
+        return h("div", { class: "link-row" }, attributes ? h("div", { class: "grow" }, row, attributes) : row, end);
+      }
       return attributes ? h("div", {}, row, attributes) : row;
     });
     appendSome(list, rows);
@@ -121,8 +127,8 @@ export function dependentList(context: Context, dependents: readonly Dependent[]
       twinLink(
         context,
         dependent.twin.id,
-        h("span", { class: "step", title: `${dependent.steps} ${dependent.steps === 1 ? "step" : "steps"} away` }, String(dependent.steps)),
-        `by ${(WORDS[dependent.by]?.[0] ?? labelText(dependent.by)).toLowerCase()}`,
+        h("span", { class: "step", title: t(dependent.steps === 1 ? "{n} step away" : "{n} steps away", { n: dependent.steps }) }, String(dependent.steps)),
+        t("by “{relation}”", { relation: RELATION_WORDS[dependent.by]?.[0] ?? labelText(dependent.by) }),
       ),
     ),
   );
@@ -136,7 +142,7 @@ function appendSome(list: HTMLElement, rows: readonly HTMLElement[]): void {
   const more = h(
     "button",
     { class: "link links-more", attrs: { type: "button" }, on: { click: () => more.replaceWith(...rest) } },
-    `Show ${rest.length} more`,
+    t("Show {n} more", { n: rest.length }),
   );
   list.append(more);
 }

@@ -2,6 +2,7 @@
 
 import type { Id, Mirror } from "../mirror.ts";
 import type { SceneApi } from "../scene/api.ts";
+import type { Around } from "./around.ts";
 import type { Pulse } from "./pulse.ts";
 import type { SeriesStore } from "./series.ts";
 
@@ -29,8 +30,13 @@ export interface Context {
   /** Selects a twin, shows it in the inspector and, if asked, flies there. */
   goTo(id: Id, fly?: boolean): void;
   readonly trends: Trended;
-  openSources(): void;
+  /** What is around and could be mirrored. */
+  readonly around: Around;
+  /** Opens the dialog that adds sources, with the form of a discovered thing if one is named. */
+  openSources(key?: string): void;
   openHelp(): void;
+  /** Boards, as other panels see them. */
+  readonly boards: { addPoint(handle: number): void };
 }
 
 /** Which points are in the trend, as other panels see it. */

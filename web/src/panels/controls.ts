@@ -9,6 +9,7 @@ import { button, h, iconButton, openDialog, setText } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { type CommandTimes, isOpen, stepper } from "./steps.ts";
 import { isNumeric, valueText } from "./values.ts";
+import { t } from "../words.ts";
 
 /** How long a finished command stays beside its control. */
 const KEEP_MS = 60_000;
@@ -64,7 +65,7 @@ export class Controls {
         "plain",
         arm ? "send" : "lock",
       );
-      each.title = text(operation.description) || (arm ? label : `${label} is read-only until it is armed`);
+      each.title = text(operation.description) || (arm ? label : t("{name} is read-only until it is armed", { name: label }));
       if (!arm) {
         each.classList.add("quiet");
         each.disabled = !mayArm(this.context);
@@ -88,8 +89,8 @@ export class Controls {
           icon("lock", "small"),
           h("span", { class: "grow clip" }, labelText(point.name)),
           may
-            ? button("Arm…", () => openArmDialog(this.context, this.twin, point.name, point.type), "quiet")
-            : h("span", {}, "read-only"),
+            ? button(t("Arm…"), () => openArmDialog(this.context, this.twin, point.name, point.type), "quiet")
+            : h("span", {}, t("read-only")),
         ),
       );
     }
@@ -105,7 +106,7 @@ export class Controls {
     }
     const { mirror } = this.context;
     const fields = inputs.map((input) => ({ input, editor: editorFor(input, null) }));
-    const reason = h("input", { class: "input", attrs: { type: "text", placeholder: "Why? It goes into the log.", "aria-label": "Reason" } });
+    const reason = h("input", { class: "input", attrs: { type: "text", placeholder: t("Why? It goes into the log."), "aria-label": t("Reason") } });
     const error = h("p", { class: "error-line", role: "alert", hidden: true });
     const body = h(
       "div",
@@ -120,7 +121,7 @@ export class Controls {
           h("span", { class: "hint" }, text(input.description)),
         ),
       ),
-      h("div", { class: "field" }, h("span", { class: "field-label" }, "Reason"), reason),
+      h("div", { class: "field" }, h("span", { class: "field-label" }, t("Reason")), reason),
       error,
     );
     const send = async (): Promise<void> => {
@@ -141,7 +142,7 @@ export class Controls {
     const go = button(labelText(operation.name), () => void send(), "primary", "send");
     const dialog = openDialog(`${labelText(operation.name)} · ${mirror.nameOf(this.twin)}`, body, [
       h("span", { class: "grow" }),
-      button("Cancel", () => dialog.close(), "quiet"),
+      button(t("Cancel"), () => dialog.close(), "quiet"),
       go,
     ]);
   }
@@ -159,7 +160,7 @@ function editorFor(type: PointType, start: number | null): Editor {
   const kind = type.kind ?? Kind.FLOAT;
   const label = labelText(type.name);
   if (kind === Kind.ENUM || kind === Kind.BOOL) {
-    const choices = kind === Kind.BOOL ? ([[0, "no"], [1, "yes"]] as [number, string][]) : (type.labels ?? []);
+    const choices = kind === Kind.BOOL ? ([[0, t("no")], [1, t("yes")]] as [number, string][]) : (type.labels ?? []);
     const select = h("select", { class: "select", attrs: { "aria-label": label } });
     for (const [code, name] of choices) select.append(h("option", { attrs: { value: code } }, name));
     if (start !== null) select.value = String(start);
@@ -189,7 +190,7 @@ class PointControl {
   private readonly now = h("span", { class: "now num" });
   private readonly road = h("div", { class: "control-road", hidden: true });
   private readonly error = h("p", { class: "error-line", role: "alert", hidden: true });
-  private readonly reason = h("input", { class: "input", attrs: { type: "text", placeholder: "Reason (goes into the log)", "aria-label": "Reason" } });
+  private readonly reason = h("input", { class: "input", attrs: { type: "text", placeholder: t("Reason (goes into the log)"), "aria-label": t("Reason") } });
   private readonly editor: Editor;
   private readonly confirmPlace = h("div", { hidden: true });
   private readonly set: HTMLButtonElement;
@@ -205,7 +206,7 @@ class PointControl {
     const unit = unitText(type.unit ?? "");
     const current = mirror.value[point.handle]!;
     this.editor = editorFor(type, Number.isNaN(current) ? null : current);
-    this.set = button("Set", () => this.ask(arm.must_confirm ?? false), "primary");
+    this.set = button(t("Set"), () => this.ask(arm.must_confirm ?? false), "primary");
     const low = arm.low ?? type.low ?? null;
     const high = arm.high ?? type.high ?? null;
     const hasRange = isNumeric(type) && low !== null && high !== null && high > low;
@@ -213,7 +214,7 @@ class PointControl {
     if (hasRange) {
       const decimals = type.kind === Kind.INT ? 0 : decimalsFor(high - low);
       const slider = h("input", {
-        attrs: { type: "range", min: low, max: high, step: 10 ** -decimals, "aria-label": `${labelText(name)}, ${numberText(low)} to ${numberText(high)} ${unit}` },
+        attrs: { type: "range", min: low, max: high, step: 10 ** -decimals, "aria-label": t("{name}, {low} to {high} {unit}", { name: labelText(name), low: numberText(low), high: numberText(high), unit }) },
         on: { input: () => this.editor.set(Number(slider.value)) },
       });
       slider.value = String(current);
@@ -225,9 +226,9 @@ class PointControl {
       if (event.key === "Enter") this.ask(arm.must_confirm ?? false);
     });
     const limits = [
-      hasRange ? `${numberText(low)} to ${numberText(high)} ${unit}` : "",
-      arm.max_step != null ? `steps of ${numberText(arm.max_step)} at most` : "",
-      arm.min_interval_ms ? `every ${numberText(arm.min_interval_ms / 1000)} s at most` : "",
+      hasRange ? t("{low} to {high} {unit}", { low: numberText(low), high: numberText(high), unit }) : "",
+      arm.max_step != null ? t("steps of {step} at most", { step: numberText(arm.max_step) }) : "",
+      arm.min_interval_ms ? t("every {seconds} s at most", { seconds: numberText(arm.min_interval_ms / 1000) }) : "",
     ].filter(Boolean);
     this.element = h(
       "div",
@@ -238,7 +239,7 @@ class PointControl {
         icon("unlock", "small dim"),
         h("span", { class: "name clip" }, labelText(name)),
         this.now,
-        mayArm(context) ? iconButton("shield", "Limits", () => openArmDialog(context, twin, name, type), "small") : null,
+        mayArm(context) ? iconButton("shield", t("Limits"), () => openArmDialog(context, twin, name, type), "small") : null,
       ),
       line,
       limits.length > 0 && h("div", { class: "control-limits num" }, limits.join(" · ")),
@@ -251,12 +252,12 @@ class PointControl {
 
   paint(): void {
     const { mirror } = this.context;
-    setText(this.now, `now ${valueText(mirror, this.point.handle)} ${mirror.unit(this.point.handle)}`);
+    setText(this.now, t("now {value}", { value: `${valueText(mirror, this.point.handle)} ${mirror.unit(this.point.handle)}` }));
     const command = latest(this.context, this.point.twin, (c) => c.point === this.point.name);
     showRoad(this.road, command, this.times);
     const isPast = !mirror.time.live;
     this.set.disabled = isPast;
-    this.set.title = isPast ? "You are looking at the past; go live to ask for anything" : "";
+    this.set.title = isPast ? t("You are looking at the past; go live to ask for anything") : "";
   }
 
   private ask(mustConfirm: boolean): void {
@@ -264,7 +265,7 @@ class PointControl {
     this.error.hidden = true;
     if (value === null || (typeof value === "number" && Number.isNaN(value))) {
       this.error.hidden = false;
-      setText(this.error, "Enter a value.");
+      setText(this.error, t("Enter a value."));
       return;
     }
     if (!mustConfirm) {
@@ -279,16 +280,20 @@ class PointControl {
       this.set.hidden = false;
       this.set.focus();
     };
-    const yes = button("Yes, send it", () => {
+    const yes = button(t("Yes, send it"), () => {
       close();
       void this.send(value, true);
     }, "primary");
     this.confirmPlace.replaceChildren(
       h(
         "div",
-        { class: "control-confirm", role: "group", attrs: { "aria-label": "Confirm the command" } },
-        h("p", {}, `Set ${labelText(this.point.name)} of ${mirror.nameOf(this.point.twin)} from ${valueText(mirror, this.point.handle)} to `, h("strong", { class: "num" }, `${typeof value === "number" ? numberText(value) : String(value)} ${unit}`), "?"),
-        h("div", { class: "row" }, button("Cancel", close, "quiet"), yes),
+        { class: "control-confirm", role: "group", attrs: { "aria-label": t("Confirm the command") } },
+        h("p", {}, t("Set {point} of {twin} from {value} to ", {
+          point: labelText(this.point.name),
+          twin: mirror.nameOf(this.point.twin),
+          value: valueText(mirror, this.point.handle),
+        }), h("strong", { class: "num" }, `${typeof value === "number" ? numberText(value) : String(value)} ${unit}`), "?"),
+        h("div", { class: "row" }, button(t("Cancel"), close, "quiet"), yes),
       ),
     );
     this.confirmPlace.hidden = false;
@@ -320,7 +325,7 @@ async function request(context: Context, body: Record<string, unknown>, withToas
     return ""; // its steps come with the stream, as everyone else sees them
   } catch (error) {
     const words = error instanceof RestError && error.mend ? `${error.message} ${error.mend}` : reasonOf(error);
-    if (withToast) context.toast({ tone: "bad", title: "The command was not taken", detail: words });
+    if (withToast) context.toast({ tone: "bad", title: t("The command was not taken"), detail: words });
     return words;
   }
 }

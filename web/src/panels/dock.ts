@@ -2,6 +2,7 @@
 
 import { remembered } from "./context.ts";
 import { h, iconButton, setAttr, setText } from "./dom.ts";
+import { t } from "../words.ts";
 
 export type DockTab = "trends" | "alarms" | "commands";
 
@@ -30,7 +31,7 @@ export class Dock {
       class: "dock-grip",
       role: "separator",
       tabIndex: 0,
-      attrs: { "aria-label": "Height of the drawer", "aria-orientation": "horizontal" },
+      attrs: { "aria-label": t("Height of the drawer"), "aria-orientation": "horizontal" },
       on: {
         pointerdown: (event) => this.drag(event),
         keydown: (event) => {
@@ -41,8 +42,8 @@ export class Dock {
         },
       },
     });
-    this.tabs = h("div", { class: "dock-tabs", role: "tablist", attrs: { "aria-label": "Drawer" } });
-    for (const [tab, label] of [["trends", "Trends"], ["alarms", "Alarms"], ["commands", "Commands"]] as const) {
+    this.tabs = h("div", { class: "dock-tabs", role: "tablist", attrs: { "aria-label": t("Drawer") } });
+    for (const [tab, label] of [["trends", t("Trends")], ["alarms", t("Alarms")], ["commands", t("Commands")]] as const) {
       const badge = h("span", { class: "badge", hidden: true });
       const button = h(
         "button",
@@ -70,9 +71,9 @@ export class Dock {
     }
     this.element = h(
       "section",
-      { class: "dock", hidden: true, attrs: { "aria-label": "Drawer" } },
+      { class: "dock", hidden: true, attrs: { "aria-label": t("Drawer") } },
       grip,
-      h("div", { class: "dock-head" }, this.toolPlace, iconButton("down", "Close the drawer", () => this.close())),
+      h("div", { class: "dock-head" }, this.toolPlace, iconButton("down", t("Close the drawer"), () => this.close())),
       this.body,
     );
     this.setHeight(this.height.get());

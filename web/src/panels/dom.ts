@@ -1,6 +1,7 @@
 // Making elements. Text goes in as text, never as markup: what a source says cannot become code.
 
 import { icon, type IconName } from "./icons.ts";
+import { t } from "../words.ts";
 
 type Child = Node | string | number | null | undefined | false;
 
@@ -178,7 +179,7 @@ export function openDialog(
   const dialog = h(
     "dialog",
     { class: options.wide ? "dialog wide" : "dialog", attrs: { "aria-labelledby": heading.id } },
-    h("div", { class: "dialog-head" }, heading, iconButton("close", "Close", () => dialog.close())),
+    h("div", { class: "dialog-head" }, heading, iconButton("close", t("Close"), () => dialog.close())),
     body,
   );
   body.classList.add("dialog-body");

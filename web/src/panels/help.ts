@@ -1,47 +1,53 @@
 // The keys of the page.
 
 import { h, openDialog } from "./dom.ts";
+import { t } from "../words.ts";
+
+const LETTERS = t("letters");
+const SPACE = t("Space");
 
 const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
-  ["Anywhere", [
-    ["/ or Ctrl K", "Search twins, types and points"],
-    ["[", "Tree of twins"],
-    ["]", "Details"],
-    ["B", "Trends, alarms and commands"],
-    ["A", "Alarms"],
-    ["T", "Light or dark"],
-    ["Esc", "Deselect, close"],
-    ["?", "This list"],
+  [t("Anywhere"), [
+    ["/ or Ctrl K", t("Search twins, types and points")],
+    ["[", t("Tree of twins")],
+    ["]", t("Details")],
+    ["B", t("Trends, alarms and commands")],
+    ["A", t("Alarms")],
+    ["T", t("Light or dark")],
+    ["Esc", t("Deselect, close")],
+    ["?", t("This list")],
   ]],
-  ["Time", [
-    ["Space", "Pause at this moment, play on"],
-    [", and .", "A step back, a step on"],
-    ["End", "Back to live (on the time bar)"],
-    ["Home", "To the beginning (on the time bar)"],
-    ["+ and −", "Zoom the time bar or the trend that has the focus"],
+  [t("Time"), [
+    [SPACE, t("Pause at this moment, play on")],
+    [", and .", t("A step back, a step on")],
+    ["End", t("Back to live (on the time bar)")],
+    ["Home", t("To the beginning (on the time bar)")],
+    ["+ and −", t("Zoom the time bar or the trend that has the focus")],
   ]],
-  ["Tree", [
-    ["↑ ↓", "Move and select"],
-    ["← →", "Close and open, out and in"],
-    ["Enter", "Fly there"],
-    ["letters", "To the next name that begins so"],
-    ["*", "Open all beside it"],
+  [t("Tree"), [
+    ["↑ ↓", t("Move and select")],
+    ["← →", t("Close and open, out and in")],
+    ["Enter", t("Fly there")],
+    [LETTERS, t("To the next name that begins so")],
+    ["*", t("Open all beside it")],
   ]],
-  ["Scene", [
-    ["F", "Fly to what is selected"],
-    ["H", "The whole plant"],
-    ["1, 2", "Orbit, walk"],
-    ["W A S D", "Walk"],
-    ["L", "Labels"],
+  [t("Scene"), [
+    ["F", t("Fly to what is selected")],
+    ["H", t("The whole plant")],
+    ["1, 2", t("Orbit, walk")],
+    ["W A S D", t("Walk")],
+    ["L", t("Labels")],
   ]],
 ];
+
+const BETWEEN: Readonly<Record<string, string>> = { " or ": ` ${t("or")} `, " and ": ` ${t("and")} ` };
 
 /** `/ or Ctrl K` → caps for the keys, plain words between them. */
 function keyCaps(keys: string): Node[] {
   return keys
-    .split(/( or | and |, | )/)
+    .split(/( or | and |(?<=\S), | )/)
     .filter((part) => part !== " ")
-    .map((part) => (/^( or | and |, )$/.test(part) ? h("span", { class: "dimmer" }, part) : h("kbd", {}, part)));
+    .map((part) => (/^( or | and |, )$/.test(part) ? h("span", { class: "dimmer" }, BETWEEN[part] ?? part) : h("kbd", {}, part)));
 }
 
 export function openHelp(): void {
@@ -55,10 +61,10 @@ export function openHelp(): void {
     h(
       "section",
       { class: "wide" },
-      h("h3", {}, "Values"),
-      h("p", { class: "dim" }, "Grey is normal. Colour means that something is abnormal, or can be acted on. Each value says where it comes from (measured, inferred, simulated, desired, authored), how old it is, and, if it is not good, why."),
-      h("p", { class: "dim" }, "A value that is struck through is bad; an amber one is uncertain, often the last one known of a source that is gone."),
+      h("h3", {}, t("Values")),
+      h("p", { class: "dim" }, t("Grey is normal. Colour means that something is abnormal, or can be acted on. Each value says where it comes from (measured, inferred, simulated, desired, authored), how old it is, and, if it is not good, why.")),
+      h("p", { class: "dim" }, t("A value that is struck through is bad; an amber one is uncertain, often the last one known of a source that is gone.")),
     ),
   );
-  openDialog("Keys", body, [], { wide: true });
+  openDialog(t("Keys"), body, [], { wide: true });
 }

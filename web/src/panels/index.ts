@@ -5,7 +5,9 @@ import "./panels.css";
 import type { Id, Mirror } from "../mirror.ts";
 import type { SceneApi } from "../scene/api.ts";
 import { theme } from "../style/theme.ts";
+import { Boards } from "../boards/index.ts";
 import { AlarmPanel } from "./alarms.ts";
+import { Around } from "./around.ts";
 import { CommandPanel } from "./commands.ts";
 import { type Context, remembered, type View } from "./context.ts";
 import { Dock } from "./dock.ts";
@@ -16,12 +18,14 @@ import { Inspector } from "./inspector.ts";
 import { Pulse } from "./pulse.ts";
 import { SeriesStore } from "./series.ts";
 import { openSourceDialog } from "./sources.ts";
+import { openShift, openShiftByAddress } from "../shift/index.ts";
 import { CommandTimes } from "./steps.ts";
 import { TimeBar } from "./timebar.ts";
 import { Toasts } from "./toasts.ts";
 import { TopBar } from "./top.ts";
 import { Tree } from "./tree.ts";
 import { TrendPanel } from "./trends.ts";
+import { t } from "../words.ts";
 
 const PHONE = window.matchMedia("(max-width: 720px)");
 
@@ -56,8 +60,12 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     show: (view) => show(view),
     toast: (toast) => toasts.show(toast),
     goTo: (id, fly = false) => goTo(id, fly),
-    openSources: () => openSourceDialog(context),
+    around: new Around(mirror),
+    openSources: (key) => openSourceDialog(context, key),
     openHelp,
+    get boards() {
+      return boards;
+    },
   };
 
   const trends = new TrendPanel(context, series);
@@ -67,7 +75,15 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
   const timeBar = new TimeBar(context, dock.tabs);
   const tree = new Tree(left, context, () => (PHONE.matches ? setSheet("none") : setLeft(false)));
   const inspector = new Inspector(right, context, times, () => (PHONE.matches ? setSheet("none") : setRight(false)));
+  // A board takes the place of the tree, until one asks for it beside the board.
+  let treeBesideBoard = false;
+  let isBuilt = false;
+  const boards = new Boards(context, () => {
+    treeBesideBoard = false;
+    if (isBuilt) arrange();
+  });
   const top = new TopBar(slot("top"), context, {
+    boards: boards.button,
     toggle: (which) => {
       if (which === "left") setLeft(left.hidden !== false);
       else if (which === "right") setRight(right.hidden !== false);
@@ -79,12 +95,13 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
       tree.showType(type);
     },
   });
-  const phoneTabs = makePhoneTabs((view) => setSheet(sheet === view ? "none" : view));
+  const phoneTabs = makePhoneTabs((view) => setSheet(sheet === view ? "none" : view), () => openShift(context, "stops"));
   trends.acceptDrops(bottom);
   bottom.append(dock.element, timeBar.element, phoneTabs.element);
 
   function setLeft(isOpen: boolean): void {
-    leftOpen.set(isOpen);
+    if (boards.isOpen) treeBesideBoard = isOpen;
+    else leftOpen.set(isOpen);
     arrange();
     if (isOpen) tree.focus();
   }
@@ -122,7 +139,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
   function arrange(): void {
     const isPhone = PHONE.matches;
     document.documentElement.dataset["sheet"] = isPhone ? sheet : "none";
-    left.hidden = isPhone ? sheet !== "tree" : !leftOpen.get();
+    left.hidden = isPhone ? sheet !== "tree" : !(boards.isOpen ? treeBesideBoard : leftOpen.get());
     right.hidden = isPhone ? sheet !== "inspector" : !(rightWanted && (mirror.selected !== null || inspector.hasPins));
     if (isPhone && sheet !== "trends" && sheet !== "alarms" && sheet !== "commands" && dock.isOpen()) dock.close();
     phoneTabs.mark(sheet);
@@ -158,7 +175,9 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
   });
   mirror.on("values", () => document.documentElement.removeAttribute("data-seeking"));
   mirror.on("refusal", ({ detail, mend }) => toasts.show({ tone: "bad", title: detail, detail: mend }));
+  isBuilt = true;
   PHONE.addEventListener("change", () => arrange());
+  openShiftByAddress(context);
   window.addEventListener("keydown", (event) => onKey(event));
   arrange();
 
@@ -196,20 +215,20 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
 }
 
 /** The bar of sheets on a phone. */
-function makePhoneTabs(choose: (view: View) => void): {
+function makePhoneTabs(choose: (view: View) => void, shift: () => void): {
   element: HTMLElement;
   mark(sheet: Sheet): void;
   setAlarms(count: number, worst: number): void;
 } {
   const buttons = new Map<View, HTMLButtonElement>();
   const badge = h("span", { class: "badge", hidden: true });
-  const element = h("nav", { class: "phone-tabs", attrs: { "aria-label": "Panels" } });
+  const element = h("nav", { class: "phone-tabs", attrs: { "aria-label": t("Panels") } });
   const tabs: readonly (readonly [View, IconName, string])[] = [
-    ["tree", "tree", "Twins"],
-    ["inspector", "info", "Details"],
-    ["trends", "trend", "Trends"],
-    ["alarms", "bell", "Alarms"],
-    ["commands", "send", "Commands"],
+    ["tree", "tree", t("Twins")],
+    ["inspector", "info", t("Details")],
+    ["trends", "trend", t("Trends")],
+    ["alarms", "bell", t("Alarms")],
+    ["commands", "send", t("Commands")],
   ];
   for (const [view, name, label] of tabs) {
     const each = h(
@@ -221,6 +240,7 @@ function makePhoneTabs(choose: (view: View) => void): {
     buttons.set(view, each);
     element.append(each);
   }
+  element.append(h("button", { attrs: { type: "button", "aria-haspopup": "dialog" }, on: { click: shift } }, h("span", { class: "phone-icon" }, icon("document")), t("Shift")));
   return {
     element,
     mark: (sheet) => {

@@ -8,12 +8,17 @@ import { acknowledge } from "./alarms.ts";
 import { connectionGroups, dependentList, dependentsOf } from "./connections.ts";
 import { type Context, remembered } from "./context.ts";
 import { Controls } from "./controls.ts";
+import { Documents } from "./documents.ts";
+import { mayEdit, openEdit } from "./edit.ts";
 import { button, copyText, emptyState, h, iconButton, setText } from "./dom.ts";
 import { icon, type IconName } from "./icons.ts";
 import { PointList, type Pins } from "./points.ts";
-import { identityOf, isBlob, leaves, plainText, propertyList, reference } from "./properties.ts";
+import { endRelation, openRelate } from "./relate.ts";
+import { identityOf, plainText, propertyList } from "./properties.ts";
 import type { Painter } from "./pulse.ts";
 import type { CommandTimes } from "./steps.ts";
+import { TotalsPart } from "./totals.ts";
+import { t } from "../words.ts";
 
 /** Twins with more points than this get a field to find one by name. */
 const FILTER_FROM = 14;
@@ -26,8 +31,10 @@ export class Inspector implements Painter, Pins {
   private readonly points: PointList;
   private readonly pinned: PointList;
   private readonly pinStore;
-  private readonly closed = remembered<string[]>("inspector.closed", ["Properties"]);
+  private readonly closed = remembered<string[]>("inspector.closed", [t("Properties")]);
+  private readonly documents: Documents;
   private controls: Controls | null = null;
+  private totals: TotalsPart | null = null;
   private shown: Id | null = null;
   private isStale = true;
   private arePinsStale = true;
@@ -46,6 +53,7 @@ export class Inspector implements Painter, Pins {
     this.pinStore = remembered<string[]>("pins", []);
     this.points = new PointList(context, this.scroller, this, false);
     this.pinned = new PointList(context, this.scroller, this, true);
+    this.documents = new Documents(context, host);
     host.append(h("div", { class: "inspector" }, this.head, this.scroller));
     this.scroller.append(this.pinnedPlace, this.body);
     mirror.on("selection", () => this.rebuild());
@@ -135,13 +143,14 @@ export class Inspector implements Painter, Pins {
     this.points.paint();
     this.pinned.paint();
     this.controls?.paint();
+    this.totals?.paint();
   }
 
   private buildPins(): void {
     const handles = this.pinHandles();
     this.pinned.show(handles);
     this.pinnedPlace.replaceChildren(
-      ...(handles.length > 0 ? [this.section("Pinned", handles.length, this.pinned.element, true)] : []),
+      ...(handles.length > 0 ? [this.section(t("Pinned"), handles.length, this.pinned.element, true)] : []),
     );
   }
 
@@ -152,6 +161,7 @@ export class Inspector implements Painter, Pins {
     this.shown = id;
     this.detail?.abort();
     this.controls = null;
+    this.totals = null;
     if (isOther) {
       this.filter = "";
       this.scroller.scrollTop = 0;
@@ -159,10 +169,11 @@ export class Inspector implements Painter, Pins {
     const twin = id === null ? undefined : mirror.twins.get(id);
     if (id === null || !twin) {
       this.points.clear();
+      this.documents.hide();
       this.head.replaceChildren(
-        h("div", { class: "insp-crumbs" }, h("span", { class: "trail" }, "Details"), iconButton("close", "Close", this.onClose, "small")),
+        h("div", { class: "insp-crumbs" }, h("span", { class: "trail" }, t("Details")), iconButton("close", t("Close"), this.onClose, "small")),
       );
-      this.body.replaceChildren(emptyState("focus", "Nothing selected", "Choose a twin in the scene, in the tree or by search."));
+      this.body.replaceChildren(emptyState("focus", t("Nothing selected"), t("Choose a twin in the scene, in the tree or by search.")));
       return;
     }
     const chain = twin.type ? mirror.typeChain(twin.type) : [];
@@ -177,26 +188,31 @@ export class Inspector implements Painter, Pins {
     if (pointPart) sections.push(pointPart);
     if (!controls.isEmpty) {
       this.controls = controls;
-      sections.push(this.section("Commands", 0, controls.element, true));
+      sections.push(this.section(t("Commands"), 0, controls.element, true));
     }
-    sections.push(this.section("Identification", 0, this.identification(id, twin.type ?? "", facts)));
-    const joined = connectionGroups(this.context, id);
-    if (joined) sections.push(this.section("Connections", mirror.from(id).length + mirror.to(id).length, joined, true));
+    const totals = new TotalsPart(this.context, id);
+    if (!totals.isEmpty) {
+      this.totals = totals;
+      sections.push(this.section(t("Totals"), 0, totals.element, true));
+    }
+    sections.push(this.section(t("Identification"), 0, this.identification(id, twin.type ?? "", facts)));
+    const mayRelate = mayEdit(this.context);
+    const joined = connectionGroups(this.context, id, mayRelate ? (relation) => void endRelation(this.context, relation) : undefined);
+    const relate = mayRelate && button(t("Relate…"), () => openRelate(this.context, id), "quiet", "plus");
+    if (joined || relate) sections.push(this.section(t("Connections"), mirror.from(id).length + mirror.to(id).length, h("div", {}, joined, relate), true));
     const dependsPlace = h("div", {});
     sections.push(dependsPlace);
     this.showDependents(dependsPlace, id, dependentsOf(this.context, id));
-    if (properties.length > 0) sections.push(this.section("Properties", properties.length, propertyList(this.context, properties)));
-    const documents = documentsOf(properties);
-    if (documents.length > 0) {
-      sections.push(this.section("Documents", documents.length, this.documentList(documents)));
-    }
+    if (properties.length > 0) sections.push(this.section(t("Properties"), properties.length, propertyList(this.context, properties)));
+    const documents = this.documents.show(id, properties);
+    if (documents) sections.push(this.section(t("Documents"), documents.count, documents.element));
     this.body.replaceChildren(...sections);
     void this.ask(id, dependsPlace);
   }
 
   private buildHead(id: Id, chain: readonly TwinType[], purpose: string): void {
     const { mirror, scene } = this.context;
-    const trail = h("nav", { class: "trail", attrs: { "aria-label": "Part of" } });
+    const trail = h("nav", { class: "trail", attrs: { "aria-label": t("Part of") } });
     const way: Id[] = [];
     for (let at = mirror.parent(id); at !== undefined && way.length < 16; at = mirror.parent(at)) way.unshift(at);
     way.forEach((each, i) => {
@@ -209,12 +225,12 @@ export class Inspector implements Painter, Pins {
     const purposeText = purpose || text(type?.description);
     const api = `api/twins/${idPath(id)}`;
     this.head.replaceChildren(
-      h("div", { class: "insp-crumbs" }, trail, iconButton("close", "Close details", this.onClose, "small")),
+      h("div", { class: "insp-crumbs" }, trail, iconButton("close", t("Close details"), this.onClose, "small")),
       h("h2", { class: "insp-title", id: "insp-title" }, mirror.nameOf(id)),
       h(
         "div",
         { class: "insp-sub" },
-        h("span", { title: twinTypeTitle(chain) }, type ? mirror.typeName(type.id) : "No type"),
+        h("span", { title: twinTypeTitle(chain) }, type ? mirror.typeName(type.id) : t("No type")),
         mirror.nameOf(id) !== id && h("span", { class: "sep" }, "·"),
         mirror.nameOf(id) !== id && h("span", { class: "mono dimmer clip", title: id }, id),
       ),
@@ -223,16 +239,17 @@ export class Inspector implements Painter, Pins {
       h(
         "div",
         { class: "insp-actions" },
-        button("Fly there", () => scene.focus(id), "quiet", "focus"),
+        button(t("Fly there"), () => scene.focus(id), "quiet", "focus"),
+        mayEdit(this.context) && button(t("Edit"), () => openEdit(this.context, id), "quiet"),
         h("span", { class: "grow" }),
-        iconButton("copy", "Copy id", () => {
+        iconButton("copy", t("Copy id"), () => {
           void copyText(id).then((done) =>
-            this.context.toast({ tone: "plain", title: done ? "Id copied" : "The browser gave no access to the clipboard", detail: id }),
+            this.context.toast({ tone: "plain", title: done ? t("Id copied") : t("The browser gave no access to the clipboard"), detail: id }),
           );
         }),
         h(
           "a",
-          { class: "icon-button", title: "All of it as JSON", attrs: { href: api, target: "_blank", rel: "noopener", "aria-label": "All of it as JSON" } },
+          { class: "icon-button", title: t("All of it as JSON"), attrs: { href: api, target: "_blank", rel: "noopener", "aria-label": t("All of it as JSON") } },
           icon("external"),
         ),
       ),
@@ -251,8 +268,8 @@ export class Inspector implements Painter, Pins {
           "div",
           { class: `insp-alarm sev-${severity}` },
           icon(`alarm-${severity}` as IconName, "alarm"),
-          h("div", { class: "words" }, text(event.message) || labelText(event.kind), h("small", { class: "num" }, `since ${whenText((event.source_ns ?? 0) / 1e6, now_ms)}${event.is_acknowledged ? " · acknowledged" : ""}`)),
-          event.is_acknowledged ? null : button("Acknowledge", () => void acknowledge(this.context, event.id), "plain"),
+          h("div", { class: "words" }, text(event.message) || labelText(event.kind), h("small", { class: "num" }, `${t("since {time}", { time: whenText((event.source_ns ?? 0) / 1e6, now_ms) })}${event.is_acknowledged ? ` · ${t("acknowledged")}` : ""}`)),
+          event.is_acknowledged ? null : button(t("Acknowledge"), () => void acknowledge(this.context, event.id), "plain"),
         );
       }),
     );
@@ -275,7 +292,7 @@ export class Inspector implements Painter, Pins {
     if (points.length >= FILTER_FROM) {
       const field = h("input", {
         class: "input",
-        attrs: { type: "search", placeholder: `Find among ${countText(points.length)} points`, "aria-label": "Find a point by name" },
+        attrs: { type: "search", placeholder: t("Find among {n} points", { n: countText(points.length) }), "aria-label": t("Find a point by name") },
         on: {
           input: () => {
             this.filter = field.value.trim();
@@ -288,7 +305,7 @@ export class Inspector implements Painter, Pins {
     }
     body.append(this.points.element);
     show();
-    return this.section("Points", points.length, body, true);
+    return this.section(t("Points"), points.length, body, true);
   }
 
   private identification(id: Id, type: Id, facts: readonly (readonly [string, Property])[]): HTMLElement {
@@ -299,16 +316,16 @@ export class Inspector implements Painter, Pins {
     };
     for (const [label, property] of facts) {
       const isGiven = property.name !== "";
-      fact(label, isGiven ? plainText(property) : "not given", isGiven ? "num" : "dimmer");
+      fact(label, isGiven ? plainText(property) : t("not given"), isGiven ? "num" : "dimmer");
     }
-    fact("Id", id, "mono");
-    if (type) fact("Type", mirror.typeName(type));
-    if (type && mirror.typeName(type) !== type) fact("Type id", type, "mono");
+    fact(t("Id"), id, "mono");
+    if (type) fact(t("Type"), mirror.typeName(type));
+    if (type && mirror.typeName(type) !== type) fact(t("Type id"), type, "mono");
     const meaning = mirror.types.get(type)?.semantic_ids;
     if (meaning?.length) fact("Means", meaning.join("\n"), "mono");
     const source = h("dd", {}, id.includes("/") ? id.slice(0, id.indexOf("/")) : "authored");
     source.dataset["source"] = "";
-    list.append(h("dt", {}, "Declared by"), source);
+    list.append(h("dt", {}, t("Declared by")), source);
     return list;
   }
 
@@ -317,7 +334,7 @@ export class Inspector implements Painter, Pins {
       place.replaceChildren();
       return;
     }
-    const inScene = button("Show in the scene", () => {
+    const inScene = button(t("Show in the scene"), () => {
       this.context.scene.highlight(dependents.map((each) => each.twin.id), "related");
     }, "quiet", "cube");
     const clear = this.context.mirror.on("selection", () => {
@@ -325,7 +342,7 @@ export class Inspector implements Painter, Pins {
       clear();
     });
     place.replaceChildren(
-      this.section("What depends on it", dependents.length, h("div", {}, dependentList(this.context, dependents), h("div", { class: "links-more" }, inScene)), true),
+      this.section(t("What depends on it"), dependents.length, h("div", {}, dependentList(this.context, dependents), h("div", { class: "links-more" }, inScene)), true),
     );
     place.dataset["of"] = id;
   }
@@ -339,28 +356,10 @@ export class Inspector implements Painter, Pins {
       if (control.signal.aborted) return;
       this.showDependents(dependsPlace, id, detail.dependents);
       const place = this.body.querySelector("[data-source]");
-      if (place) setText(place, detail.source || "authored on this page");
+      if (place) setText(place, detail.source || t("authored on this page"));
     } catch {
       // What the page has of its own is shown already.
     }
-  }
-
-  private documentList(documents: readonly Property[]): HTMLElement {
-    return h(
-      "div",
-      {},
-      ...documents.map((property) => {
-        const { value } = property;
-        const label = isBlob(value) ? value.name || labelText(property.name) : labelText(property.name);
-        return h(
-          "div",
-          { class: "twin-link" },
-          icon("document", "dim"),
-          typeof value === "string" ? reference(this.context, value, label) : h("span", { class: "clip" }, label),
-          isBlob(value) && h("span", { class: "kind" }, value.media_type ?? ""),
-        );
-      }),
-    );
   }
 
   private section(title: string, count: number, content: HTMLElement, isFlush = false): HTMLElement {
@@ -380,14 +379,4 @@ export class Inspector implements Painter, Pins {
 
 function twinTypeTitle(chain: readonly TwinType[]): string {
   return chain.map((type) => text(type.name) || type.id).join(" ← ");
-}
-
-function documentsOf(properties: readonly Property[]): Property[] {
-  const found: Property[] = [];
-  for (const [path, property] of leaves(properties)) {
-    const { value } = property;
-    const isLink = typeof value === "string" && /^https?:\/\//.test(value) && /doc|manual|drawing|datasheet|certificate/i.test(path);
-    if (isBlob(value) || isLink) found.push(property);
-  }
-  return found;
 }

@@ -3,6 +3,7 @@
 import { labelText } from "../format.ts";
 import { type Id, type Mirror, text } from "../mirror.ts";
 import { stateName, wishText } from "./steps.ts";
+import { t } from "../words.ts";
 
 export interface Mark {
   at_ms: number;
@@ -23,7 +24,7 @@ export function marksOf(mirror: Mirror, start_ms: number, end_ms: number, twins:
       at_ms,
       kind: "event",
       severity: event.severity ?? 0,
-      label: `${text(event.message) || labelText(event.kind)}${event.is_active ? "" : " (over)"}`,
+      label: `${text(event.message) || labelText(event.kind)}${event.is_active ? "" : ` ${t("(over)")}`}`,
       twin: event.twin,
     });
   }

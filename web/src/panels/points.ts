@@ -2,7 +2,7 @@
 
 import { ageText, labelText, momentText, numberText, qualityText, unitText } from "../format.ts";
 import { text } from "../mirror.ts";
-import { type AsOf, Kind, type PointValue } from "../protocol.ts";
+import { type AsOf, Kind, type PointType, type PointValue } from "../protocol.ts";
 import { type Context, POINT_DRAG, reasonOf } from "./context.ts";
 import { button, copyText, h, setAttr, setText } from "./dom.ts";
 import { icon, setIcon } from "./icons.ts";
@@ -18,6 +18,11 @@ import {
   unitOf,
   valueText,
 } from "./values.ts";
+import { t } from "../words.ts";
+import { mayEdit } from "./edit.ts";
+import { openPointEdit } from "./pointedit.ts";
+import { openRule } from "./rule.ts";
+import { saidOfPoint, whoWords } from "./said.ts";
 
 const SPARK_MS = 5 * 60_000;
 const SPARK_ROWS = 56;
@@ -84,7 +89,7 @@ export class PointList {
     }
     const rest = handles.length - shown.length;
     if (rest > 0) {
-      children.push(h("p", { class: "empty-hint links-more" }, `${rest} more: name them in the field above.`));
+      children.push(h("p", { class: "empty-hint links-more" }, t("{n} more: name them in the field above.", { n: rest })));
     }
     this.element.replaceChildren(...children);
     this.sparkAt = -Infinity;
@@ -212,9 +217,10 @@ class PointRow {
     const origin = originOfPoint(mirror, handle);
     setIcon(this.originIcon, origin);
     this.origin.className = `point-origin ${origin}`;
-    if (this.origin.title !== origin) this.origin.title = origin;
+    const origins = t(origin);
+    if (this.origin.title !== origins) this.origin.title = origins;
     const age_ms = mirror.ageMs(handle);
-    setText(this.age, hasValue ? ageText(age_ms) : "no value yet");
+    setText(this.age, hasValue ? ageText(age_ms) : t("no value yet"));
     this.age.classList.toggle("old", age_ms > OLD_MS);
     const words = hasValue ? qualityWords(mirror, handle) : "";
     setText(this.quality, words);
@@ -228,10 +234,11 @@ class PointRow {
     setAttr(
       this.row,
       "aria-label",
-      `${this.name}: ${figure} ${unit}, ${origin}, ${hasValue ? ageText(age_ms) : "no value yet"}${words ? `, ${words}` : ""}`,
+      `${this.name}: ${figure} ${unit}, ${origins}, ${hasValue ? ageText(age_ms) : t("no value yet")}${words ? `, ${words}` : ""}`,
     );
     this.element.classList.toggle("trended", trends.has(handle));
     if (withSpark) this.drawSpark(type);
+    if (this.more && this.more.type !== type) this.showMore(); // it is described otherwise now
     this.more?.paint();
   }
 
@@ -250,17 +257,21 @@ class PointRow {
     if (this.more) {
       this.more.element.remove();
       this.more = null;
-    } else {
-      this.more = new PointMore(this.handle, this.context, this.pins);
-      this.element.append(this.more.element);
-    }
+    } else this.showMore();
     setAttr(this.row, "aria-expanded", String(this.more !== null));
+  }
+
+  private showMore(): void {
+    this.more?.element.remove();
+    this.more = new PointMore(this.handle, this.context, this.pins);
+    this.element.append(this.more.element);
   }
 }
 
 /** What is said of a point beyond its row: exact value, times, origin, meaning; and what to do with it. */
 class PointMore {
   readonly element: HTMLElement;
+  readonly type: PointType;
   private readonly facts = new Map<string, HTMLElement>();
   private readonly trend: HTMLButtonElement;
   private askedAt = -Infinity;
@@ -273,6 +284,7 @@ class PointMore {
   ) {
     const { mirror, trends } = context;
     const { type, twin, name } = mirror.pointRef(handle);
+    this.type = type;
     const list = h("dl", { class: "facts" });
     const fact = (label: string, value = ""): void => {
       const dd = h("dd", { class: "num" }, value);
@@ -280,40 +292,50 @@ class PointMore {
       list.append(h("dt", {}, label), dd);
     };
     const description = text(type.description);
-    if (description) fact("Meaning", description);
-    fact("Value");
-    fact("Quality");
-    fact("Origin");
-    fact("Source time");
-    fact("Received");
+    if (description) fact(t("Meaning"), description);
+    fact(t("Value"));
+    fact(t("Quality"));
+    fact(t("Origin"));
+    fact(t("Source time"));
+    fact(t("Received"));
     if (type.low != null || type.high != null) {
       const unit = unitText(type.unit ?? "");
-      fact("Range", `${type.low == null ? "…" : numberText(type.low)} to ${type.high == null ? "…" : numberText(type.high)} ${unit}`);
+      fact(t("Range"), t("{low} to {high} {unit}", {
+        low: type.low == null ? "…" : numberText(type.low),
+        high: type.high == null ? "…" : numberText(type.high),
+        unit,
+      }));
     }
-    if (type.labels?.length) fact("States", type.labels.map(([code, label]) => `${code} ${label}`).join(", "));
-    if (type.semantic_ids?.length) fact("Semantic id", type.semantic_ids.join("\n"));
-    fact("Point", `${twin}.${name}`);
+    if (type.labels?.length) fact(t("States"), type.labels.map(([code, label]) => `${code} ${label}`).join(", "));
+    if (type.semantic_ids?.length) fact(t("Semantic id"), type.semantic_ids.join("\n"));
+    fact(t("Point"), `${twin}.${name}`);
+    void saidOfPoint(context, twin, name).then((row) => {
+      if (row) fact(t("Said over its source"), whoWords(context, row));
+    }, () => undefined);
     this.trend = button("", () => {
       trends.toggle(handle);
       if (trends.has(handle)) context.show("trends");
       this.paint();
     }, "plain", "trend");
     this.trend.hidden = !isPlottable(type);
-    const pin = button(pins.has(handle) ? "Unpin" : "Pin", () => {
+    const pin = button(pins.has(handle) ? t("Unpin") : t("Pin"), () => {
       pins.toggle(handle);
-      setText(pin.lastElementChild!, pins.has(handle) ? "Unpin" : "Pin");
+      setText(pin.lastElementChild!, pins.has(handle) ? t("Unpin") : t("Pin"));
     }, "plain", "pin");
-    const copy = button("Copy name", () => {
+    const copy = button(t("Copy name"), () => {
       void copyText(`${twin}.${name}`).then((done) =>
-        context.toast({ tone: "plain", title: done ? "Copied" : "The browser gave no access to the clipboard" }),
+        context.toast({ tone: "plain", title: done ? t("Copied") : t("The browser gave no access to the clipboard") }),
       );
     }, "plain", "copy");
-    this.element = h("div", { class: "point-more" }, h("div", { class: "point-tools" }, this.trend, pin, copy), list);
+    const board = mayEdit(context) && button(t("Add to board…"), () => context.boards.addPoint(handle), "plain", "board");
+    const edit = mayEdit(context) && button(t("Edit…"), () => void openPointEdit(context, handle), "plain", "authored");
+    const alarm = mayEdit(context) && button(t("Alarm when…"), () => openRule(context, twin, type), "plain", "bell");
+    this.element = h("div", { class: "point-more" }, h("div", { class: "point-tools" }, this.trend, pin, copy, edit, board, alarm), list);
     this.paint();
   }
 
   paint(): void {
-    setText(this.trend.lastElementChild!, this.context.trends.has(this.handle) ? "Remove from trend" : "Add to trend");
+    setText(this.trend.lastElementChild!, this.context.trends.has(this.handle) ? t("Remove from trend") : t("Add to trend"));
     const now = performance.now();
     if (this.isAsking || now - this.askedAt < 950) return;
     this.askedAt = now;
@@ -322,7 +344,7 @@ class PointMore {
     const ask = mirror.time.live ? mirror.exact(this.handle) : this.exactThen(mirror.viewMs());
     ask
       .then((exact) => this.fill(exact))
-      .catch((error: unknown) => setText(this.facts.get("Value")!, reasonOf(error)))
+      .catch((error: unknown) => setText(this.facts.get(t("Value"))!, reasonOf(error)))
       .finally(() => {
         this.isAsking = false;
       });
@@ -334,7 +356,7 @@ class PointMore {
     const { twin, name } = mirror.pointRef(this.handle);
     const answer = await mirror.rest.get<AsOf>("asof", { time: nanoseconds(at_ms), point: `${twin}.${name}` });
     const [value] = answer.points;
-    if (!value) throw new Error("nothing was known of it then");
+    if (!value) throw new Error(t("nothing was known of it then"));
     return value;
   }
 
@@ -342,20 +364,20 @@ class PointMore {
     const set = (label: string, value: string): void => setText(this.facts.get(label)!, value);
     const value =
       exact.value === null
-        ? "none"
+        ? t("none")
         : Array.isArray(exact.value)
-          ? `${exact.value.length} numbers`
+          ? t("{n} numbers", { n: exact.value.length })
           : exact.label
             ? `${exact.label} (${String(exact.value)})`
             : `${String(exact.value)} ${unitText(exact.unit)}`;
-    set("Value", value);
-    set("Quality", `${qualityText(exact.quality_name)} · 0x${exact.quality.toString(16).toUpperCase().padStart(8, "0")}`);
-    set("Origin", exact.by ? `${exact.origin} by ${exact.by}` : exact.origin);
-    set("Source time", exact.source_ns ? momentText(exact.source_ns / 1e6) : "never");
+    set(t("Value"), value);
+    set(t("Quality"), `${qualityText(exact.quality_name)} · 0x${exact.quality.toString(16).toUpperCase().padStart(8, "0")}`);
+    set(t("Origin"), exact.by ? t("{origin} by {name}", { origin: t(exact.origin), name: exact.by }) : t(exact.origin));
+    set(t("Source time"), exact.source_ns ? momentText(exact.source_ns / 1e6) : t("never"));
     const delay_ms = (exact.received_ns - exact.source_ns) / 1e6;
     set(
-      "Received",
-      exact.received_ns ? `${momentText(exact.received_ns / 1e6)} (${delay_ms >= 0 ? "+" : "−"}${numberText(Math.abs(delay_ms), 0)} ms)` : "never",
+      t("Received"),
+      exact.received_ns ? `${momentText(exact.received_ns / 1e6)} (${delay_ms >= 0 ? "+" : "−"}${numberText(Math.abs(delay_ms), 0)} ms)` : t("never"),
     );
   }
 }

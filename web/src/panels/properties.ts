@@ -6,6 +6,7 @@ import type { Blob as StoredBlob, Property, Ref } from "../protocol.ts";
 import type { Context } from "./context.ts";
 import { h } from "./dom.ts";
 import { icon } from "./icons.ts";
+import { t } from "../words.ts";
 
 /** A list of properties, collections as parts that open. */
 export function propertyList(context: Context, properties: readonly Property[], depth = 0): HTMLElement {
@@ -44,7 +45,7 @@ function propertyRow(context: Context, property: Property, index: number, depth:
 
 function semantic(property: Property): HTMLElement | null {
   if (!property.semantic_ids?.length) return null;
-  return h("abbr", { class: "prop-semantic", title: `Means ${property.semantic_ids.join(", ")}` }, "◈");
+  return h("abbr", { class: "prop-semantic", title: t("Means {ids}", { ids: property.semantic_ids.join(", ") }) }, "◈");
 }
 
 function nested(property: Property): Property[] | null {
@@ -57,7 +58,7 @@ function nested(property: Property): Property[] | null {
 function valueNodes(context: Context, property: Property): (Node | string)[] {
   const { value } = property;
   if (isRef(value)) return [reference(context, value.iri)];
-  if (isBlob(value)) return [`${value.name || "file"} · ${value.media_type ?? "application/octet-stream"} · ${bytesText(value.size_bytes ?? 0)}`];
+  if (isBlob(value)) return [`${value.name || t("file")} · ${value.media_type ?? "application/octet-stream"} · ${bytesText(value.size_bytes ?? 0)}`];
   if (typeof value === "string" && /^https?:\/\//.test(value)) return [reference(context, value)];
   if (isText(value)) {
     const languages = Object.entries(value).filter(([tag]) => tag !== "@");
@@ -121,13 +122,13 @@ function isText(value: unknown): value is Record<string, string> {
 
 /** What identifies a thing to people: label → how its property is usually called. */
 const IDENTITY: readonly (readonly [string, RegExp])[] = [
-  ["Serial number", /^(serial([ _]?(number|no|nr))?|serial_?id|sn)$/i],
-  ["Manufacturer", /^(manufacturer([ _]?name)?|vendor|maker|brand)$/i],
-  ["Model", /^(model([ _]?(number|name))?|product[ _]?(designation|type|family)|manufacturer[ _]?product[ _]?designation|order[ _]?(code|number)|article[ _]?(number|no)|catalogue?[ _]?number|part[ _]?number)$/i],
-  ["Asset id", /^(asset[ _]?(id|number|tag)|inventory[ _]?(number|no)|global[ _]?asset[ _]?id|tag)$/i],
-  ["Built", /^(year[ _]?of[ _]?construction|date[ _]?of[ _]?manufacture|built|year|construction[ _]?year)$/i],
-  ["Software", /^((software|firmware)[ _]?(version|revision)?|version)$/i],
-  ["Location", /^(location|place|area|room)$/i],
+  [t("Serial number"), /^(serial([ _]?(number|no|nr))?|serial_?id|sn)$/i],
+  [t("Manufacturer"), /^(manufacturer([ _]?name)?|vendor|maker|brand)$/i],
+  [t("Model"), /^(model([ _]?(number|name))?|product[ _]?(designation|type|family)|manufacturer[ _]?product[ _]?designation|order[ _]?(code|number)|article[ _]?(number|no)|catalogue?[ _]?number|part[ _]?number)$/i],
+  [t("Asset id"), /^(asset[ _]?(id|number|tag)|inventory[ _]?(number|no)|global[ _]?asset[ _]?id|tag)$/i],
+  [t("Built"), /^(year[ _]?of[ _]?construction|date[ _]?of[ _]?manufacture|built|year|construction[ _]?year)$/i],
+  [t("Software"), /^((software|firmware)[ _]?(version|revision)?|version)$/i],
+  [t("Location"), /^(location|place|area|room)$/i],
 ];
 const FUNCTION = /^(function|description|purpose|role|designation)$/i;
 
@@ -142,7 +143,7 @@ export function identityOf(properties: readonly Property[]): { facts: [string, P
   for (const [label, pattern] of IDENTITY) {
     const match = all.find(({ name }) => pattern.test(name));
     if (match) facts.push([label, match.property]);
-    else if (label === "Serial number") facts.push([label, { name: "", value: "not given" }]);
+    else if (label === t("Serial number")) facts.push([label, { name: "", value: t("not given") }]);
   }
   const match = all.find(({ name }) => FUNCTION.test(name));
   if (match) purpose = plainText(match.property);

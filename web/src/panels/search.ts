@@ -1,18 +1,18 @@
 // Finding twins, types and points as one types. Twins are asked of the server's index.
 
 import { labelText, shortId } from "../format.ts";
-import { type Id, type PointType, text } from "../mirror.ts";
+import { type Id, text } from "../mirror.ts";
 import type { TwinsPage } from "../protocol.ts";
 import type { Context } from "./context.ts";
 import { h, setAttr } from "./dom.ts";
+import { findPoints } from "./find_points.ts";
 import { icon, type IconName } from "./icons.ts";
+import { t } from "../words.ts";
 
 const ASK_AFTER_MS = 90;
 const TWINS = 8;
 const TYPES = 4;
 const POINTS = 6;
-/** Points looked through on the page for each letter typed; a larger world is searched by twin. */
-const POINTS_LOOKED_AT = 250_000;
 /** In a larger world only the server's index is asked for twins. */
 const TWINS_LOOKED_AT = 20_000;
 
@@ -41,8 +41,8 @@ export class Search {
       role: "combobox",
       attrs: {
         type: "search",
-        placeholder: "Search twins, types, points",
-        "aria-label": "Search twins, types and points",
+        placeholder: t("Search twins, types, points"),
+        "aria-label": t("Search twins, types and points"),
         "aria-expanded": "false",
         "aria-controls": "search-results",
         "aria-autocomplete": "list",
@@ -56,7 +56,7 @@ export class Search {
         blur: () => setTimeout(() => this.close(), 120),
       },
     });
-    this.list = h("div", { class: "search-results scroll", id: "search-results", role: "listbox", hidden: true, attrs: { "aria-label": "Results" } });
+    this.list = h("div", { class: "search-results scroll", id: "search-results", role: "listbox", hidden: true, attrs: { "aria-label": t("Results") } });
     // A click must not take the focus first, or the list would close under it.
     this.list.addEventListener("pointerdown", (event) => event.preventDefault());
     this.element = h(
@@ -141,28 +141,8 @@ export class Search {
       if (!name.toLowerCase().includes(wanted) && !id.toLowerCase().includes(wanted)) continue;
       results.push({ group: "Types", icon: "tag", label: name, where: id, run: () => this.showType(id) });
     }
-    let points = 0;
-    const words = wanted.split(/[\s.]+/).filter(Boolean);
-    const last = words.at(-1) ?? "";
-    const before = words.slice(0, -1);
-    // Points share a few types: each is compared once.
-    const isMatch = new Map<PointType, boolean>();
-    const matches = (type: PointType): boolean => {
-      let known = isMatch.get(type);
-      if (known === undefined) {
-        known = type.name.toLowerCase().includes(last) || labelText(type.name).toLowerCase().includes(wanted);
-        isMatch.set(type, known);
-      }
-      return known;
-    };
-    for (let handle = 0; handle < Math.min(mirror.nPoints, POINTS_LOOKED_AT) && points < POINTS; handle++) {
-      const type = mirror.pointType(handle);
-      if (!matches(type)) continue;
+    for (const handle of findPoints(mirror, query, POINTS)) {
       const { twin, name } = mirror.pointRef(handle);
-      if (!mirror.twins.has(twin)) continue;
-      const place = `${twin} ${mirror.nameOf(twin)}`.toLowerCase();
-      if (!before.every((word) => place.includes(word) || type.name.toLowerCase().includes(word))) continue;
-      points += 1;
       results.push({
         group: "Points",
         icon: "trend",
@@ -186,7 +166,7 @@ export class Search {
     this.results.forEach((result, i) => {
       if (result.group !== group) {
         group = result.group;
-        rows.push(h("div", { class: "search-group", role: "presentation" }, group));
+        rows.push(h("div", { class: "search-group", role: "presentation" }, t(group)));
       }
       rows.push(
         h(
@@ -208,7 +188,7 @@ export class Search {
     });
     if (rows.length === 0) {
       rows.push(
-        h("p", { class: "empty-hint search-group" }, isWhole ? `Nothing is called “${query}”.` : "Searching…"),
+        h("p", { class: "empty-hint search-group" }, isWhole ? t("Nothing is called “{query}”.", { query }) : t("Searching…")),
       );
     } else {
       rows.push(
@@ -216,8 +196,8 @@ export class Search {
           "div",
           { class: "search-foot", attrs: { "aria-hidden": "true" } },
           h("span", {}, h("kbd", {}, "↑"), h("kbd", {}, "↓"), "choose"),
-          h("span", {}, h("kbd", {}, "↵"), "fly there"),
-          h("span", {}, h("kbd", {}, "esc"), "close"),
+          h("span", {}, h("kbd", {}, "↵"), t("fly there")),
+          h("span", {}, h("kbd", {}, "esc"), t("close")),
         ),
       );
     }

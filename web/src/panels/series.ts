@@ -1,7 +1,7 @@
 // Samples of single points over time: history from the record, continued by what arrives live.
 
 import type { Mirror } from "../mirror.ts";
-import type { History } from "../protocol.ts";
+import type { AsOf, History } from "../protocol.ts";
 
 /** Columns of one point, ordered by source time. `v` is NaN where there is no number. */
 export interface Samples {
@@ -9,6 +9,13 @@ export interface Samples {
   v: number[];
   /** 0 good, 1 uncertain, 2 bad. */
   q: Uint8Array | number[];
+}
+
+/** One of them. */
+export interface Sample {
+  at_ms: number;
+  value: number;
+  quality: number;
 }
 
 /** How many live samples are kept of a watched point, so that history and live overlap. */
@@ -102,6 +109,55 @@ export class SeriesStore {
       found.set(handle, { t, v, q });
     }
     return found;
+  }
+
+  /** The last value before a time: what a point that seldom changes has all along. */
+  async before(handles: readonly number[], at_ms: number): Promise<Map<number, Sample>> {
+    const found = new Map<number, Sample>();
+    const { mirror } = this;
+    if (at_ms <= mirror.firstMs || handles.length === 0) return found;
+    try {
+      const names = handles.map((handle) => {
+        const { twin, name } = mirror.pointRef(handle);
+        return `${twin}.${name}`;
+      });
+      const answer = await mirror.rest.get<AsOf>("asof", { time: nanoseconds(at_ms), point: names });
+      for (const point of answer.points) {
+        if (!point.source_ns || (typeof point.value !== "number" && typeof point.value !== "boolean")) continue;
+        found.set(point.handle, { at_ms: point.source_ns / 1e6, value: Number(point.value), quality: Math.min(2, point.quality >>> 30) });
+      }
+    } catch {
+      // The lines begin with their first sample instead.
+    }
+    return found;
+  }
+
+  /** History with what held before it began: each line reaches from edge to edge. */
+  async stretch(handles: readonly number[], start_ms: number, end_ms: number, max_rows: number, signal?: AbortSignal): Promise<Map<number, Samples>> {
+    const [found, before] = await Promise.all([this.history(handles, start_ms, end_ms, max_rows, signal), this.before(handles, start_ms)]);
+    for (const handle of handles) {
+      const samples = found.get(handle) ?? { t: [], v: [], q: [] };
+      const first = before.get(handle);
+      if (first && (samples.t.length === 0 || samples.t[0]! > first.at_ms)) {
+        samples.t.unshift(Math.min(first.at_ms, start_ms));
+        samples.v.unshift(first.value);
+        samples.q = [first.quality, ...samples.q];
+      }
+      found.set(handle, samples);
+    }
+    return found;
+  }
+
+  /** Continues samples by what has arrived live since; whether there was any. */
+  goOn(handle: number, samples: Samples): boolean {
+    const live = this.live(handle, samples.t.at(-1) ?? -Infinity);
+    if (live.t.length === 0) return false;
+    const q = Array.isArray(samples.q) ? samples.q : Array.from(samples.q);
+    samples.t.push(...live.t);
+    samples.v.push(...live.v);
+    q.push(...live.q);
+    samples.q = q;
+    return true;
   }
 
   private collect(): void {

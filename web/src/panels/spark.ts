@@ -14,9 +14,9 @@ export function drawSpark(
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
   if (width === 0) return;
-  if (canvas.width !== width * ratio) {
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
   }
   const pen = canvas.getContext("2d");
   if (!pen) return;

@@ -6,8 +6,9 @@ import { CommandState } from "../protocol.ts";
 import { h } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { valueOf } from "./values.ts";
+import { t } from "../words.ts";
 
-const NAMES = ["Requested", "Sent", "Confirmed", "Refused", "Expired", "Failed"] as const;
+const NAMES = [t("Requested"), t("Sent"), t("Confirmed"), t("Refused"), t("Expired"), t("Failed")] as const;
 
 /** When each command reached each state, as far as this page has seen it. */
 export class CommandTimes {
@@ -67,7 +68,7 @@ export function stepper(command: Command, times: CommandTimes): HTMLElement {
   const isBad = state > CommandState.CONFIRMED;
   const wasSent = state === CommandState.SENT || state === CommandState.CONFIRMED || times.at(command.id, CommandState.SENT) !== undefined;
   const requested_ms = (command.requested_ns ?? 0) / 1e6;
-  const list = h("ol", { class: "steps", attrs: { "aria-label": `Command ${stateName(command).toLowerCase()}` } });
+  const list = h("ol", { class: "steps", attrs: { "aria-label": t("Command: {state}", { state: stateName(command) }) } });
   const step = (label: string, kind: "done" | "now" | "waiting" | "bad", at_ms: number | undefined, isFirst = false): void => {
     const when =
       at_ms === undefined ? "" : isFirst ? clockText(at_ms) : `+${durationText(Math.max(0, at_ms - requested_ms))}`;
@@ -81,12 +82,12 @@ export function stepper(command: Command, times: CommandTimes): HTMLElement {
       ),
     );
   };
-  step("Requested", state === 0 ? "now" : "done", requested_ms, true);
+  step(t("Requested"), state === 0 ? "now" : "done", requested_ms, true);
   if (!isBad || wasSent) {
-    step("Sent", state === CommandState.SENT ? "now" : wasSent ? "done" : "waiting", times.at(command.id, CommandState.SENT));
+    step(t("Sent"), state === CommandState.SENT ? "now" : wasSent ? "done" : "waiting", times.at(command.id, CommandState.SENT));
   }
   if (isBad) step(NAMES[state], "bad", times.at(command.id, state));
-  else step("Confirmed", state === CommandState.CONFIRMED ? "done" : "waiting", times.at(command.id, CommandState.CONFIRMED));
+  else step(t("Confirmed"), state === CommandState.CONFIRMED ? "done" : "waiting", times.at(command.id, CommandState.CONFIRMED));
   const element = h("div", { class: "road", attrs: { "data-state": NAMES[state].toLowerCase() } }, list);
   if (command.detail) element.append(h("p", { class: isBad ? "road-detail bad" : "road-detail" }, command.detail));
   if (command.results?.length) {

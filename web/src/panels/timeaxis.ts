@@ -20,13 +20,35 @@ export function timeStep(span_ms: number, count: number): number {
   return STEPS.find((step) => span_ms / step <= count) ?? STEPS[STEPS.length - 1]!;
 }
 
-/** Round local times within the stretch. */
+/**
+ * Round local times within the stretch. Clocks are put forward and back: steps up to an hour go on
+ * through it, longer ones keep to round hours and midnights of the wall clock.
+ */
 export function timeTicks(start_ms: number, end_ms: number, count: number): { ticks: number[]; step: number } {
   const step = timeStep(end_ms - start_ms, count);
+  const every = step <= HOUR ? evenTicks(start_ms, end_ms, step) : wallTicks(start_ms, end_ms, step);
+  return { ticks: [...every], step };
+}
+
+function* evenTicks(start_ms: number, end_ms: number, step: number): Generator<number> {
   const zone = new Date(start_ms).getTimezoneOffset() * MINUTE;
-  const ticks: number[] = [];
-  for (let at = Math.ceil((start_ms - zone) / step) * step + zone; at <= end_ms; at += step) ticks.push(at);
-  return { ticks, step };
+  for (let at = Math.ceil((start_ms - zone) / step) * step + zone; at <= end_ms; at += step) yield at;
+}
+
+function* wallTicks(start_ms: number, end_ms: number, step: number): Generator<number> {
+  const start = new Date(start_ms);
+  const days = Math.max(1, Math.round(step / DAY));
+  const hours = step < DAY ? step / HOUR : 24;
+  // Counted from one origin, so that the same midnights are chosen wherever the stretch begins.
+  const number = Math.floor(Date.UTC(start.getFullYear(), start.getMonth(), start.getDate()) / DAY);
+  let last = -Infinity;
+  for (let day = -(((number % days) + days) % days); ; day += days) {
+    for (let hour = 0; hour < 24; hour += hours) {
+      const at = new Date(start.getFullYear(), start.getMonth(), start.getDate() + day, hour).getTime();
+      if (at > end_ms) return;
+      if (at >= start_ms && at > last) yield (last = at);
+    }
+  }
 }
 
 /** The label of a tick: as fine as its step, the day at midnight. */

@@ -9,6 +9,7 @@ import { setIcon } from "./icons.ts";
 import { marksOf } from "./marks.ts";
 import type { Painter } from "./pulse.ts";
 import { tickText, timeTicks } from "./timeaxis.ts";
+import { t } from "../words.ts";
 
 /** Nearer to now than this part of the bar is now. */
 const LIVE_PX = 7;
@@ -41,8 +42,8 @@ export class TimeBar implements Painter {
     tabs: HTMLElement,
   ) {
     const { mirror, pulse } = context;
-    this.playButton = iconButton("pause", "Pause  Space", () => this.playPause());
-    this.speeds = segmented("Speed", [["1", "1×"], ["10", "10×"], ["60", "60×"]] as const, "1", (choice) => {
+    this.playButton = iconButton("pause", t("Pause  Space"), () => this.playPause());
+    this.speeds = segmented(t("Speed"), [["1", "1×"], ["10", "10×"], ["60", "60×"]] as const, "1", (choice) => {
       this.speed = Number(choice);
       if (!mirror.time.live) mirror.seek(mirror.viewMs(), this.speed);
     });
@@ -50,7 +51,7 @@ export class TimeBar implements Painter {
       "button",
       { class: "live-button", attrs: { type: "button" }, on: { click: () => this.goLive() } },
       h("span", { class: "dot live" }),
-      h("span", {}, "Live"),
+      h("span", {}, t("Live")),
     );
     this.track = h(
       "div",
@@ -58,7 +59,7 @@ export class TimeBar implements Painter {
         class: "time-track",
         role: "slider",
         tabIndex: 0,
-        attrs: { "aria-label": "Time", "aria-valuemin": 0, "aria-valuemax": 1000 },
+        attrs: { "aria-label": t("Time"), "aria-valuemin": 0, "aria-valuemax": 1000 },
         on: {
           pointerdown: (event) => this.onDown(event),
           pointermove: (event) => this.onMove(event),
@@ -79,7 +80,7 @@ export class TimeBar implements Painter {
     this.track.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
     this.element = h(
       "div",
-      { class: "time-bar", role: "group", attrs: { "aria-label": "Time" } },
+      { class: "time-bar", role: "group", attrs: { "aria-label": t("Time") } },
       tabs,
       h("div", { class: "time-play" }, this.playButton, this.speeds.element),
       this.track,
@@ -278,14 +279,14 @@ export class TimeBar implements Painter {
     this.live.disabled = isLive;
     const isMoving = isLive || (mirror.time.live === false && mirror.time.speed > 0);
     setIcon(this.playButton.querySelector("svg")!, isMoving ? "pause" : "play");
-    const label = isLive ? "Hold this moment  Space" : isMoving ? "Pause  Space" : "Play on  Space";
+    const label = isLive ? t("Hold this moment  Space") : isMoving ? t("Pause  Space") : t("Play on  Space");
     setAttr(this.playButton, "aria-label", label);
     this.playButton.title = label;
     this.playButton.disabled = !this.hasPast;
     setText(this.now, this.clock(view_ms));
-    this.now.title = isLive ? momentText(view_ms) : `${momentText(view_ms)}, ${durationText(now_ms - view_ms)} ago`;
+    this.now.title = isLive ? momentText(view_ms) : t("{moment}, {duration} ago", { moment: momentText(view_ms), duration: durationText(now_ms - view_ms) });
     setAttr(this.track, "aria-valuenow", String(Math.round(place * 1000)));
-    setAttr(this.track, "aria-valuetext", isLive ? "live" : `${this.clock(view_ms)}, ${durationText(now_ms - view_ms)} ago`);
+    setAttr(this.track, "aria-valuetext", isLive ? t("live") : t("{moment}, {duration} ago", { moment: this.clock(view_ms), duration: durationText(now_ms - view_ms) }));
     this.drawTrack();
   }
 

@@ -3,8 +3,11 @@
 import type { Toast } from "./context.ts";
 import { h, iconButton } from "./dom.ts";
 import { icon, type IconName } from "./icons.ts";
+import { t } from "../words.ts";
 
 const SHOWN_MS = 5000;
+/** What can still be done from a message needs time to be read and reached. */
+const SHOWN_WITH_ACTION_MS = 12_000;
 const AT_MOST = 4;
 
 export class Toasts {
@@ -26,13 +29,13 @@ export class Toasts {
           toast.action!.run();
           close();
         } } }, toast.action.label),
-      iconButton("close", "Close", close, "small"),
+      iconButton("close", t("Close"), close, "small"),
     );
     this.host.append(element);
     while (this.host.childElementCount > AT_MOST) this.host.firstElementChild!.remove();
     if (toast.isSticky) return;
     // Time stands still while someone reads it or reaches for it.
-    let left_ms = SHOWN_MS;
+    let left_ms = toast.action ? SHOWN_WITH_ACTION_MS : SHOWN_MS;
     const timer = setInterval(() => {
       if (!element.isConnected) clearInterval(timer);
       else if (!element.matches(":hover, :focus-within") && (left_ms -= 500) <= 0) {

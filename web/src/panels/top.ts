@@ -8,16 +8,21 @@ import type { Context } from "./context.ts";
 import { button, emptyState, h, iconButton, popover, setAttr, setText } from "./dom.ts";
 import { icon, setIcon } from "./icons.ts";
 import type { Painter } from "./pulse.ts";
+import { openAccount } from "./account.ts";
+import { openPhone } from "./phone.ts";
+import { openShift } from "../shift/index.ts";
 import { Search } from "./search.ts";
 import { openSourceDialog, pendingPrompt, removeSource } from "./sources.ts";
+import { t } from "../words.ts";
+import { openWorldFile } from "./worldfile.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
 const STATE_WORDS: Readonly<Record<string, string>> = {
-  connecting: "connecting",
-  live: "live",
-  lost: "lost, trying again",
-  refused: "needs you",
-  ended: "played to its end",
+  connecting: t("connecting"),
+  live: t("live"),
+  lost: t("lost, trying again"),
+  refused: t("needs you"),
+  ended: t("played to its end"),
 };
 
 export class TopBar implements Painter {
@@ -25,6 +30,8 @@ export class TopBar implements Painter {
   private readonly world = h("span", { class: "brand-world clip" });
   private readonly sourcesPill: HTMLButtonElement;
   private readonly dots = h("span", { class: "dots", attrs: { "aria-hidden": "true" } });
+  /** How many things around nobody has decided about. */
+  private readonly found = h("span", { class: "badge found", hidden: true });
   private readonly sourcesText = h("span", { class: "num" });
   private readonly timePill: HTMLButtonElement;
   private readonly timeDot = h("span", { class: "dot live" });
@@ -34,7 +41,7 @@ export class TopBar implements Painter {
   private readonly bell: HTMLButtonElement;
   private readonly badge = h("span", { class: "badge", hidden: true });
   private readonly themeButton: HTMLButtonElement;
-  private readonly sourcePanel = h("div", { role: "dialog", attrs: { "aria-label": "Sources" } });
+  private readonly sourcePanel = h("div", { role: "dialog", attrs: { "aria-label": t("Sources") } });
   private readonly sourcePopover: { close(): void; isOpen(): boolean };
   private readonly banner: HTMLElement;
   private readonly rates = new Map<string, { accepted: number; at_ms: number; perS: number }>();
@@ -44,11 +51,12 @@ export class TopBar implements Painter {
   constructor(
     host: HTMLElement,
     private readonly context: Context,
-    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void },
+    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void; boards: HTMLElement },
   ) {
     const { mirror, pulse } = context;
     this.search = new Search(context, layout.showType);
-    this.sourcesPill = h("button", { class: "top-pill", attrs: { type: "button" } }, this.dots, this.sourcesText);
+    this.sourcesPill = h("button", { class: "top-pill", attrs: { type: "button" } }, this.dots, this.sourcesText, this.found);
+    context.around.on(() => pulse.mark(this));
     this.timePill = h(
       "button",
       { class: "time-pill", attrs: { type: "button" }, on: { click: () => mirror.time.live || mirror.seek(null) } },
@@ -56,9 +64,9 @@ export class TopBar implements Painter {
       this.timeText,
     );
     this.viewers = h("span", { class: "viewers", hidden: true }, icon("people"), this.viewersText);
-    this.bell = iconButton("bell", "Alarms", () => context.show("alarms"), "count-button");
+    this.bell = iconButton("bell", t("Alarms"), () => context.show("alarms"), "count-button");
     this.bell.append(this.badge);
-    this.themeButton = iconButton("moon", "Theme", () => {
+    this.themeButton = iconButton("moon", t("Theme"), () => {
       theme.set(theme.mode === "dark" ? "light" : "dark");
     });
     theme.on(() => pulse.mark(this));
@@ -76,13 +84,18 @@ export class TopBar implements Painter {
         this.timePill,
         this.viewers,
         this.bell,
+        layout.boards,
         h("span", { class: "top-toggles" },
-          iconButton("panel", "Tree of twins  [", () => layout.toggle("left")),
-          iconButton("trend", "Trends and lists  B", () => layout.toggle("dock")),
-          iconButton("right", "Details  ]", () => layout.toggle("right")),
+          iconButton("panel", t("Tree of twins  ["), () => layout.toggle("left")),
+          iconButton("trend", t("Trends and lists  B"), () => layout.toggle("dock")),
+          iconButton("right", t("Details  ]"), () => layout.toggle("right")),
         ),
         this.themeButton,
-        iconButton("help", "Keys and help  ?", () => context.openHelp(), "only-wide"),
+        iconButton("people", t("Account"), () => openAccount(context)),
+        iconButton("phone", t("On a phone…"), () => openPhone(context), "only-wide"),
+        iconButton("document", t("Shift"), () => openShift(context), "only-wide"),
+        iconButton("download", t("The world as a file"), () => openWorldFile(context), "only-wide"),
+        iconButton("help", t("Keys and help  ?"), () => context.openHelp(), "only-wide"),
       ),
     );
     this.sourcePopover = popover(this.sourcesPill, this.sourcePanel, () => this.buildSources());
@@ -104,16 +117,16 @@ export class TopBar implements Painter {
     const viewers = mirror.standing?.viewers ?? 0;
     this.viewers.hidden = viewers < 2;
     setText(this.viewersText, String(viewers));
-    this.viewers.title = `${viewers} people look at this world`;
+    this.viewers.title = t("{n} people look at this world", { n: viewers });
     const { count, worst } = AlarmPanel.unseen(this.context);
     this.badge.hidden = count === 0;
     this.badge.className = `badge sev-${worst}`;
     setText(this.badge, count > 99 ? "99+" : String(count));
-    const label = count === 0 ? "Alarms: none to acknowledge" : `Alarms: ${count} to acknowledge`;
+    const label = count === 0 ? t("Alarms: none to acknowledge") : t("Alarms: {n} to acknowledge", { n: count });
     setAttr(this.bell, "aria-label", label);
     this.bell.title = label;
     setIcon(this.themeButton.querySelector("svg")!, theme.mode === "dark" ? "sun" : "moon");
-    const themeLabel = theme.mode === "dark" ? "Light theme  T" : "Dark theme  T";
+    const themeLabel = theme.mode === "dark" ? t("Light theme  T") : t("Dark theme  T");
     setAttr(this.themeButton, "aria-label", themeLabel);
     this.themeButton.title = themeLabel;
   }
@@ -121,7 +134,8 @@ export class TopBar implements Painter {
   private titleText(): string {
     const { mirror } = this.context;
     const { count } = AlarmPanel.unseen(this.context);
-    return `${count > 0 ? `(${count}) ` : ""}${mirror.world ? `${mirror.world.replace(/_/g, " ")} · ` : ""}Mirrorworld`;
+    const board = document.documentElement.dataset["board"];
+    return `${count > 0 ? `(${count}) ` : ""}${board ? `${board} · ` : ""}${mirror.world ? `${mirror.world.replace(/_/g, " ")} · ` : ""}Mirrorworld`;
   }
 
   private paintTime(): void {
@@ -137,10 +151,10 @@ export class TopBar implements Painter {
     setText(
       this.timeText,
       isLive
-        ? isLinked ? "LIVE" : mirror.link.state === "refused" ? "REFUSED" : "RECONNECTING"
-        : `PAST  ${dayText(view_ms) === dayText(mirror.nowMs()) ? "" : `${dayText(view_ms)} `}${clockText(view_ms)}`,
+        ? isLinked ? "LIVE" : mirror.link.state === "refused" ? t("REFUSED") : t("RECONNECTING")
+        : `${t("PAST")}  ${dayText(view_ms) === dayText(mirror.nowMs()) ? "" : `${dayText(view_ms)} `}${clockText(view_ms)}`,
     );
-    const label = isLive ? "You see the present" : "You see the past. Back to live";
+    const label = isLive ? t("You see the present") : t("You see the past. Back to live");
     setAttr(this.timePill, "aria-label", label);
     this.timePill.title = label;
     this.timePill.disabled = isLive;
@@ -161,10 +175,10 @@ export class TopBar implements Painter {
     }
     const [title, hint] =
       link.state === "refused"
-        ? ["The server refused this page", link.detail || "Open the address that `mirrorworld up` printed, with its token."]
+        ? [t("The server refused this page"), link.detail || t("Open the address that `mirrorworld up` printed, with its token.")]
         : link.state === "connecting"
-          ? ["Connecting to the server", link.detail]
-          : ["No line to the server", `What you see is ${durationText(lost_ms)} old. Trying again by itself.${link.detail ? ` ${link.detail}` : ""}`];
+          ? [t("Connecting to the server"), link.detail]
+          : [t("No line to the server"), `${t("What you see is {duration} old. Trying again by itself.", { duration: durationText(lost_ms) })}${link.detail ? ` ${link.detail}` : ""}`];
     const shown = `${title}\0${hint}`;
     if (this.banner.dataset["shown"] === shown) return;
     this.banner.dataset["shown"] = shown;
@@ -200,39 +214,44 @@ export class TopBar implements Painter {
     const lost = sources.filter((source) => source.state === "lost").length;
     const words =
       sources.length === 0
-        ? "Add a source"
+        ? t("Add a source")
         : pending > 0
-          ? `${pending} ${pending === 1 ? "source needs" : "sources need"} you`
+          ? t(pending === 1 ? "{n} source needs you" : "{n} sources need you", { n: pending })
           : lost > 0
-            ? `${lost} of ${sources.length} lost`
-            : `${sources.length} ${sources.length === 1 ? "source" : "sources"}`;
+            ? t("{n} of {all} lost", { n: lost, all: sources.length })
+            : t(sources.length === 1 ? "{n} source" : "{n} sources", { n: sources.length });
     setText(this.sourcesText, words);
     this.sourcesPill.classList.toggle("bad", pending > 0);
     this.sourcesPill.classList.toggle("warn", pending === 0 && lost > 0);
-    setAttr(this.sourcesPill, "aria-label", `Sources: ${words}`);
+    const fresh = this.context.around.fresh.length;
+    this.found.hidden = fresh === 0;
+    setText(this.found, fresh > 99 ? "99+" : String(fresh));
+    this.found.title = t("{n} discovered", { n: fresh });
+    setAttr(this.sourcesPill, "aria-label", `${t("Sources")}: ${words}${fresh > 0 ? `, ${t("{n} discovered", { n: fresh })}` : ""}`);
     if (this.sourcePopover.isOpen()) this.buildSources();
   }
 
   private buildSources(): void {
     const { mirror } = this.context;
     // Rebuilt only if something in it differs: a click in it must hit what it was aimed at.
-    const shown = JSON.stringify(mirror.sources) + Math.floor(mirror.nowMs() / 5000);
+    const fresh = this.context.around.fresh;
+    const shown = JSON.stringify([mirror.sources, fresh.length]) + Math.floor(mirror.nowMs() / 5000);
     if (shown === this.sourcesShown && this.sourcePanel.childElementCount > 0) return;
     this.sourcesShown = shown;
     const focused = document.activeElement instanceof HTMLElement && this.sourcePanel.contains(document.activeElement) ? document.activeElement.dataset["key"] : undefined;
-    const add = button("Add a source", () => {
+    const add = button(t("Add a source"), () => {
       this.sourcePopover.close();
       openSourceDialog(this.context);
     }, "plain", "plus");
     add.dataset["key"] = "add";
     this.sourcePanel.replaceChildren(
       ...(mirror.sources.length === 0
-        ? [emptyState("plug", "No sources yet", "OPC UA, MQTT, Sparkplug B or a recording: give its address, and see what it would be mirrored as.")]
+        ? [emptyState("plug", t("No sources yet"), t("OPC UA, MQTT, Sparkplug B or a recording: give its address, and see what it would be mirrored as."))]
         : mirror.sources.map((source) => this.sourceRow(source))),
       h(
         "div",
         { class: "popover-foot num" },
-        h("span", { class: "grow" }, mirror.standing ? `${countText(mirror.standing.rows)} samples since the start` : ""),
+        h("span", { class: "grow" }, fresh.length > 0 ? t("{n} discovered", { n: fresh.length }) : mirror.standing ? t("{n} samples since the start", { n: countText(mirror.standing.rows) }) : ""),
         add,
       ),
     );
@@ -248,11 +267,11 @@ export class TopBar implements Painter {
     };
     count("samples", source.tally["accepted"] ?? 0, false);
     counts.append(h("span", {}, h("b", {}, numberText(rate, rate < 10 ? 1 : 0)), " /s"));
-    const words: Record<string, string> = { not_a_number: "not a number", out_of_range: "out of range", future: "from the future", unknown: "unknown point" };
+    const words: Record<string, string> = { not_a_number: t("not a number"), out_of_range: t("out of range"), future: t("from the future"), unknown: t("unknown point") };
     for (const [name, n] of Object.entries(source.tally)) if (name !== "accepted") count(words[name] ?? name, n, true);
     for (const [name, n] of Object.entries(source.counts)) count(name.replace(/_/g, " "), n, true);
-    const since = source.since_ns > 0 ? ` for ${durationText(Math.max(0, now_ms - source.since_ns / 1e6))}` : "";
-    const remove = iconButton("close", `Remove ${source.name}`, () => removeSource(this.context, source.name), "small");
+    const since = source.since_ns > 0 ? ` ${t("for {duration}", { duration: durationText(Math.max(0, now_ms - source.since_ns / 1e6)) })}` : "";
+    const remove = iconButton("close", t("Remove {name}", { name: source.name }), () => removeSource(this.context, source.name), "small");
     remove.dataset["key"] = `remove ${source.name}`;
     return h(
       "div",

@@ -2,11 +2,16 @@
 
 import type { Id } from "../mirror.ts";
 import { countText } from "../format.ts";
+import { Choosing } from "./choosing.ts";
 import type { Context } from "./context.ts";
-import { emptyState, h, iconButton, segmented, setAttr, setText } from "./dom.ts";
+import { beginning } from "./discovered.ts";
+import { h, iconButton, segmented, setAttr, setText } from "./dom.ts";
+import { mayEdit } from "./edit.ts";
 import { icon, setIcon } from "./icons.ts";
+import { openMapping } from "./mapping.ts";
 import type { Painter } from "./pulse.ts";
 import { Standing } from "./standing.ts";
+import { t } from "../words.ts";
 
 const ROW_PX = 28;
 /** Rows drawn beyond the visible ones, so that scrolling shows no gaps. */
@@ -32,6 +37,7 @@ export class Tree implements Painter {
   private readonly space: HTMLElement;
   private readonly foot: HTMLElement;
   private readonly empty: HTMLElement;
+  private readonly beginning: { element: HTMLElement; paint(): void };
   /** In place of rows until the world has come. */
   private readonly waiting = h("div", { class: "tree-waiting", attrs: { "aria-hidden": "true" } });
   private readonly pool: RowView[] = [];
@@ -52,6 +58,8 @@ export class Tree implements Painter {
   private stateAt = -Infinity;
   private isStateStale = true;
   private readonly standing: Standing;
+  private readonly choosing: Choosing;
+  private readonly mapping: HTMLButtonElement;
 
   constructor(
     host: HTMLElement,
@@ -60,11 +68,14 @@ export class Tree implements Painter {
   ) {
     const { mirror, pulse } = context;
     this.standing = new Standing(mirror);
+    this.choosing = new Choosing(context, () => pulse.mark(this));
+    this.mapping = iconButton("tag", t("Mapping: many twins at once"), () => openMapping(context, mirror.selected === null ? [] : [mirror.selected]));
+    this.mapping.hidden = true;
     this.modes = segmented(
-      "Group twins by",
+      t("Group twins by"),
       [
-        ["parts", "Parts"],
-        ["types", "Types"],
+        ["parts", t("Parts")],
+        ["types", t("Types")],
       ] as const,
       "parts",
       (choice) => {
@@ -82,7 +93,7 @@ export class Tree implements Painter {
         class: "tree scroll",
         role: "tree",
         tabIndex: 0,
-        attrs: { "aria-label": "Twins" },
+        attrs: { "aria-label": t("Twins"), "aria-multiselectable": "true" },
         on: {
           scroll: () => this.drawRows(),
           keydown: (event) => this.onKey(event),
@@ -95,7 +106,8 @@ export class Tree implements Painter {
       },
       this.space,
     );
-    this.empty = emptyState("cube", "No twins yet", "Add a source, and what it has appears here by itself.");
+    this.beginning = beginning(context);
+    this.empty = this.beginning.element;
     this.empty.hidden = true;
     for (const [indent, width] of [[0, 42], [16, 54], [32, 36], [32, 44], [32, 30], [32, 48], [32, 40]] as const) {
       const bar = h("div", { class: "skeleton" });
@@ -108,18 +120,20 @@ export class Tree implements Painter {
       h(
         "div",
         { class: "panel-head" },
-        h("h2", { class: "grow" }, "Twins"),
+        h("h2", { class: "grow" }, t("Twins")),
         this.modes.element,
-        iconButton("minus", "Collapse all", () => {
+        this.mapping,
+        iconButton("minus", t("Collapse all"), () => {
           this.open.clear();
           this.areRowsStale = true;
           pulse.mark(this);
         }),
-        iconButton("close", "Close", onClose, "only-sheet"),
+        iconButton("close", t("Close"), onClose, "only-sheet"),
       ),
       this.waiting,
       this.empty,
       this.list,
+      this.choosing.bar,
       this.foot,
     );
     mirror.on("structure", () => {
@@ -215,6 +229,7 @@ export class Tree implements Painter {
       else this.byType.set(type, [id]);
     }
     this.standing.index();
+    this.mapping.hidden = !mayEdit(this.context);
     this.isStateStale = true;
     this.stateAt = -Infinity;
     this.areRowsStale = true;
@@ -223,9 +238,10 @@ export class Tree implements Painter {
       this.openFirst();
     }
     this.empty.hidden = mirror.twins.size > 0 || this.waiting.isConnected;
+    if (!this.empty.hidden) this.beginning.paint();
     this.list.hidden = mirror.twins.size === 0;
     this.foot.hidden = mirror.twins.size === 0;
-    setText(this.foot, `${countText(mirror.twins.size)} twins · ${countText(mirror.nPoints)} points`);
+    setText(this.foot, t("{twins} twins · {points} points", { twins: countText(mirror.twins.size), points: countText(mirror.nPoints) }));
   }
 
   private openFirst(): void {
@@ -315,7 +331,7 @@ export class Tree implements Painter {
       setAttr(element, "aria-expanded", below > 0 ? String(this.open.has(key)) : null);
       if (isType) {
         const type = key.slice(TYPE.length);
-        setText(view.name, type === "" ? "No type" : mirror.typeName(type));
+        setText(view.name, type === "" ? t("No type") : mirror.typeName(type));
         setText(view.kind, countText(below));
       } else {
         const name = mirror.nameOf(key);
@@ -327,9 +343,11 @@ export class Tree implements Painter {
       element.classList.toggle("group", isType);
     }
     element.classList.toggle("selected", key === mirror.selected);
+    element.classList.toggle("chosen", this.choosing.has(key));
     element.classList.toggle("active", key === this.active);
     element.classList.toggle("hovered", key === mirror.hovered);
-    setAttr(element, "aria-selected", String(key === mirror.selected));
+    setAttr(element, "aria-selected", String(key === mirror.selected || this.choosing.has(key)));
+    setAttr(element, "draggable", !isType && mayEdit(this.context) ? "true" : null);
     this.drawState(view, key, isType);
   }
 
@@ -346,7 +364,7 @@ export class Tree implements Painter {
     view.quality.className = `tree-quality ${quality === 2 ? "bad" : "uncertain"}${isOwnQuality ? "" : " inherited"}`;
     const words = [
       alarm >= 0 ? `${["information", "low", "medium", "high"][alarm]} alarm` : "",
-      quality > 0 ? `${quality === 2 ? "bad" : "uncertain"} values` : "",
+      quality > 0 ? t(quality === 2 ? "bad values" : "uncertain values") : "",
     ].filter(Boolean);
     const label = `${view.name.textContent}${words.length ? `, ${words.join(", ")}` : ""}`;
     setAttr(view.element, "aria-label", label);
@@ -358,7 +376,7 @@ export class Tree implements Painter {
     const kind = h("span", { class: "tree-kind clip num" });
     const alarm = icon("alarm-0", "alarm");
     const quality = h("span", { class: "tree-quality" });
-    const fly = iconButton("focus", "Fly there", (event) => {
+    const fly = iconButton("focus", t("Fly there"), (event) => {
       event.stopPropagation();
       const key = element.dataset["key"]!;
       if (!key.startsWith(TYPE)) this.context.goTo(key, true);
@@ -375,7 +393,12 @@ export class Tree implements Painter {
             const key = element.dataset["key"]!;
             this.active = key;
             if (twist.contains(event.target as Node) || key.startsWith(TYPE)) this.toggle(key);
-            else this.context.goTo(key);
+            else if ((event.ctrlKey || event.metaKey) && mayEdit(this.context)) this.choosing.toggle(key);
+            else if (event.shiftKey && mayEdit(this.context)) this.choosing.extend(key, this.keys);
+            else {
+              this.choosing.begin(key);
+              this.context.goTo(key);
+            }
             this.context.pulse.mark(this);
           },
           dblclick: () => {
@@ -394,6 +417,10 @@ export class Tree implements Painter {
       fly,
       h("span", { class: "tree-state" }, alarm, quality),
     );
+    this.choosing.makeDraggable(element, () => {
+      const key = element.dataset["key"]!;
+      return key.startsWith(TYPE) ? null : key;
+    });
     this.space.append(element);
     return { element, twist, name, kind, alarm, quality, shown: "" };
   }
@@ -417,7 +444,7 @@ export class Tree implements Painter {
   // --- keys (ARIA tree pattern) --------------------------------------------------------------
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.altKey) return;
     if (this.areRowsStale) {
       this.areRowsStale = false; // keys may come faster than pictures
       this.flatten();
@@ -425,6 +452,8 @@ export class Tree implements Painter {
     const row = this.rowOf.get(this.active) ?? 0;
     const key = this.keys[row];
     if (key === undefined) return;
+    if (this.chooseByKey(event, key, row)) return;
+    if (event.ctrlKey || event.metaKey) return;
     const hasChildren = this.childrenOf(key).length > 0;
     let to = row;
     switch (event.key) {
@@ -465,6 +494,25 @@ export class Tree implements Painter {
     event.preventDefault();
     event.stopPropagation();
     this.moveTo(Math.max(0, Math.min(this.keys.length - 1, to)), row);
+  }
+
+  /** Shift and an arrow extends the choice, ctrl and space adds to it or takes off it, escape ends it. */
+  private chooseByKey(event: KeyboardEvent, key: string, row: number): boolean {
+    if (!mayEdit(this.context)) return false;
+    if (event.key === " " && (event.ctrlKey || event.metaKey) && !key.startsWith(TYPE)) this.choosing.toggle(key);
+    else if (event.key === "Escape" && this.choosing.chosen.size > 0) this.choosing.clear();
+    else if (event.shiftKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      const next = this.keys[row + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next === undefined || next.startsWith(TYPE)) return false;
+      if (this.choosing.chosen.size === 0) this.choosing.begin(key);
+      this.choosing.extend(next, this.keys);
+      this.active = next;
+      this.scrollTo(next);
+      this.drawRows();
+    } else return false;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
   }
 
   private moveTo(to: number, from: number): void {

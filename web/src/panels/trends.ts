@@ -2,18 +2,18 @@
 
 import { theme } from "../style/theme.ts";
 import { clockText, dayText, labelText, unitText } from "../format.ts";
-import type { AsOf } from "../protocol.ts";
 import { Chart, type Line, type Span } from "./chart.ts";
 import { type Context, POINT_DRAG, reasonOf, remembered, type Trended } from "./context.ts";
 import { button, emptyState, h, iconButton, segmented, setAttr, setText } from "./dom.ts";
-import { exportCsv } from "./export.ts";
+import { openExport } from "./export.ts";
 import { type Mark, marksOf } from "./marks.ts";
 import type { Painter } from "./pulse.ts";
-import { firstAfter, nanoseconds, type Samples, type SeriesStore } from "./series.ts";
+import { firstAfter, type Samples, type SeriesStore } from "./series.ts";
 import { isPlottable, valueOf, valueText } from "./values.ts";
+import { t } from "../words.ts";
 
 const LINES_AT_MOST = 8;
-const SPANS = [["1", "1 min"], ["5", "5 min"], ["15", "15 min"], ["60", "1 h"], ["480", "8 h"], ["1440", "24 h"], ["all", "All"]] as const;
+const SPANS = [["1", "1 min"], ["5", "5 min"], ["15", "15 min"], ["60", "1 h"], ["480", "8 h"], ["1440", "24 h"], ["all", t("All")]] as const;
 /** History is loaded this much beyond what is shown, so that small moves need no new request. */
 const MARGIN = 0.35;
 /** Looked closer than this into what was loaded: its downsampling shows, load it finer. */
@@ -46,13 +46,14 @@ export class TrendPanel implements Painter, Trended {
     class: "chart",
     tabIndex: 0,
     role: "img",
-    attrs: { "aria-label": "Trend. Arrow keys move, plus and minus zoom, 0 fits." },
+    attrs: { "aria-label": t("Trend. Arrow keys move, plus and minus zoom, 0 fits.") },
   });
-  private readonly legend = h("div", { class: "legend scroll", role: "list", attrs: { "aria-label": "Points in the trend" } });
+  private readonly legend = h("div", { class: "legend scroll", role: "list", attrs: { "aria-label": t("Points in the trend") } });
   private readonly readout = h("div", { class: "readout num", hidden: true });
   private readonly note = h("div", { class: "chart-note", role: "status", hidden: true });
   private readonly empty: HTMLElement;
   private readonly liveButton: HTMLButtonElement;
+  private readonly exportButton: HTMLButtonElement;
   private readonly spans;
   private readonly kept;
   private span_ms = 5 * 60_000;
@@ -80,24 +81,25 @@ export class TrendPanel implements Painter, Trended {
         this.paintLegend();
       },
     });
-    this.spans = segmented("Length of time", SPANS, "5", (choice) => this.setSpan(choice));
+    this.spans = segmented(t("Length of time"), SPANS, "5", (choice) => this.setSpan(choice));
     this.spans.element.classList.add("span-choice");
-    this.liveButton = button("Back to live", () => this.follow(), "primary", "clock");
+    this.liveButton = button(t("Back to live"), () => this.follow(), "primary", "clock");
     this.liveButton.hidden = true;
+    // What is selected can be exported too, with nothing in the trend.
+    this.exportButton = iconButton("download", t("Export…"), () => openExport(context, this.trends.map((trend) => trend.handle), this.window));
     this.tools = h(
       "div",
       { class: "dock-tools" },
       this.spans.element,
       this.liveButton,
       h("span", { class: "grow" }),
-      iconButton("fit", "Fit to what there is", () => this.fit()),
-      iconButton("download", "Export as CSV", () =>
-        void exportCsv(context, series, this.trends.map((trend) => trend.handle), this.window)),
-      iconButton("close", "Remove all points", () => {
+      iconButton("fit", t("Fit to what there is"), () => this.fit()),
+      this.exportButton,
+      iconButton("close", t("Remove all points"), () => {
         for (const trend of [...this.trends]) this.toggle(trend.handle);
       }),
     );
-    this.empty = emptyState("trend", "No points in the trend", "Open a point in a twin's details and add it, or drag it here.");
+    this.empty = emptyState("trend", t("No points in the trend"), t("Open a point in a twin's details and add it, or drag it here."));
     this.element = h(
       "div",
       { class: "dock-panel trend-panel" },
@@ -146,7 +148,7 @@ export class TrendPanel implements Painter, Trended {
     } else {
       if (handle < 0 || handle >= this.context.mirror.nPoints || !isPlottable(this.context.mirror.pointType(handle))) return;
       if (this.trends.length >= LINES_AT_MOST) {
-        this.context.toast({ tone: "plain", title: `A trend shows ${LINES_AT_MOST} points at most`, detail: "Remove one of them first." });
+        this.context.toast({ tone: "plain", title: t("A trend shows {n} points at most", { n: LINES_AT_MOST }), detail: t("Remove one of them first.") });
         return;
       }
       const used = new Set(this.trends.map((trend) => trend.colour));
@@ -212,7 +214,7 @@ export class TrendPanel implements Painter, Trended {
     this.empty.hidden = !isEmpty;
     this.legend.hidden = isEmpty;
     this.chartPlace.parentElement!.hidden = isEmpty;
-    for (const each of this.tools.querySelectorAll("button")) if (each !== this.liveButton) each.disabled = isEmpty;
+    for (const each of this.tools.querySelectorAll("button")) if (each !== this.liveButton && each !== this.exportButton) each.disabled = isEmpty;
     if (isEmpty) this.chart.destroy();
   }
 
@@ -234,7 +236,7 @@ export class TrendPanel implements Painter, Trended {
         h("span", { class: "clip dimmer" }, mirror.nameOf(twin)),
       ),
       h("span", { class: "legend-figure" }, value, unit),
-      iconButton("close", `Remove ${labelText(name)} of ${mirror.nameOf(twin)}`, () => this.toggle(handle), "small"),
+      iconButton("close", t("Remove {point} of {twin}", { point: labelText(name), twin: mirror.nameOf(twin) }), () => this.toggle(handle), "small"),
     );
     this.legend.append(element);
     return { element, value, unit };
@@ -348,51 +350,18 @@ export class TrendPanel implements Painter, Trended {
     this.loaded = { start_ms, end_ms, isToNow }; // asked for: not again at each frame
     try {
       const rows = this.chart.width * 2 * (1 + 2 * MARGIN);
-      const [found, before] = await Promise.all([
-        this.series.history(handles, start_ms, end_ms, rows, control.signal),
-        this.before(handles, start_ms),
-      ]);
+      const found = await this.series.stretch(handles, start_ms, end_ms, rows, control.signal);
       if (control.signal.aborted) return;
-      for (const trend of this.trends) {
-        const samples = found.get(trend.handle) ?? { t: [], v: [], q: [] };
-        const first = before.get(trend.handle);
-        if (first && (samples.t.length === 0 || samples.t[0]! > first.at_ms)) {
-          samples.t.unshift(Math.min(first.at_ms, start_ms));
-          samples.v.unshift(first.value);
-          samples.q = [first.quality, ...samples.q];
-        }
-        trend.samples = samples;
-      }
+      for (const trend of this.trends) trend.samples = found.get(trend.handle) ?? { t: [], v: [], q: [] };
       this.note.hidden = true;
     } catch (error) {
       if (control.signal.aborted) return;
       this.note.hidden = false;
-      setText(this.note, `The past could not be read: ${reasonOf(error)}`);
+      setText(this.note, t("The past could not be read: {reason}", { reason: reasonOf(error) }));
       this.loaded = { start_ms: -Infinity, end_ms: Infinity, isToNow: true }; // live goes on; a move asks again
     }
     this.drawnAt = -Infinity;
     this.context.pulse.mark(this);
-  }
-
-  /** The last value before the stretch: what a point that seldom changes has all along. */
-  private async before(handles: readonly number[], at_ms: number): Promise<Map<number, { at_ms: number; value: number; quality: number }>> {
-    const found = new Map<number, { at_ms: number; value: number; quality: number }>();
-    const { mirror } = this.context;
-    if (at_ms <= mirror.firstMs || handles.length === 0) return found;
-    try {
-      const names = handles.map((handle) => {
-        const { twin, name } = mirror.pointRef(handle);
-        return `${twin}.${name}`;
-      });
-      const answer = await mirror.rest.get<AsOf>("asof", { time: nanoseconds(at_ms), point: names });
-      for (const point of answer.points) {
-        if (!point.source_ns || (typeof point.value !== "number" && typeof point.value !== "boolean")) continue;
-        found.set(point.handle, { at_ms: point.source_ns / 1e6, value: Number(point.value), quality: Math.min(2, point.quality >>> 30) });
-      }
-    } catch {
-      // The lines begin with their first sample instead.
-    }
-    return found;
   }
 
   // --- painting ------------------------------------------------------------------------------
@@ -420,7 +389,11 @@ export class TrendPanel implements Painter, Trended {
     const isLive = mirror.time.live;
     this.chart.draw(lines, this.window, this.marks(), isLive ? null : mirror.viewMs());
     this.liveButton.hidden = this.isFollowing && isLive;
-    setAttr(this.chartPlace, "aria-label", `Trend of ${this.trends.length} points from ${clockText(this.window.start_ms)} to ${clockText(this.window.end_ms)}. Arrow keys move, plus and minus zoom, 0 fits.`);
+    setAttr(this.chartPlace, "aria-label", t("Trend of {n} points from {start} to {end}. Arrow keys move, plus and minus zoom, 0 fits.", {
+      n: this.trends.length,
+      start: clockText(this.window.start_ms),
+      end: clockText(this.window.end_ms),
+    }));
   }
 
   private marks(): Mark[] {
@@ -437,15 +410,7 @@ export class TrendPanel implements Painter, Trended {
   private takeLive(): void {
     const { mirror } = this.context;
     if (!mirror.time.live || !this.loaded?.isToNow) return;
-    for (const { handle, samples } of this.trends) {
-      const live = this.series.live(handle, samples.t.at(-1) ?? -Infinity);
-      if (live.t.length === 0) continue;
-      const q = Array.isArray(samples.q) ? samples.q : Array.from(samples.q);
-      samples.t.push(...live.t);
-      samples.v.push(...live.v);
-      q.push(...live.q);
-      samples.q = q;
-    }
+    for (const { handle, samples } of this.trends) this.series.goOn(handle, samples);
   }
 
   private paintLegend(): void {

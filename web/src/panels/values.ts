@@ -4,16 +4,17 @@ import { decimalsFor, numberText, unitText } from "../format.ts";
 import type { Mirror } from "../mirror.ts";
 import { detailOf, Kind, originOf, type PointType } from "../protocol.ts";
 import type { IconName } from "./icons.ts";
+import { t } from "../words.ts";
 
 const QUALITY_WORDS: Readonly<Record<string, string>> = {
   "": "",
-  last_usable: "last usable value",
-  out_of_range: "outside its range",
-  waiting: "waiting for data",
-  no_communication: "no communication",
-  not_a_number: "not a number",
-  wrong_type: "wrong type",
-  other: "see details",
+  last_usable: t("last usable value"),
+  out_of_range: t("outside its range"),
+  waiting: t("waiting for data"),
+  no_communication: t("no communication"),
+  not_a_number: t("not a number"),
+  wrong_type: t("wrong type"),
+  other: t("see details"),
 };
 
 /** How values came to be, in the order of `OriginKind`. */
@@ -41,7 +42,7 @@ export function isStepped(type: PointType): boolean {
 /** The value that a number has for a person, without unit. */
 export function valueOf(type: PointType, value: number): string {
   const kind = type.kind ?? Kind.FLOAT;
-  if (kind === Kind.BOOL) return Number.isNaN(value) ? "–" : value !== 0 ? "yes" : "no";
+  if (kind === Kind.BOOL) return Number.isNaN(value) ? "–" : value !== 0 ? t("yes") : t("no");
   if (kind === Kind.ENUM) {
     return type.labels?.find(([code]) => code === value)?.[1] ?? numberText(value, 0);
   }

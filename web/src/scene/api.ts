@@ -1,6 +1,7 @@
 /** What the rest of the page may ask of the scene. */
 
-export type CameraMode = "orbit" | "walk";
+/** "map": from straight above, north up, hardly any perspective. */
+export type CameraMode = "orbit" | "walk" | "map";
 
 export interface SceneStats {
   /** Of the last frame, shadows and outline included. */
@@ -22,17 +23,41 @@ export interface SceneStats {
   frames: number;
 }
 
+/** Where one stands and what one looks at, in metres, y upwards. */
+export interface CameraPlace {
+  position: [number, number, number];
+  target: [number, number, number];
+}
+
 export interface SceneApi {
   readonly mode: CameraMode;
   readonly labels: boolean;
   /** Flies to a twin. Selecting alone does not move the camera. */
   focus(id: string, options?: { fast?: boolean }): void;
   home(options?: { fast?: boolean }): void;
+  /** Why what a twin looks like cannot be drawn, so that a plain body stands for it; "": it can. */
+  brokenLook(id: string): string;
+  /** Tells once of each geometry that cannot be drawn. */
+  onBroken(listener: (geometry: string, reason: string) => void): void;
   setMode(mode: CameraMode): void;
   setLabels(on: boolean): void;
   /** A soft glow on twins, in place of the one before; none: cleared. */
   highlight(ids: Iterable<string>, kind?: "related" | "result"): void;
+  /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are. */
+  setHeat(levels: Uint8Array | null): void;
+  /** By ordinal: 1 where a twin has a body of its own to be coloured, 2 where other bodies stand on
+   * it, as on a quarter: values of its parts are shown by them. Ground has none. */
+  bodies(): Uint8Array;
+  /** Tells when what stands in the scene was built anew. */
+  onBuilt(listener: () => void): void;
   /** A PNG of the scene, without the panels. */
   screenshot(): Promise<Blob>;
   stats(): SceneStats;
+  /** Draws in `host` from now on; null: behind the whole page again. */
+  place(host: HTMLElement | null): void;
+  /** Draws nothing and follows no values while it is out of sight. */
+  rest(isResting: boolean): void;
+  camera(): CameraPlace;
+  /** Goes to a place at once. */
+  setCamera(place: CameraPlace): void;
 }

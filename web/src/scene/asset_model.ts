@@ -2,7 +2,9 @@
  * A glTF asset made ready to be drawn many times: few meshes, and the joints that data moves.
  *
  * What a node does is told by its extras: `drives` (rotate, stroke, scroll), `lamp`, `shows`.
- * Everything else that stands still is merged into one mesh per kind of material.
+ * Everything else that stands still is merged into one mesh per kind of material. A model that
+ * people attached (`blob:SHA256`) is drawn as it is: its extras say nothing here, and what it would
+ * load from elsewhere is refused.
  */
 
 import {
@@ -12,6 +14,8 @@ import {
   Color,
   DoubleSide,
   FrontSide,
+  Group,
+  LoadingManager,
   Matrix4,
   Mesh,
   MeshPhysicalMaterial,
@@ -19,8 +23,10 @@ import {
   Object3D,
   Vector3,
 } from "three";
+import type { Material, MeshBasicMaterial } from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
+import { STORED, storedLook } from "./look.ts";
 
 export interface Drive {
   point: string;
@@ -74,10 +80,19 @@ export class AssetLibrary {
   readonly #loader = new GLTFLoader();
   readonly #models = new Map<string, AssetModel | null>();
   readonly #loading = new Map<string, Promise<AssetModel | null>>();
+  readonly #broken = new Map<string, string>();
   readonly #url: (name: string) => string;
+  /** Called once for each that cannot be shown. */
+  onBroken: (name: string, reason: string) => void = () => {};
 
+  /** @param url address of an asset, or of a stored file named `blob:SHA256` */
   constructor(url: (name: string) => string) {
     this.#url = url;
+  }
+
+  /** Why something cannot be shown; "": it can, or is not known yet. */
+  brokenBy(name: string): string {
+    return this.#broken.get(name) ?? "";
   }
 
   /** The asset as it is in the file, for who arranges its parts on their own; null: not to be had. */
@@ -98,11 +113,16 @@ export class AssetLibrary {
   load(name: string): Promise<AssetModel | null> {
     let loading = this.#loading.get(name);
     if (loading === undefined) {
-      loading = this.#loader
-        .loadAsync(this.#url(name))
-        .then((gltf) => readModel(name, gltf.scene))
+      const scene = name.startsWith(STORED)
+        ? loadStored(name, this.#url)
+        : this.#loader.loadAsync(this.#url(name)).then((gltf) => gltf.scene);
+      loading = scene
+        .then((root) => readModel(name, root))
         .catch((error: unknown) => {
           console.warn(`scene: the asset '${name}' cannot be shown; a plain body stands for it`, error);
+          const reason = error instanceof Error ? error.message : String(error);
+          this.#broken.set(name, reason);
+          this.onBroken(name, reason);
           return null;
         })
         .then((model) => {
@@ -113,6 +133,31 @@ export class AssetLibrary {
     }
     return loading;
   }
+}
+
+/** A file that people attached. It may hold anything that passed the server; nothing is fetched for it. */
+async function loadStored(name: string, url: (name: string) => string): Promise<Object3D> {
+  const look = storedLook(name);
+  if (look === null) throw new Error(`'${name.slice(0, 100)}' names no stored file`);
+  const response = await fetch(url(`${STORED}${look.sha256}`), { credentials: "same-origin" });
+  if (!response.ok) {
+    const problem = (await response.json().catch(() => null)) as { detail?: string } | null;
+    throw new Error(problem?.detail ?? `the server answered ${response.status}`);
+  }
+  const sealed = new LoadingManager();
+  sealed.setURLModifier((address) => {
+    if (!/^(blob|data):/.test(address)) throw new Error(`it would load '${address.slice(0, 100)}' from elsewhere`);
+    return address;
+  });
+  const { scene } = await new GLTFLoader(sealed).parseAsync(await response.arrayBuffer(), "");
+  scene.traverse((node) => {
+    node.userData = {};
+  });
+  const root = new Group();
+  root.add(scene);
+  root.scale.setScalar(look.scale);
+  if (look.up === "z") root.rotation.x = -Math.PI / 2;
+  return root;
 }
 
 export function readModel(name: string, root: Object3D): AssetModel {
@@ -134,8 +179,11 @@ export function readModel(name: string, root: Object3D): AssetModel {
     lamp = readLamp(extras) ?? lamp;
     scroll = drive?.kind === "scroll" ? drive : scroll;
     if (node instanceof Mesh) {
-      const material = node.material as MeshStandardMaterial;
-      const geometry = (node.geometry as BufferGeometry).clone().applyMatrix4(local);
+      const material = standard(node.material as Material);
+      const geometry = (node.geometry as BufferGeometry).clone();
+      geometry.morphAttributes = {}; // Instances have no faces of their own.
+      for (const attribute of ["skinIndex", "skinWeight"]) geometry.deleteAttribute(attribute);
+      geometry.applyMatrix4(local);
       if (lamp !== null || scroll !== null || material.map !== null || material.transparent) {
         parts.push({ joint, geometry, material: material.clone(), lamp, scroll });
       } else {
@@ -157,6 +205,14 @@ export function readModel(name: string, root: Object3D): AssetModel {
   }
   if (bounds.isEmpty()) bounds.set(new Vector3(-0.5, 0, -0.5), new Vector3(0.5, 1, 0.5));
   return { name, parts, joints, bounds };
+}
+
+/** The material as one that is lit, which the fleet's are: what is unlit in a file is so too. */
+function standard(material: Material): MeshStandardMaterial {
+  if (material instanceof MeshStandardMaterial) return material;
+  const { color, map } = material as MeshBasicMaterial;
+  const { side, transparent, opacity, alphaTest, name } = material;
+  return new MeshStandardMaterial({ color: color ?? 0xffffff, map: map ?? null, side, transparent, opacity, alphaTest, name, roughness: 1, metalness: 0 });
 }
 
 /**

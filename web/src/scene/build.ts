@@ -14,6 +14,7 @@ import type { Member } from "./fleet.ts";
 import type { Anchors } from "./labels.ts";
 import { layOut, Place } from "./layout.ts";
 import type { Layout } from "./layout.ts";
+import { assetName } from "./look.ts";
 import { hash, typeColor } from "./palette.ts";
 import type { Palette } from "./palette.ts";
 import { arcPipe, flowPipe, PipeLook, rowPipe } from "./pipes.ts";
@@ -23,12 +24,6 @@ import { BAR_PITCH_M } from "./tags.ts";
 import type { Tag, TagTexture } from "./tags.ts";
 import type { TwinStates } from "./twin_state.ts";
 
-const ASSET = "asset:";
-/** Name of the asset that a geometry reference means; "" if it means none. */
-export function assetName(geometry: string): string {
-  return geometry.startsWith(ASSET) ? geometry.slice(ASSET.length) : "";
-}
-
 /** Beyond this many, only flows are drawn of all relations. */
 const POWER_PIPES_MAX = 400;
 const PIPES_MAX = 12_000;
@@ -36,6 +31,11 @@ const PIPES_MAX = 12_000;
 const MAT_SCALE = 0.6;
 /** Larger things are no solid block: a shade over all their bounds would darken free floor. */
 const SHADE_M2_MAX = 22;
+/** Beside what is larger than this, bars could not be seen: buildings have none. */
+const BARS_M_MAX = 25;
+/** A world of more twins does not lay out what is inside of a thing that has a look of its own, and
+ * none what is inside of a building: rooms are in it, not in a row before it. */
+const LAID_OUT_MAX = 1_500;
 
 /** Relations that say where a twin belongs: shown by nesting, not by pipes. */
 export const NESTING = new Set(["part_of", "located_in"]);
@@ -69,10 +69,14 @@ export class Build {
   /** Ordinals of all twins; every array below is by index in this list. */
   readonly #ordinals: number[] = [];
   readonly #indexOf = new Map<number, number>();
+  /** Twins that are inside of another and not shown, with the one that is. */
+  readonly insideOf = new Map<number, number>();
   readonly #numeric: number[][] = [];
   readonly #forms: Form[] = [];
   readonly #models: (AssetModel | null)[] = [];
   readonly #poses: (Matrix4 | null)[] = [];
+  /** Indices of those that show what a twin looks like among the parts that it carries. */
+  readonly #standIns = new Set<number>();
   #layout!: Layout;
 
   constructor(means: BuildMeans, missing: Set<string>) {
@@ -91,6 +95,7 @@ export class Build {
     this.#lay();
     // Platforms first, outermost first: what lies on them is drawn and named after them.
     for (let i = 0; i < this.#ordinals.length; i++) this.#stand(i);
+    for (const [ordinal, holder] of this.insideOf) this.#standInside(ordinal, holder);
     this.#relate();
     this.titles.sort((a, b) => b.height_m - a.height_m);
   }
@@ -99,9 +104,15 @@ export class Build {
 
   #collect(): void {
     const { mirror } = this.#means;
+    const isLarge = mirror.nTwins > LAID_OUT_MAX;
     for (let ordinal = 0; ordinal < mirror.nOrdinals; ordinal++) {
       const twin = mirror.twinAt(ordinal);
       if (twin === undefined) continue;
+      const holder = this.#shownHolder(twin, isLarge);
+      if (holder >= 0) {
+        this.insideOf.set(ordinal, holder);
+        continue;
+      }
       this.#indexOf.set(ordinal, this.#ordinals.length);
       this.#ordinals.push(ordinal);
       const handles = mirror.handlesOf(twin.id);
@@ -110,11 +121,43 @@ export class Build {
       const name = assetName(mirror.geometryOf(twin.id));
       const model = name ? this.#means.library.get(name) : null;
       if (model === undefined) this.#missing.add(name);
-      this.#models.push(model ?? null);
+      const carries = mirror.children(twin.id).length > 0;
       // A pose without a look, of a twin with parts: the parts show where it is.
-      const isFrame = name === "" && mirror.children(twin.id).length > 0;
-      this.#poses.push(isFrame ? null : poseMatrix(twin));
+      const pose = name === "" && carries ? null : poseMatrix(twin);
+      const isStoodFor = model != null && carries && pose === null;
+      this.#models.push(isStoodFor ? null : model ?? null);
+      this.#poses.push(pose);
+      if (isStoodFor) this.#standIn(ordinal, model);
     }
+  }
+
+  /** The nearest thing with a look that a twin without place and look is inside of; -1: none. */
+  #shownHolder(twin: Twin, isLarge: boolean): number {
+    const { mirror, library } = this.#means;
+    if (twin.pose != null || assetName(mirror.geometryOf(twin.id)) !== "") return -1;
+    let above = mirror.parent(twin.id);
+    for (let depth = 0; above !== undefined && depth < 16; depth++) {
+      const asset = assetName(mirror.geometryOf(above));
+      if (mirror.twins.get(above)?.pose != null && asset !== "") {
+        const size = library.get(asset)?.bounds.getSize(new Vector3());
+        const isBuilding = size !== undefined && Math.max(size.x, size.z) > BARS_M_MAX;
+        // A hall in which things have places of their own is seen from inside.
+        const isHall = mirror.children(above).some((id) => mirror.twins.get(id)?.pose != null);
+        return (isLarge || isBuilding) && !isHall ? mirror.ordinal(above) : -1;
+      }
+      above = mirror.parent(above);
+    }
+    return -1;
+  }
+
+  /** A look without a place, of a twin with parts: it stands among them. */
+  #standIn(ordinal: number, model: AssetModel): void {
+    this.#standIns.add(this.#ordinals.length);
+    this.#ordinals.push(ordinal);
+    this.#numeric.push([]);
+    this.#forms.push(this.#forms.at(-1)!);
+    this.#models.push(model);
+    this.#poses.push(null);
   }
 
   #twin(i: number): Twin {
@@ -133,7 +176,7 @@ export class Build {
     const strip = new Float32Array(n);
     for (let i = 0; i < n; i++) {
       const twin = this.#twin(i);
-      const above = mirror.parent(twin.id);
+      const above = this.#standIns.has(i) ? twin.id : mirror.parent(twin.id);
       if (above !== undefined) parent[i] = this.#indexOf.get(mirror.ordinal(above)) ?? -1;
       footprint.set(this.#footprint(i), i * 2);
       group[i] = hash(twin.type ?? "") | 0;
@@ -142,6 +185,9 @@ export class Build {
     }
     const boxes = this.#poses.map((_, i) => this.#posedBox(i));
     this.#findGrounds(boxes);
+    const all = new Box3();
+    for (const box of boxes) if (box !== null) all.union(box);
+    if (!all.isEmpty()) this.#labelled_m = Math.max(5, all.getSize(new Vector3()).length() * 0.03);
     boxes.forEach((box, i) => {
       if (box === null) return;
       const isGround = this.grounds.has(this.#ordinals[i]!);
@@ -160,6 +206,9 @@ export class Build {
     }
     this.#layout = layOut({ n, parent, footprint, posed, feeds: Int32Array.from(feeds), group, strip });
   }
+
+  /** Up to what size a thing is the more worth a name: a twentieth of the world, but a machine's at least. */
+  #labelled_m = 5;
 
   /** A geometry that reaches round most others (a hall, a site) is ground, not a thing among them. */
   #findGrounds(boxes: (Box3 | null)[]): void {
@@ -206,6 +255,12 @@ export class Build {
   // --- how it stands -------------------------------------------------------------------------
 
   #stand(i: number): void {
+    const whole = this.#standIns.has(i) ? this.boundsOf.get(this.#ordinals[i]!) : undefined;
+    this.#standOn(i);
+    if (whole !== undefined) this.boundsOf.get(this.#ordinals[i]!)!.union(whole);
+  }
+
+  #standOn(i: number): void {
     switch (this.#layout.place[i]) {
       case Place.Plate:
         this.#standOnPlate(i);
@@ -236,6 +291,9 @@ export class Build {
       place.makeTranslation(x[i]! - middle.x, top[i]! - model.bounds.min.y, bodyZ - middle.z);
       height = model.bounds.max.y - model.bounds.min.y;
       this.#member(model, ordinal, place);
+      const drawn = this.boundsOf.get(ordinal)!;
+      this.hits.push({ ordinal, box: drawn });
+      box.union(drawn);
     } else {
       const form = this.#forms[i]!;
       const [bw, bh, bd] = FORM_SIZE[form];
@@ -306,13 +364,23 @@ export class Build {
     if (box.min.y < 0.3 && size.x * size.z < SHADE_M2_MAX)
       this.shades.push({ x: middle.x, y: 0.012, z: middle.z, w: size.x * 0.94, d: size.z * 0.9, soft_m: 0.4, strength: 0.55 });
     this.#matOfBars(i, pose, box);
-    this.#anchor(ordinal, middle.x, box.max.y + 0.22, middle.z, 1.2, Math.min(Math.max(size.x, size.z), 5));
+    this.#anchor(ordinal, middle.x, box.max.y + 0.22, middle.z, 1.2, Math.min(Math.max(size.x, size.z), this.#labelled_m));
+  }
+
+  /** What is inside of a thing is found where that thing is, and named when it is looked at. */
+  #standInside(ordinal: number, holder: number): void {
+    const box = this.boundsOf.get(holder);
+    if (box === undefined) return;
+    this.boundsOf.set(ordinal, box);
+    const middle = box.getCenter(new Vector3());
+    this.#anchor(ordinal, middle.x, box.max.y + 0.22, middle.z, 0, 1);
   }
 
   /** The bars of a twin with geometry stand on a small mat before it. */
   #matOfBars(i: number, pose: Matrix4, box: Box3): void {
     const bars = this.#numeric[i]!;
-    if (bars.length === 0) return;
+    const size = box.getSize(new Vector3());
+    if (bars.length === 0 || Math.max(size.x, size.z) > BARS_M_MAX) return;
     const model = this.#models[i];
     const reach = (model ? model.bounds.max.z : FORM_SIZE[this.#forms[i]!][2] / 2) + 0.3;
     const at = new Vector3(0, 0, reach).applyMatrix4(pose);

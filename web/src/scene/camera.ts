@@ -4,13 +4,16 @@
  * Drag, wheel, pinch, keys; flights to a place. Never below the floor. Knows no twin.
  */
 
-import { Box3, MathUtils, PerspectiveCamera, Sphere, Vector3 } from "three";
+import { Box3, MathUtils, MOUSE, PerspectiveCamera, Sphere, TOUCH, Vector3 } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import type { CameraMode } from "./api.ts";
 
 const EYE_M = 1.7;
 const WALK_M_S = 2.6;
 const FLIGHT_MS = 900;
+/** A map is seen from far away through a long lens: what stands upright hardly leans. */
+const MAP_FOV_DEG = 11;
+const FROM_ABOVE = new Vector3(0, 1, 1e-4).normalize();
 const UP = new Vector3(0, 1, 0);
 
 interface Flight {
@@ -37,6 +40,8 @@ export class CameraRig {
   #pitch = 0;
   #push = 0;
   #insets = { left: 0, right: 0, top: 0, bottom: 0 };
+  readonly #fov_deg: number;
+  #reach_m = 12;
   /** Where the middle of the view is drawn, off the middle of the canvas; follows the insets. */
   #offset = { x: 0, y: 0 };
   #hasOffset = false;
@@ -44,6 +49,7 @@ export class CameraRig {
 
   constructor(camera: PerspectiveCamera, canvas: HTMLCanvasElement) {
     this.camera = camera;
+    this.#fov_deg = camera.fov;
     this.#canvas = canvas;
     this.orbit = new OrbitControls(camera, canvas);
     this.orbit.enableDamping = !this.#isStill.matches;
@@ -72,7 +78,19 @@ export class CameraRig {
     const size = bounds.getSize(new Vector3());
     const reach = Math.max(size.x, size.z, 12);
     this.#wall.copy(bounds).expandByScalar(reach);
-    this.orbit.maxDistance = reach * 2.6;
+    this.#reach_m = reach;
+    this.#limit();
+  }
+
+  #limit(): void {
+    const isMap = this.mode === "map";
+    this.orbit.maxDistance = this.#reach_m * (isMap ? 12 : 2.6);
+    this.orbit.minDistance = isMap ? 12 : 1.2;
+    this.orbit.maxPolarAngle = isMap ? 1e-4 : Math.PI * 0.487;
+    this.orbit.enableRotate = !isMap;
+    this.orbit.screenSpacePanning = isMap;
+    this.orbit.mouseButtons.LEFT = isMap ? MOUSE.PAN : MOUSE.ROTATE;
+    this.orbit.touches.ONE = isMap ? TOUCH.PAN : TOUCH.ROTATE;
   }
 
   /** The parts of the canvas that panels cover, in CSS pixels: the view is centred in the rest. */
@@ -131,12 +149,15 @@ export class CameraRig {
   /** Flies so that `bounds` fill the free part of the canvas, seen from where one is now. */
   frame(bounds: Box3, options: { fast?: boolean; from?: Vector3; margin?: number } = {}): void {
     const sphere = bounds.getBoundingSphere(new Sphere());
-    const way = options.from
+    const isMap = this.mode === "map";
+    const way = isMap
+      ? FROM_ABOVE.clone()
+      : options.from
       ? options.from.clone()
       : this.camera.position.clone().sub(this.orbit.target);
     if (way.lengthSq() < 1e-6) way.set(0.3, 0.5, 1);
     way.normalize();
-    if (options.from === undefined) {
+    if (options.from === undefined && !isMap) {
       way.y = MathUtils.clamp(way.y, 0.28, 0.75);
       way.normalize();
     }
@@ -178,6 +199,12 @@ export class CameraRig {
     return distance;
   }
 
+  /** Stands at a place at once. */
+  goTo(position: Vector3, target: Vector3): void {
+    if (this.mode !== "orbit") this.setMode("orbit");
+    this.#fly(position, target, true);
+  }
+
   #fly(position: Vector3, target: Vector3, fast: boolean): void {
     if (fast || this.#isStill.matches) {
       this.camera.position.copy(position);
@@ -202,12 +229,18 @@ export class CameraRig {
 
   setMode(mode: CameraMode): void {
     if (mode === this.mode) return;
+    const before = this.mode;
     this.mode = mode;
     this.#flight = null;
     this.#keys.clear();
-    this.orbit.enabled = mode === "orbit";
+    this.orbit.enabled = mode !== "walk";
     const ahead = new Vector3();
     this.camera.getWorldDirection(ahead);
+    this.camera.fov = mode === "map" ? MAP_FOV_DEG : this.#fov_deg;
+    this.camera.updateProjectionMatrix();
+    this.#limit();
+    if (mode === "map" || before === "map") this.#changeLens(before === "map");
+    if (mode === "map") return;
     if (mode === "walk") {
       this.#yaw = Math.atan2(-ahead.x, -ahead.z);
       this.#pitch = MathUtils.clamp(Math.asin(ahead.y), -0.35, 0.35);
@@ -217,11 +250,21 @@ export class CameraRig {
       this.camera.position.copy(this.orbit.target).addScaledVector(flat, -away);
       this.camera.position.y = EYE_M;
       this.#look();
-    } else {
+    } else if (before === "walk") {
       this.orbit.target.copy(this.camera.position).addScaledVector(ahead, 6);
       this.orbit.target.y = Math.max(0.5, Math.min(this.orbit.target.y, 2));
       this.orbit.update();
     }
+    this.onMove();
+  }
+
+  /** Goes so far away, or so near, that what is looked at keeps its size. */
+  #changeLens(isFromMap: boolean): void {
+    const ratio = Math.tan(MathUtils.degToRad(this.#fov_deg / 2)) / Math.tan(MathUtils.degToRad(MAP_FOV_DEG / 2));
+    const away = this.camera.position.distanceTo(this.orbit.target) * (isFromMap ? 1 / ratio : ratio);
+    const way = isFromMap ? new Vector3(0, 0.75, 0.66) : FROM_ABOVE;
+    this.camera.position.copy(this.orbit.target).addScaledVector(way, away);
+    this.orbit.update();
     this.onMove();
   }
 
@@ -259,16 +302,16 @@ export class CameraRig {
     if (!turn && !lift && !right && !ahead && !near) return false;
     const offset = this.camera.position.clone().sub(this.orbit.target);
     const distance = offset.length();
-    offset.applyAxisAngle(UP, turn * dt_s * 1.1);
+    if (this.mode !== "map") offset.applyAxisAngle(UP, turn * dt_s * 1.1);
     const side = new Vector3().crossVectors(UP, offset).normalize();
     const polar = offset.angleTo(UP);
-    const tilt = MathUtils.clamp(polar - lift * dt_s * 0.8, 0.12, this.orbit.maxPolarAngle) - polar;
+    const tilt = this.mode === "map" ? 0 : MathUtils.clamp(polar - lift * dt_s * 0.8, 0.12, this.orbit.maxPolarAngle) - polar;
     offset.applyAxisAngle(side, tilt);
     offset.setLength(MathUtils.clamp(distance * (1 - near * dt_s), this.orbit.minDistance, this.orbit.maxDistance));
     const step = new Vector3()
       .addScaledVector(side, right)
       .addScaledVector(new Vector3(-offset.x, 0, -offset.z).normalize(), ahead)
-      .multiplyScalar(distance * dt_s * 0.7);
+      .multiplyScalar(distance * dt_s * (this.mode === "map" ? 0.1 : 0.7));
     this.orbit.target.add(step);
     this.camera.position.copy(this.orbit.target).add(offset);
     this.orbit.update();

@@ -72,6 +72,9 @@ export class Hands {
       case "2":
         this.#scene.setMode("walk");
         break;
+      case "3":
+        this.#scene.setMode(this.#scene.mode === "map" ? "orbit" : "map");
+        break;
       case "l":
       case "L":
         this.#scene.setLabels(!this.#scene.labels);

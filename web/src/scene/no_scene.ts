@@ -1,28 +1,56 @@
 /** Stands in for the scene where the browser cannot draw one, and says so. */
 
 import type { Mirror } from "../mirror.ts";
-import type { CameraMode, SceneApi, SceneStats } from "./api.ts";
+import { t } from "../words.ts";
+import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
 
 export class NoScene implements SceneApi {
   readonly mode: CameraMode = "orbit";
   readonly labels = false;
+  readonly #notice: HTMLElement;
 
   constructor(canvas: HTMLCanvasElement, mirror: Mirror) {
     const notice = document.createElement("p");
     notice.className = "no-scene";
     notice.setAttribute("role", "status");
-    notice.textContent =
-      "This browser draws no 3D: WebGL 2 is missing or switched off. Switch on hardware" +
-      " acceleration, or use a current browser. Everything else on this page works.";
+    notice.textContent = t(
+      "This browser draws no 3D: WebGL 2 is missing or switched off. Switch on hardware acceleration, or use a current browser. Everything else on this page works.",
+    );
     canvas.replaceWith(notice);
+    this.#notice = notice;
     mirror.on("structure", () => (document.documentElement.dataset["ready"] = "true"));
   }
 
+  place(host: HTMLElement | null): void {
+    (host ?? document.body).prepend(this.#notice);
+  }
+
+  rest(isResting: boolean): void {
+    this.#notice.hidden = isResting;
+  }
+
+  camera(): CameraPlace {
+    return { position: [0, 1, 1], target: [0, 0, 0] };
+  }
+
+  setCamera(): void {}
   focus(): void {}
   home(): void {}
   setMode(): void {}
+  onBroken(): void {}
+
+  brokenLook(): string {
+    return "";
+  }
+
   setLabels(): void {}
   highlight(): void {}
+  setHeat(): void {}
+  onBuilt(): void {}
+
+  bodies(): Uint8Array {
+    return new Uint8Array(0);
+  }
 
   screenshot(): Promise<Blob> {
     return Promise.reject(new Error("this browser draws no 3D"));

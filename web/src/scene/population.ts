@@ -7,6 +7,7 @@
 
 import { Box3, Color, Group, Matrix4, Ray, Raycaster, Vector3 } from "three";
 import type { Id } from "../mirror.ts";
+import { Areas } from "./areas.ts";
 import type { AssetModel } from "./asset_model.ts";
 import { Bodies, formGeometry } from "./bodies.ts";
 import type { Body } from "./bodies.ts";
@@ -14,6 +15,7 @@ import { Build, NESTING } from "./build.ts";
 import type { BuildMeans } from "./build.ts";
 import { Shades, Titles } from "./decals.ts";
 import { Fleet } from "./fleet.ts";
+import { Interior } from "./interior.ts";
 import type { Anchors } from "./labels.ts";
 import type { Shape } from "./outline.ts";
 import type { Palette } from "./palette.ts";
@@ -22,6 +24,9 @@ import type { Pipe } from "./pipes.ts";
 import { Plates, solidPlate } from "./plates.ts";
 import type { Plate } from "./plates.ts";
 import { Tags } from "./tags.ts";
+import { Channel } from "./twin_state.ts";
+
+const SIZE = new Vector3();
 
 export class Population {
   readonly group = new Group();
@@ -32,12 +37,16 @@ export class Population {
   readonly tags: Tags;
   readonly titles: Titles;
   readonly shades: Shades;
+  readonly areas: Areas;
+  /** Of the one thing whose inside is drawn. */
+  interior: Interior | null = null;
   /** Assets that are wanted and not yet here. */
   readonly missing = new Set<string>();
   nInstances = 0;
   /** Whether a twin's geometry is the ground on which the others stand. */
   hasGround = false;
 
+  readonly #grounds: ReadonlySet<number>;
   readonly #plates: Plates | null;
   readonly #bodies: Bodies;
   readonly #plateOf = new Map<number, Plate>();
@@ -48,12 +57,18 @@ export class Population {
   readonly #hitBoxes: Float32Array;
   readonly #hitTwins: Int32Array;
   readonly #means: BuildMeans;
+  /** Twins that are inside of another, with the one that stands for them. */
+  readonly #insideOf: ReadonlyMap<number, number>;
+  readonly #holders: ReadonlySet<number>;
 
   constructor(means: BuildMeans) {
     this.#means = means;
     const build = new Build(means, this.missing);
     const plates = build.plates.map(({ plate }) => plate);
-    for (const plate of plates) if (!build.mats.has(plate)) this.#plateOf.set(plate.ordinal, plate);
+    for (const plate of plates) {
+      const isFirst = !this.#plateOf.has(plate.ordinal); // the platform, before what stands on it
+      if (isFirst && !build.mats.has(plate)) this.#plateOf.set(plate.ordinal, plate);
+    }
     for (const body of build.bodies) this.#bodyOf.set(body.ordinal, body);
     this.#plates = plates.length > 0 ? new Plates(plates, means.states) : null;
     this.#bodies = new Bodies(build.bodies, means.states);
@@ -72,6 +87,11 @@ export class Population {
     this.group.add(this.shades.mesh, this.titles.mesh, this.pipes.mesh, this.tags.mesh);
     this.anchors = build.anchors;
     this.hasGround = build.grounds.size > 0;
+    this.#grounds = build.grounds;
+    this.#insideOf = build.insideOf;
+    this.#holders = new Set([...build.insideOf.values()].filter((ordinal) => !build.grounds.has(ordinal)));
+    this.areas = new Areas(means.mirror, means.states);
+    if (this.areas.mesh !== null) this.group.add(this.areas.mesh);
     for (const [ordinal, box] of build.boundsOf) {
       this.#boundsOf.set(ordinal, box);
       if (!build.grounds.has(ordinal)) this.bounds.union(box);
@@ -104,6 +124,81 @@ export class Population {
     this.tags.dispose();
     this.titles.dispose();
     this.shades.dispose();
+    this.areas.dispose();
+    this.open(-1);
+  }
+
+  /** What stands for a twin and has an inside to be drawn: itself, or what it is in; -1: nothing. */
+  holderOf(ordinal: number): number {
+    const holder = this.#holders.has(ordinal) ? ordinal : this.#insideOf.get(ordinal) ?? -1;
+    return this.#holders.has(holder) ? holder : -1;
+  }
+
+  /** The thing with an inside that is nearest, seen from a place, within `reach` of its own size; -1. */
+  nearestHolder(place: Vector3, reach: number): number {
+    let best = -1;
+    let least = reach;
+    for (const ordinal of this.#holders) {
+      const box = this.#boundsOf.get(ordinal);
+      if (box === undefined) continue;
+      const away = box.distanceToPoint(place) / Math.max(box.getSize(SIZE).length(), 1);
+      if (away < least) [least, best] = [away, ordinal];
+    }
+    return best;
+  }
+
+  /** Draws the inside of a thing in its place, and no longer that of the one before; -1: of none. */
+  open(holder: number): boolean {
+    if (holder === (this.interior?.holder ?? -1)) return false;
+    const { mirror, states, palette } = this.#means;
+    const before = this.interior;
+    if (before !== null) {
+      states.set(before.holder, Channel.Dim, 0);
+      const box = this.#boundsOf.get(before.holder);
+      for (const { ordinal } of before.cells) if (box !== undefined) this.#put(ordinal, box, 0, 1);
+      before.dispose();
+      this.interior = null;
+    }
+    const asset = this.#assetOf.get(holder);
+    if (asset === undefined) return true;
+    const interior = new Interior(mirror, states, palette, holder, asset.model.bounds, asset.matrix);
+    if (interior.cells.length === 0) {
+      interior.dispose();
+      return true;
+    }
+    this.interior = interior;
+    states.set(holder, Channel.Dim, 255);
+    for (const cell of interior.cells) {
+      const box = interior.boundsOf(cell);
+      const size = box.getSize(SIZE);
+      this.#put(cell.ordinal, box, size.y > 1 ? 1 : 0, Math.min(size.x, size.z));
+    }
+    this.group.add(interior.mesh);
+    return true;
+  }
+
+  #put(ordinal: number, box: Box3, weight: number, size: number): void {
+    this.#boundsOf.set(ordinal, box);
+    const { anchors } = this;
+    [anchors.x[ordinal], anchors.y[ordinal], anchors.z[ordinal]] = [(box.min.x + box.max.x) / 2, box.max.y + 0.2, (box.min.z + box.max.z) / 2];
+    anchors.weight[ordinal] = weight;
+    anchors.size[ordinal] = size;
+  }
+
+  /** By ordinal: 1 where a twin has a body of its own, 2 where things stand on that; ground has none. */
+  bodies(n: number): Uint8Array {
+    const has = new Uint8Array(n);
+    const { mirror } = this.#means;
+    for (const bodies of [this.#plateOf, this.#bodyOf, this.#assetOf, this.areas.members])
+      for (const ordinal of bodies.keys()) has[ordinal] = 1;
+    for (const cell of this.interior?.cells ?? []) has[cell.ordinal] = 1;
+    for (const ordinal of this.#assetOf.keys()) {
+      const above = mirror.parent(mirror.twinAt(ordinal)?.id ?? "");
+      const holder = above === undefined ? -1 : mirror.ordinal(above);
+      if (this.#assetOf.has(holder)) has[holder] = 2;
+    }
+    for (const ordinal of this.#grounds) has[ordinal] = 0;
+    return has;
   }
 
   boundsOf(ordinal: number): Box3 | undefined {
@@ -132,6 +227,8 @@ export class Population {
 
   /** The twin that a ray meets first; -1: none. */
   pick(ray: Ray): number {
+    const inside = this.interior?.pick(ray) ?? -1;
+    if (inside >= 0) return inside;
     const { origin, direction } = ray;
     const inverse = [1 / direction.x, 1 / direction.y, 1 / direction.z];
     const from = [origin.x, origin.y, origin.z];
@@ -146,7 +243,7 @@ export class Population {
         near = Math.max(near, Math.min(a, b));
         far = Math.min(far, Math.max(a, b));
       }
-      if (near <= far) found.push({ at: near, ordinal: this.#hitTwins[i]! });
+      if (near <= far && this.#hitTwins[i] !== this.interior?.holder) found.push({ at: near, ordinal: this.#hitTwins[i]! });
     }
     found.sort((a, b) => a.at - b.at);
     let best = -1;

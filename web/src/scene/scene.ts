@@ -8,7 +8,7 @@ import { Box3, Raycaster, Vector2, Vector3 } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
-import type { CameraMode, SceneApi, SceneStats } from "./api.ts";
+import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
 import { AssetLibrary } from "./asset_model.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
@@ -17,6 +17,7 @@ import { Conditions } from "./conditions.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
+import { assetName, STORED } from "./look.ts";
 import { Outline } from "./outline.ts";
 import { Pipes } from "./pipes.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
@@ -33,12 +34,18 @@ const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
 
+/** Where an asset of the world, or a file that people attached, is to be had. */
+function assetUrl(name: string): URL {
+  if (name.startsWith(STORED)) return apiUrl(`blobs/${name.slice(STORED.length)}`);
+  return apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`);
+}
+
 export class WorldScene implements SceneApi {
   readonly stage: Stage;
   readonly rig: CameraRig;
   readonly #mirror: Mirror;
   readonly #canvas: HTMLCanvasElement;
-  readonly #library = new AssetLibrary((name) => apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`).href);
+  readonly #library = new AssetLibrary((name) => assetUrl(name).href);
   readonly #states = new TwinStates();
   readonly #conditions: Conditions;
   readonly #hands: Hands;
@@ -69,12 +76,20 @@ export class WorldScene implements SceneApi {
   #triangles = 0;
   #highlighted: number[] = [];
   #selectedMs = -Infinity;
+  /** What was to be flown to before there was anything. */
+  #focusDue: Id | null = null;
+  #isResting = false;
+  #isPlaced = false;
+  readonly #labelRoot: HTMLElement;
+  readonly #builtListeners = new Set<() => void>();
+  #insets: [number, number, number, number] = [0, 0, 0, 0];
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
 
   constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
     this.#canvas = canvas;
     this.#mirror = mirror;
+    this.#labelRoot = labels;
     const asked = new URL(location.href).searchParams.get("quality");
     this.stage = new Stage(canvas, asked === "low" || asked === "medium" || asked === "high" ? asked : null);
     this.rig = new CameraRig(this.stage.camera, canvas);
@@ -117,8 +132,9 @@ export class WorldScene implements SceneApi {
   }
 
   focus(id: Id, options: { fast?: boolean } = {}): void {
-    const box = this.#population?.boundsOf(this.#mirror.ordinal(id));
-    if (box === undefined) return;
+    if (this.#population === null) this.#focusDue = id;
+    const box = this.#boundsBelow(id);
+    if (box.isEmpty()) return;
     const around = box.clone().expandByScalar(Math.max(box.getSize(new Vector3()).length() * 0.12, 0.35));
     this.rig.frame(around, { fast: options.fast === true, margin: 1.35 });
   }
@@ -135,8 +151,20 @@ export class WorldScene implements SceneApi {
     this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.96 });
   }
 
+  brokenLook(id: Id): string {
+    return this.#library.brokenBy(assetName(this.#mirror.geometryOf(id)));
+  }
+
+  onBroken(listener: (geometry: string, reason: string) => void): void {
+    this.#library.onBroken = listener;
+  }
+
   setMode(mode: CameraMode): void {
+    const before = this.rig.mode;
     this.rig.setMode(mode);
+    this.stage.setHaze(mode !== "map");
+    const bounds = this.#population?.bounds;
+    if (mode === "map" && before !== "map" && bounds !== undefined && !bounds.isEmpty()) this.rig.frame(bounds, { margin: 1.02 });
     this.onChange();
   }
 
@@ -154,11 +182,52 @@ export class WorldScene implements SceneApi {
     this.invalidate();
   }
 
+  setHeat(levels: Uint8Array | null): void {
+    this.#states.setHeat(levels);
+    this.#population?.areas.show(levels !== null);
+    this.#ask();
+  }
+
+  bodies(): Uint8Array {
+    return this.#population?.bodies(this.#mirror.nOrdinals) ?? new Uint8Array(this.#mirror.nOrdinals);
+  }
+
+  onBuilt(listener: () => void): void {
+    this.#builtListeners.add(listener);
+  }
+
   screenshot(): Promise<Blob> {
     this.#draw(performance.now());
     return new Promise((resolve, reject) =>
       this.#canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
     );
+  }
+
+  place(host: HTMLElement | null): void {
+    // A canvas that moves within the document keeps what it has drawn and what it knows.
+    (host ?? document.body).prepend(this.#canvas, this.#labelRoot);
+    this.#isPlaced = host !== null;
+    this.#applyInsets();
+    this.#moved();
+  }
+
+  rest(isResting: boolean): void {
+    if (this.#isResting === isResting) return;
+    this.#isResting = isResting;
+    if (isResting) return;
+    this.#takeValues(null);
+    this.#bottles.reset();
+    this.#moved();
+  }
+
+  camera(): CameraPlace {
+    return { position: this.rig.camera.position.toArray(), target: this.rig.orbit.target.toArray() };
+  }
+
+  setCamera({ position, target }: CameraPlace): void {
+    this.#hasFramed = true;
+    this.rig.goTo(new Vector3(...position), new Vector3(...target));
+    this.invalidate();
   }
 
   stats(): SceneStats {
@@ -211,6 +280,11 @@ export class WorldScene implements SceneApi {
     return this.#tagTexture.texel(handle);
   }
 
+  /** What the heat layer says of a twin: 0 nothing, else 1…255 of its range. */
+  heatOf(id: Id): number {
+    return this.#states.heat(this.#mirror.ordinal(id));
+  }
+
   /** How a twin is shown; and how many beacons there are in all. */
   twinState(id: Id): { highlight: number; stale: number; alarm: number; beacons: number } {
     const ordinal = this.#mirror.ordinal(id);
@@ -226,10 +300,45 @@ export class WorldScene implements SceneApi {
   valuesMs = 0;
 
   setInsets(left: number, right: number, top: number, bottom: number): void {
+    this.#insets = [left, right, top, bottom];
+    this.#applyInsets();
+  }
+
+  /** Panels cover nothing of a scene that has a place of its own. */
+  #applyInsets(): void {
+    const [left, right, top, bottom] = this.#isPlaced ? [0, 0, 0, 0] : this.#insets;
     this.rig.setInsets(left, right, top, bottom);
     this.#labels.setInsets(left, right, top, bottom);
     // A panel that opened for what was just selected must not hide it.
     if (performance.now() - this.#selectedMs < 1500) this.#reveal();
+  }
+
+  /** Where a twin stands; of one that has no place of its own, where its parts are. */
+  #boundsBelow(id: Id, depth = 0): Box3 {
+    const own = this.#population?.boundsOf(this.#mirror.ordinal(id));
+    const box = own === undefined ? new Box3() : own.clone();
+    if (own === undefined && depth < 8)
+      for (const child of this.#mirror.children(id)) box.union(this.#boundsBelow(child, depth + 1));
+    return box;
+  }
+
+  /** Draws the inside of what is selected, or of what one has come near to. */
+  #detail(): void {
+    const population = this.#population;
+    if (population === null) return;
+    const { selected } = this.#mirror;
+    const eye = this.rig.camera.position;
+    // From above one looks through a long lens: what counts is how large things are seen.
+    const reach = this.rig.mode === "map" ? 5 : 0.9;
+    let holder = selected === null ? -1 : population.holderOf(this.#mirror.ordinal(selected));
+    const box = population.boundsOf(holder);
+    const isFar = box !== undefined && box.distanceToPoint(eye) > box.getSize(new Vector3()).length() * (this.rig.mode === "map" ? 30 : 6);
+    if (holder < 0 || isFar) holder = population.nearestHolder(eye, reach);
+    if (!population.open(holder)) return;
+    this.#labels.setAnchors(population.anchors);
+    this.#takeSelection();
+    this.stage.renderer.shadowMap.needsUpdate = true;
+    for (const listener of this.#builtListeners) listener();
   }
 
   #reveal(): void {
@@ -288,11 +397,14 @@ export class WorldScene implements SceneApi {
       if (population.missing.size === 0) this.#hasFramed = true;
       this.home({ fast: true });
     }
+    if (this.#focusDue !== null) this.focus(this.#focusDue, { fast: true });
+    this.#focusDue = null;
     this.#conditions.takeQualities(null);
     this.#takeAlarms();
     this.#takeSelection();
     this.#takeHover();
     this.stage.renderer.shadowMap.needsUpdate = true;
+    for (const listener of this.#builtListeners) listener();
   }
 
   /** Loads assets, and builds anew when those that are here now are worth it. */
@@ -311,7 +423,7 @@ export class WorldScene implements SceneApi {
   }
 
   #takeValues(handles: Uint32Array | null): void {
-    if (this.#population === null || this.#isRebuildDue) return;
+    if (this.#population === null || this.#isRebuildDue || this.#isResting) return;
     const start = performance.now();
     this.#tagTexture.update(tagSource(this.#mirror), handles, performance.now());
     this.#conditions.takeQualities(handles);
@@ -345,6 +457,7 @@ export class WorldScene implements SceneApi {
       this.stage.scene.add(this.#links.mesh);
     }
     this.#selectedMs = performance.now();
+    this.#hasMoved = true;
     this.#reveal();
     this.#takeHover();
   }
@@ -411,7 +524,8 @@ export class WorldScene implements SceneApi {
   }
 
   #ask(): void {
-    if (this.#isAsked || document.hidden) return;
+    // The first picture is drawn all the same: the page is ready with it.
+    if (this.#isAsked || document.hidden || (this.#isResting && this.#population !== null)) return;
     this.#isAsked = true;
     requestAnimationFrame((nowMs) => this.#frame(nowMs));
   }
@@ -445,6 +559,7 @@ export class WorldScene implements SceneApi {
       this.#builtMs = nowMs;
     }
     const isFlying = this.rig.update(dt_s, nowMs);
+    if (this.#hasMoved && !isFlying) this.#detail();
     this.#hands.hoverPointer();
     const isMoving = this.#advance(dt_s, nowMs);
     const drawStart = performance.now();

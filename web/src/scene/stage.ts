@@ -68,6 +68,9 @@ export class Stage {
   readonly #environments = new Map<Mode, WebGLRenderTarget>();
   readonly #shadowMiddle = new Vector3();
   #shadowRadius = 0;
+  #radius_m = 12;
+  #hasHaze = true;
+  #hasGround = false;
   #slowFrames = 0;
   #fastFrames = 0;
   #frameMs = 16;
@@ -150,21 +153,33 @@ export class Stage {
   /** Fits fog, floor and far plane to a world that lies within `radius_m` of `middle`. */
   setExtent(middle: Vector3, radius_m: number): void {
     const r = Math.max(radius_m, 12);
-    const fog = this.scene.fog as Fog;
-    fog.near = r * 2.2;
-    fog.far = r * 9;
+    this.#radius_m = r;
+    this.setHaze(this.#hasHaze);
     this.camera.far = Math.max(r * 14, 600);
     this.camera.updateProjectionMatrix();
     this.#dome.scale.setScalar(this.camera.far * 0.9);
     this.#floor.scale.setScalar(r * 8);
     this.#floor.position.setX(middle.x).setZ(middle.z);
+    this.setGround(this.#hasGround);
     this.#floorUniforms.fadeM.value = r * 3.2;
     this.#floorUniforms.middle.value.copy(middle).setY(0);
   }
 
-  /** Whether a twin brings the ground: the floor then lies a little lower, out of its way. */
+  /** Whether what is far away fades: a map shows all of it alike. */
+  setHaze(has: boolean): void {
+    this.#hasHaze = has;
+    const fog = this.scene.fog as Fog;
+    fog.near = this.#radius_m * (has ? 2.2 : 200);
+    fog.far = this.#radius_m * (has ? 9 : 900);
+    // From straight above the grid of the floor would be nothing but noise.
+    this.#floor.visible = has;
+  }
+
+  /** Whether a twin brings the ground: the floor then lies lower, out of its way as it is seen
+   * from as far as the world is wide. */
   setGround(has: boolean): void {
-    this.#floor.position.y = has ? -0.03 : 0;
+    this.#hasGround = has;
+    this.#floor.position.y = has ? -0.03 - Math.max(0, this.#radius_m - 40) * 0.002 : 0;
   }
 
   /** Fits the sun's shadow to what is looked at, in steps, so that its edges do not crawl. */
@@ -193,6 +208,13 @@ export class Stage {
   /** The sky goes with the camera, so that nobody gets near it. */
   follow(): void {
     this.#dome.position.copy(this.camera.position);
+    // Who is high up has nothing before their eyes, and depth is the finer for it: without this,
+    // what lies flat on the ground of a city would flicker.
+    const near = Math.min(Math.max(this.camera.position.y * 0.02 - 0.1, 0.1), this.#radius_m * 0.01);
+    if (Math.abs(near - this.camera.near) > this.camera.near * 0.1) {
+      this.camera.near = Math.max(near, 0.1);
+      this.camera.updateProjectionMatrix();
+    }
   }
 
   // --- size and quality --------------------------------------------------------------------

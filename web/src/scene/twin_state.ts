@@ -2,10 +2,21 @@
  * How a twin looks at the moment, as one texel: highlighted, stale, in alarm, dimmed.
  *
  * Every material of the scene that shows twins is patched to read that texel by the twin's
- * ordinal, so a change of state costs four bytes and no draw call, whatever draws the twin.
+ * ordinal, so a change of state costs four bytes and no draw call, whatever draws the twin. A
+ * second texture has a byte a twin: its place on the colours of a heat layer, while one is shown.
  */
 
-import { Color, DataTexture, NearestFilter, RGBAFormat, UnsignedByteType } from "three";
+import {
+  ClampToEdgeWrapping,
+  Color,
+  DataTexture,
+  LinearFilter,
+  NearestFilter,
+  RedFormat,
+  RGBAFormat,
+  UnsignedByteType,
+} from "three";
+import { heatColours, N_COLOURS } from "../heat/colours.ts";
 import type { IUniform, Material, WebGLProgramParametersWithUniforms } from "three";
 
 export const TWINS_PER_ROW = 256;
@@ -17,7 +28,7 @@ export const enum Channel {
   Stale = 1,
   /** 0 none, 64 information, 128 low, 192 medium, 255 high. */
   Alarm = 2,
-  /** 0…255: how far it is faded into the background. */
+  /** 0…254: how far it is faded into the background; 255: not drawn, since its inside is. */
   Dim = 3,
 }
 
@@ -32,12 +43,19 @@ export class TwinStates {
     alarmColors: { value: [new Color(), new Color(), new Color(), new Color()] },
     staleColor: { value: new Color() },
     badColor: { value: new Color() },
+    twinHeat: { value: null },
+    heatColors: { value: heatTexture() },
+    /** 1: a heat layer is shown. */
+    isHeat: { value: 0 },
   };
+  #heat = new Uint8Array(TWINS_PER_ROW);
+  #heatTexture: DataTexture;
   #texels = new Uint8Array(TWINS_PER_ROW * 4);
   #texture: DataTexture;
 
   constructor() {
     this.#texture = this.#make();
+    this.#heatTexture = this.#makeHeat();
   }
 
   /** Makes room for `n` twins. */
@@ -49,6 +67,25 @@ export class TwinStates {
     this.#texels = texels;
     this.#texture.dispose();
     this.#texture = this.#make();
+    const heat = new Uint8Array(texels.length / 4);
+    heat.set(this.#heat);
+    this.#heat = heat;
+    this.#heatTexture.dispose();
+    this.#heatTexture = this.#makeHeat();
+  }
+
+  /** Shows a heat layer: by ordinal 0 where nothing is known, else 1…255; null: none. */
+  setHeat(levels: Uint8Array | null): void {
+    this.uniforms["isHeat"]!.value = levels === null ? 0 : 1;
+    if (levels === null) return;
+    this.#heat.fill(0);
+    this.#heat.set(levels.subarray(0, this.#heat.length));
+    this.#heatTexture.needsUpdate = true;
+  }
+
+  /** What the heat layer says of a twin: 0 nothing, else 1…255. */
+  heat(ordinal: number): number {
+    return this.uniforms["isHeat"]!.value ? this.#heat[ordinal] ?? 0 : 0;
   }
 
   set(ordinal: number, channel: Channel, value: number): boolean {
@@ -92,6 +129,24 @@ export class TwinStates {
     this.uniforms["twinStates"]!.value = texture;
     return texture;
   }
+
+  #makeHeat(): DataTexture {
+    const rows = this.#heat.length / TWINS_PER_ROW;
+    const texture = new DataTexture(this.#heat, TWINS_PER_ROW, rows, RedFormat, UnsignedByteType);
+    texture.minFilter = texture.magFilter = NearestFilter;
+    texture.needsUpdate = true;
+    this.uniforms["twinHeat"]!.value = texture;
+    return texture;
+  }
+}
+
+/** The colours as they are written to the screen: no light and no tone changes them. */
+function heatTexture(): DataTexture {
+  const texture = new DataTexture(heatColours(), N_COLOURS, 1, RGBAFormat, UnsignedByteType);
+  texture.minFilter = texture.magFilter = LinearFilter;
+  texture.wrapS = ClampToEdgeWrapping;
+  texture.needsUpdate = true;
+  return texture;
 }
 
 function patchVertex(shader: Shader): void {
@@ -101,7 +156,9 @@ function patchVertex(shader: Shader): void {
       `#include <common>
       attribute float aTwin;
       uniform sampler2D twinStates;
+      uniform sampler2D twinHeat;
       flat varying vec4 vTwin;
+      flat varying float vHeat;
       varying vec3 vPlace;`,
     )
     .replace(
@@ -110,6 +167,7 @@ function patchVertex(shader: Shader): void {
       {
         int twin = int(aTwin + 0.5);
         vTwin = aTwin < -0.5 ? vec4(0.0) : texelFetch(twinStates, ivec2(twin % ${TWINS_PER_ROW}, twin / ${TWINS_PER_ROW}), 0);
+        vHeat = aTwin < -0.5 ? 0.0 : texelFetch(twinHeat, ivec2(twin % ${TWINS_PER_ROW}, twin / ${TWINS_PER_ROW}), 0).r;
         vec4 place = vec4(transformed, 1.0);
         #ifdef USE_INSTANCING
           place = instanceMatrix * place;
@@ -125,7 +183,10 @@ function patchFragment(shader: Shader): void {
       "#include <common>",
       `#include <common>
       flat varying vec4 vTwin;
+      flat varying float vHeat;
       varying vec3 vPlace;
+      uniform float isHeat;
+      uniform sampler2D heatColors;
       uniform float pulse;
       uniform vec3 highlightColor;
       uniform vec3 staleColor;
@@ -136,6 +197,7 @@ function patchFragment(shader: Shader): void {
       "#include <color_fragment>",
       `#include <color_fragment>
       {
+        if (vTwin.a > 0.998) discard;
         // What is not known for sure loses its colour and is hatched.
         float grey = dot(diffuseColor.rgb, vec3(0.3, 0.59, 0.11));
         diffuseColor.rgb = mix(diffuseColor.rgb, vec3(grey), min(vTwin.g * 1.5, 0.9));
@@ -155,6 +217,22 @@ function patchFragment(shader: Shader): void {
       if (vTwin.b > 0.6) {
         vec3 alarmColor = vTwin.b > 0.9 ? alarmColors[3] : alarmColors[2];
         totalEmissiveRadiance += alarmColor * (0.04 + 0.1 * pulse);
+      }`,
+    )
+    .replace(
+      "#include <dithering_fragment>",
+      `#include <dithering_fragment>
+      if (isHeat > 0.5) {
+        // After light and tone, so that what lies flat has the very colour of the legend; walls
+        // are a little darker by where they face, so that things keep their form.
+        float luma = dot(gl_FragColor.rgb, vec3(0.3, 0.59, 0.11));
+        if (vHeat > 0.5 / 255.0) {
+          vec3 facing = normalize(cross(dFdx(vPlace), dFdy(vPlace)));
+          float shade = mix(0.8 + 0.07 * facing.x, 1.0, smoothstep(0.3, 0.9, abs(facing.y)));
+          float relief = clamp(0.86 + 0.28 * luma, 0.86, 1.04);
+          vec3 heat = texture2D(heatColors, vec2((vHeat * 255.0 - 0.5) / 255.0, 0.5)).rgb;
+          gl_FragColor.rgb = heat * shade * mix(relief, 1.0, smoothstep(0.9, 1.0, abs(facing.y)));
+        } else gl_FragColor.rgb = mix(gl_FragColor.rgb, vec3(luma), 0.82);
       }`,
     );
 }

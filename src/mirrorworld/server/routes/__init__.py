@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from mirrorworld.protocol.rest import Problem
+from mirrorworld.server.problems import PROBLEM
+
+
+def problem(description: str) -> dict[str, Any]:
+    """A way to say no, for OpenAPI. The shape is only referred to (`openapi.document` puts it in):
+    FastAPI would build it anew for each status of each route, seconds of every start."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {PROBLEM: {"schema": schema}}}
+
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "There is no session"},
-    403: {"model": Problem, "description": "The guard, or a door, says no"},
-    404: {"model": Problem, "description": "No such thing; the answer names what is near"},
-    413: {"model": Problem, "description": "More was sent, or asked for, than is done at once"},
-    422: {"model": Problem, "description": "The request makes no sense; the answer says where"},
-    503: {"model": Problem, "description": "The record cannot be written"},
+    400: problem("The path is not written plainly"),
+    401: problem("There is no session"),
+    403: problem("The guard, or a door, says no"),
+    404: problem("No such thing; the answer names what is near"),
+    413: problem("More was sent, or asked for, than is done at once"),
+    422: problem("The request makes no sense; the answer says where"),
+    429: problem("Too often; Retry-After says when again"),
+    503: problem("The record cannot be written"),
 }
 
 

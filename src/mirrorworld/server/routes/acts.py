@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
-from mirrorworld.server import asking
+from mirrorworld.server import asking, editing
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused, unknown
-from mirrorworld.server.routes import answers
+from mirrorworld.server.routes import answers, problem
 from mirrorworld.server.sight import Sight
-from mirrorworld.world.changes import Arm, Command, Disarm, Edit, Edits
-from mirrorworld.world.plain import from_plain, from_tagged, to_plain
+from mirrorworld.world.changes import Arm, Command, Disarm, Edits
+from mirrorworld.world.plain import from_plain, to_plain
+from mirrorworld.world.ports import SourceError
 
-EDITS_MAX = 10_000
 TIMEOUT_MS_MAX = 3_600_000
 
 router = APIRouter(tags=["acts"])
@@ -48,25 +48,18 @@ _COMMAND_EXAMPLE = {
 @router.post(
     "/api/edits",
     summary="Edit the world",
-    responses=answers(rest.Edited, "The edits are durable"),
+    responses={
+        **answers(rest.Edited, "The edits are durable"),
+        409: problem("A sheet of `based_on` was changed meanwhile"),
+    },
 )
 async def edit(
     here: Here, view: Seen, request: Annotated[rest.EditRequest, Body(examples=[_EDIT_EXAMPLE])]
 ) -> Response:
     """Edits take effect together or, if one is refused, not at all; the answer comes when they
     are durable."""
-    if not 1 <= len(request.edits) <= EDITS_MAX:
-        mend = f"send 1 to {EDITS_MAX}"
-        raise Refused(422, f"{len(request.edits)} edits at once", "edits", mend)
-    kinds = get_args(Edit)
-    edits: list[Any] = []
-    for i, plain in enumerate(request.edits):
-        one = from_tagged(plain, f"edits[{i}]")
-        if not isinstance(one, kinds):
-            names = ", ".join(kind.__name__ for kind in kinds)
-            raise Refused(422, "this is no edit", f"edits[{i}]", f"'@' may be {names}")
-        edits.append(one)
-    position = await here.mirror.edit(view.who, Edits(tuple(edits), request.reason))
+    position = editing.take(here, view, request)
+    await here.mirror.until_durable(position)
     return json_answer(rest.Edited(str(position)))
 
 
@@ -80,7 +73,9 @@ async def arm(here: Here, view: Seen, request: rest.ArmRequest) -> Response:
     one = from_plain(Arm, request.arm, "arm")
     _check_target(here, view, one.twin, one.name)
     edits = Edits((one,), request.reason)
-    return json_answer(rest.Edited(str(await here.mirror.edit(view.who, edits))))
+    position = await here.mirror.edit(view.who, edits)
+    here.accounts.note(view.who.id, "armed", f"{one.twin}.{one.name}")
+    return json_answer(rest.Edited(str(position)))
 
 
 @router.delete(
@@ -92,7 +87,9 @@ async def disarm(here: Here, view: Seen, twin: str, name: str, reason: str = "")
     """Commands that are on their way are not called back."""
     _check_target(here, view, twin, name)
     edits = Edits((Disarm(twin, name),), reason)
-    return json_answer(rest.Edited(str(await here.mirror.edit(view.who, edits))))
+    position = await here.mirror.edit(view.who, edits)
+    here.accounts.note(view.who.id, "disarmed", f"{twin}.{name}")
+    return json_answer(rest.Edited(str(position)))
 
 
 def _check_target(here: Context, view: Sight, twin: str, name: str) -> None:
@@ -139,6 +136,9 @@ async def command(
     placed = await here.mirror.command(
         view.who, asked, unit=request.unit, is_confirmed=request.is_confirmed
     )
+    target = f"{asked.twin}.{asked.point or asked.operation}"
+    detail = f"{target} = {asked.value!r}: {placed.state.name.lower()} {placed.detail}".strip()
+    here.accounts.note(view.who.id, "command", detail)
     return json_answer(to_plain(placed), 202)
 
 
@@ -214,7 +214,10 @@ async def events(
 @router.post(
     "/api/events/{id:path}/acknowledge",
     summary="Say that an event was seen",
-    responses=answers(rest.Event, "The event, acknowledged"),
+    responses={
+        **answers(rest.Event, "The event, acknowledged; or asked for, where its source decides"),
+        502: problem("The source that keeps it did not take it"),
+    },
 )
 async def acknowledge(
     here: Here, view: Seen, id: str, request: rest.AcknowledgeRequest
@@ -224,4 +227,8 @@ async def acknowledge(
     if found is None or not view.sees(found.twin):
         mend = "GET /api/events lists those that there are"
         raise unknown("event", id, here.mirror.world.events if view.is_whole else (), mend)
-    return json_answer(to_plain(await here.mirror.acknowledge(view.who, id, request.comment)))
+    try:
+        seen = await here.mirror.acknowledge(view.who, id, request.comment)
+    except SourceError as error:
+        raise Refused(502, str(error), "", "") from error
+    return json_answer(to_plain(seen))

@@ -13,12 +13,13 @@ from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused, unknown
-from mirrorworld.server.routes import answers
+from mirrorworld.server.routes import answers, hooks, problem
 from mirrorworld.server.sight import Sight
 from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import Action, SourceConfig, SourceError
 
 router = APIRouter(tags=["sources"])
+router.include_router(hooks.router)
 Here = Annotated[Context, Depends(asking.context)]
 Seen = Annotated[Sight, Depends(asking.sight)]
 
@@ -57,7 +58,7 @@ async def add(here: Here, view: Seen, request: Asked) -> Response:
     summary="Look at a source without mirroring it",
     responses={
         **answers(rest.Discovery, "What it would be mirrored as"),
-        502: {"model": rest.Problem, "description": "The source cannot be reached or used"},
+        502: problem("The source cannot be reached or used"),
     },
 )
 async def discover(here: Here, view: Seen, request: Asked) -> Response:

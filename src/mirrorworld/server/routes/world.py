@@ -163,6 +163,21 @@ async def relations(
 
 
 @router.get(
+    "/api/sheets",
+    summary="What people wrote down for the world as a whole",
+    responses=answers(rest.SheetsPage, "Rules, boards, plans; in the order of their making"),
+)
+async def sheets(
+    here: Here, view: Seen, kind: Annotated[str | None, Query(description="Of this kind")] = None
+) -> Response:
+    """They are written by the edits PutSheet and DropSheet."""
+    every = here.mirror.world.structure.sheets.values()
+    return json_answer(
+        rest.SheetsPage([to_plain(s) for s in every if kind is None or s.kind == kind])
+    )
+
+
+@router.get(
     "/api/export",
     summary="The world's structure as a readable file",
     responses=answers(rest.WorldFile, "Types, twins, relations and arms"),

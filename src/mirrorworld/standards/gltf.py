@@ -1,0 +1,641 @@
+"""glTF 2.0: whether a file from a stranger may be given to a browser to draw.
+
+Reads the file and follows every reference that drawing follows: what lies outside of it is refused
+by name, since nothing is ever fetched; so is what is broken, and what is more than a page can draw.
+Changes nothing and draws nothing. Clauses are those of the glTF 2.0 specification (ISO/IEC 12113).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.attachments import PICTURE_BYTES, picture_size
+
+FILE_BYTES_MAX: Final = 64 << 20
+JSON_BYTES_MAX: Final = 16 << 20
+ITEMS_MAX: Final = 20_000
+"""Entries of any one list at the top of a file: nodes, meshes, accessors."""
+PICTURES_MAX: Final = 256
+DEPTH_MAX: Final = 64
+"""Of nodes within nodes."""
+VALUES_BYTES_MAX: Final = 256 << 20
+"""Of all accessors together: they may overlap, and a browser may unpack each on its own."""
+VERTICES_MAX: Final = 2_000_000
+TRIANGLES_MAX: Final = 1_000_000
+"""As drawn: a mesh that two nodes show counts twice."""
+TEXTURE_PIXELS_MAX: Final = 64_000_000
+"""Of all textures together; a browser unpacks them to four bytes a pixel and more."""
+TEXTURE_SIDE_MAX: Final = 8_192
+REACH_MAX: Final = 1e6
+"""Units from the origin that a vertex may be, after all its nodes."""
+
+DRAWN: Final = frozenset(
+    {
+        "EXT_texture_webp",
+        "KHR_lights_punctual",
+        "KHR_materials_anisotropy",
+        "KHR_materials_clearcoat",
+        "KHR_materials_dispersion",
+        "KHR_materials_emissive_strength",
+        "KHR_materials_ior",
+        "KHR_materials_iridescence",
+        "KHR_materials_sheen",
+        "KHR_materials_specular",
+        "KHR_materials_transmission",
+        "KHR_materials_unlit",
+        "KHR_materials_variants",
+        "KHR_materials_volume",
+        "KHR_mesh_quantization",
+        "KHR_texture_transform",
+    }
+)
+"""Extensions that a file may require."""
+NOT_DRAWN: Final = frozenset({"EXT_mesh_gpu_instancing", "KHR_draco_mesh_compression"})
+"""Extensions that change what is drawn even where a file only uses them."""
+
+_JSON_CHUNK: Final = 0x4E4F534A
+_BIN_CHUNK: Final = 0x004E4942
+_COMPONENTS: Final = {
+    5120: np.dtype("<i1"),
+    5121: np.dtype("<u1"),
+    5122: np.dtype("<i2"),
+    5123: np.dtype("<u2"),
+    5125: np.dtype("<u4"),
+    5126: np.dtype("<f4"),
+}
+_WIDTHS: Final = {
+    "SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16,
+}  # fmt: skip
+_PICTURES: Final = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"RIFF": "image/webp",
+}
+_ATTRIBUTES: Final = {
+    "POSITION": ("VEC3",), "NORMAL": ("VEC3",), "TANGENT": ("VEC4",), "TEXCOORD_0": ("VEC2",),
+    "COLOR_0": ("VEC3", "VEC4"),
+}  # fmt: skip
+_TRIANGLES: Final = 4
+_LISTS: Final = (
+    "accessors", "animations", "buffers", "bufferViews", "cameras", "images", "materials",
+    "meshes", "nodes", "samplers", "scenes", "skins", "textures",
+)  # fmt: skip
+
+
+_Shape = tuple[int, int, NDArray[np.float64]]
+"""(triangles, vertices, corners: low and high)."""
+
+
+class GltfError(ValueError):
+    """A file that is not drawn; the message names the place in it and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class GltfModel:
+    """What a file holds that passed."""
+
+    nodes: int
+    meshes: int
+    triangles: int
+    """As drawn."""
+    vertices: int
+    texture_pixels: int
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+    """Corners of what is drawn, in the file's units."""
+
+
+def check(path: Path) -> GltfModel:
+    """Examines a `.glb` or self-contained `.gltf` file.
+
+    Raises:
+        GltfError: it is broken, needs something that lies outside of it or that the page cannot
+            draw, or is too large.
+    """
+    size = path.stat().st_size
+    if size > FILE_BYTES_MAX:
+        _refuse("file", f"{size} bytes; a model has at most {FILE_BYTES_MAX >> 20} MiB")
+    if size < 12:
+        _refuse("file", f"{size} bytes are no glTF")
+    content = path.read_bytes()
+    if content[:4] == b"glTF":
+        text, binary = _chunks(memoryview(content))
+    else:
+        text, binary = content, None
+    if len(text) > JSON_BYTES_MAX:
+        _refuse("JSON", f"{len(text)} bytes; at most {JSON_BYTES_MAX >> 20} MiB: export it as .glb")
+    return _Examined(_parsed(text), binary).model()
+
+
+def _chunks(view: memoryview) -> tuple[bytes, memoryview | None]:
+    """The JSON and the binary chunk of a GLB container (chapter 4)."""
+    size = len(view)
+    _, version, length = struct.unpack("<III", view[:12])
+    if version != 2:
+        _refuse("header", f"glTF {version}; version 2 is drawn: export it anew as glTF 2.0")
+    if length != size:
+        _refuse("header", f"the file says {length} bytes and has {size}: it was cut off or padded")
+    found: dict[int, tuple[int, int]] = {}
+    at, first = 12, True
+    while at < size:
+        if at + 8 > size:
+            _refuse("chunks", "the file ends within the head of a chunk")
+        chunk_size, kind = struct.unpack("<II", view[at : at + 8])
+        if chunk_size % 4 or at + 8 + chunk_size > size:
+            _refuse("chunks", f"a chunk of {chunk_size} bytes at byte {at} does not fit")
+        if first and kind != _JSON_CHUNK:
+            _refuse("chunks", "the first chunk is not JSON")
+        first = False
+        found.setdefault(kind, (at + 8, chunk_size))  # others are for extensions: passed over
+        at += 8 + chunk_size
+    if _JSON_CHUNK not in found:
+        _refuse("chunks", "there is no JSON")
+    start, chunk_size = found[_JSON_CHUNK]
+    text = bytes(view[start : start + chunk_size])
+    if _BIN_CHUNK not in found:
+        return text, None
+    start, chunk_size = found[_BIN_CHUNK]
+    return text, view[start : start + chunk_size]
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    def no_number(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        root = json.loads(text.decode("utf-8"), parse_constant=no_number)
+    except RecursionError:
+        _refuse("JSON", "it is nested too deeply")
+    except ValueError as error:
+        _refuse("JSON", str(error)[:200])
+    if not isinstance(root, dict):
+        _refuse("JSON", "it is no object")
+    return root
+
+
+class _Examined:
+    """One file, gone through in the order in which its parts rest on each other."""
+
+    def __init__(self, root: dict[str, Any], binary: memoryview | None) -> None:
+        self._root = root
+        self._binary = binary
+        self._buffers: list[memoryview] = []
+        self._pixels = 0
+        self._values: list[NDArray[Any]] = []
+        """Of each accessor, shape (count, width)."""
+        self._values_bytes = 0
+        self._visits = 0
+        self._primitives = 0
+        self._boxes: dict[int, NDArray[np.float64]] = {}
+        """Corners of each accessor of positions that was read: low, high."""
+        self._highest: dict[int, int] = {}
+        """The highest index in each accessor of indices that was read."""
+
+    def model(self) -> GltfModel:
+        self._take_head()
+        for i, buffer in enumerate(self._list("buffers")):
+            self._buffers.append(self._buffer(i, buffer))
+        for i in range(len(self._list("bufferViews"))):
+            self._view(i)
+        for i, accessor in enumerate(self._list("accessors")):
+            self._values.append(self._read(f"accessors[{i}]", accessor))
+        for i, image in enumerate(self._list("images")):
+            self._image(f"images[{i}]", image)
+        self._take_materials()
+        meshes = [self._mesh(f"meshes[{i}]", mesh) for i, mesh in enumerate(self._list("meshes"))]
+        return self._drawn(meshes)
+
+    # --- the whole ---
+
+    def _take_head(self) -> None:
+        asset = self._root.get("asset")
+        if not isinstance(asset, dict) or not str(asset.get("version", "")).startswith("2."):
+            _refuse("asset.version", "glTF 2.0 is drawn: export the model anew")
+        for name in _LISTS:
+            entries = self._root.get(name, [])
+            if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+                _refuse(name, "must be a list of objects")
+            most = PICTURES_MAX if name == "images" else ITEMS_MAX
+            if len(entries) > most:
+                _refuse(name, f"{len(entries)} of them; at most {most} are drawn")
+        for listed in ("extensionsRequired", "extensionsUsed"):
+            names = self._root.get(listed, [])
+            if not isinstance(names, list):
+                _refuse(listed, "must be a list")
+            for name in map(str, names):
+                if name in NOT_DRAWN or (listed == "extensionsRequired" and name not in DRAWN):
+                    _refuse(
+                        listed,
+                        f"'{name:.60}' is not drawn here; export the model without it (no Draco,"
+                        " no meshopt, no KTX2)",
+                    )
+
+    def _list(self, name: str) -> list[dict[str, Any]]:
+        return self._root.get(name, [])
+
+    def _at(self, where: str, name: str, index: Any) -> dict[str, Any]:
+        """The entry that an index names."""
+        entries = self._list(name)
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(entries):
+            _refuse(where, f"{name}[{index!s:.20}] is not there; the file has {len(entries)}")
+        return entries[index]
+
+    # --- bytes ---
+
+    def _buffer(self, i: int, buffer: dict[str, Any]) -> memoryview:
+        where = f"buffers[{i}]"
+        size = _count(where, "byteLength", buffer.get("byteLength"), FILE_BYTES_MAX, least=1)
+        uri = buffer.get("uri")
+        if uri is not None:
+            data = memoryview(_data_of(f"{where}.uri", uri)[1])
+        elif i == 0 and self._binary is not None:
+            data = self._binary
+        else:
+            _refuse(where, "it has neither a data: URI nor the file's binary chunk")
+        if len(data) < size:
+            _refuse(where, f"it says {size} bytes and has {len(data)}")
+        return data[:size]
+
+    def _view(self, index: Any, where: str = "") -> tuple[memoryview, int]:
+        """(bytes of a buffer view, stride; 0: packed)."""
+        where = where or f"bufferViews[{index}]"
+        view = self._at(where, "bufferViews", index)
+        number: Any = view.get("buffer")
+        self._at(where, "buffers", number)
+        buffer = self._buffers[number]
+        start = _count(where, "byteOffset", view.get("byteOffset", 0), FILE_BYTES_MAX)
+        size = _count(where, "byteLength", view.get("byteLength"), FILE_BYTES_MAX, least=1)
+        if start + size > len(buffer):
+            _refuse(where, f"bytes {start} to {start + size} of a buffer that has {len(buffer)}")
+        stride = _count(where, "byteStride", view.get("byteStride", 0), 252)
+        if stride and (stride < 4 or stride % 4):
+            _refuse(where, f"byteStride is {stride}; 4 to 252 in steps of 4 (5.11)")
+        return buffer[start : start + size], stride
+
+    def _accessor(self, where: str, index: Any, kinds: tuple[str, ...]) -> NDArray[Any]:
+        """The values of an accessor of one of some types."""
+        kind = self._at(where, "accessors", index)["type"]
+        if kind not in kinds:
+            _refuse(where, f"accessors[{index}] is {kind}; {' or '.join(kinds)} is wanted")
+        return self._values[index]
+
+    def _read(self, where: str, accessor: dict[str, Any]) -> NDArray[Any]:
+        """The values of an accessor, checked to lie in their buffer."""
+        count = _count(where, "count", accessor.get("count"), FILE_BYTES_MAX, least=1)
+        width = _WIDTHS.get(str(accessor.get("type")))
+        dtype = _dtype(accessor)
+        if width is None or dtype is None:
+            _refuse(where, "its type or componentType is none of glTF (3.6.2.2)")
+        self._values_bytes += count * width * dtype.itemsize
+        if self._values_bytes > VALUES_BYTES_MAX:
+            _refuse(where, f"all accessors have more than {VALUES_BYTES_MAX >> 20} MiB of values")
+        if "bufferView" in accessor:
+            view, stride = self._view(accessor["bufferView"], where)
+            values = _strided(where, view, accessor, dtype, count, width, stride)
+        else:
+            values = np.zeros((count, width), dtype)
+        sparse = accessor.get("sparse")
+        return values if sparse is None else self._sparse(where, sparse, values)
+
+    def _sparse(self, where: str, sparse: Any, values: NDArray[Any]) -> NDArray[Any]:
+        """Values with those of a sparse accessor put in (3.6.2.3)."""
+        if not isinstance(sparse, dict):
+            _refuse(where, "its sparse part is no object")
+        count = _count(where, "sparse.count", sparse.get("count"), len(values), least=1)
+        parts: list[NDArray[Any]] = []
+        for name, width in (("indices", 1), ("values", values.shape[1])):
+            part = sparse.get(name)
+            if not isinstance(part, dict):
+                _refuse(where, f"sparse.{name} is missing")
+            view, _ = self._view(part.get("bufferView"), f"{where}.sparse.{name}")
+            dtype = values.dtype if name == "values" else _dtype(part)
+            if dtype is None or (name == "indices" and dtype.kind != "u"):
+                _refuse(where, "sparse.indices are not of an unsigned type")
+            parts.append(_strided(f"{where}.sparse.{name}", view, part, dtype, count, width, 0))
+        at = parts[0][:, 0]
+        if int(at.max()) >= len(values) or (np.diff(at.astype(np.int64)) <= 0).any():
+            _refuse(where, "sparse.indices do not rise within the accessor")
+        filled = values.copy()
+        filled[at] = parts[1]
+        return filled
+
+    # --- pictures and materials ---
+
+    def _image(self, where: str, image: dict[str, Any]) -> None:
+        uri = image.get("uri")
+        if uri is not None:
+            data = _data_of(f"{where}.uri", uri)[1]
+        else:
+            data = bytes(self._view(image.get("bufferView"), where)[0][:PICTURE_BYTES])
+        found = next((kind for magic, kind in _PICTURES.items() if data.startswith(magic)), "")
+        size = picture_size(found, data)
+        if size is None or 0 in size:
+            _refuse(where, "it is no PNG, JPEG or WebP picture")
+        if max(size) > TEXTURE_SIDE_MAX:
+            _refuse(where, f"{size[0]} × {size[1]} pixels; a side has at most {TEXTURE_SIDE_MAX}")
+        self._pixels += size[0] * size[1]
+        if self._pixels > TEXTURE_PIXELS_MAX:
+            _refuse(where, f"all textures have more than {TEXTURE_PIXELS_MAX // 10**6} megapixels")
+
+    def _take_materials(self) -> None:
+        for i, texture in enumerate(self._list("textures")):
+            for source in (texture, *_objects(texture.get("extensions"))):
+                if "source" in source:
+                    self._at(f"textures[{i}]", "images", source["source"])
+            if "sampler" in texture:
+                self._at(f"textures[{i}]", "samplers", texture["sampler"])
+        for i, material in enumerate(self._list("materials")):
+            for name, slot in _slots(material):
+                self._at(f"materials[{i}].{name}", "textures", slot.get("index"))
+
+    # --- what is drawn ---
+
+    def _mesh(self, where: str, mesh: dict[str, Any]) -> _Shape:
+        """(triangles, vertices, corners) of a mesh."""
+        primitives = mesh.get("primitives")
+        if not isinstance(primitives, list) or not primitives:
+            _refuse(where, "it has no primitives")
+        self._primitives += len(primitives)
+        if self._primitives > ITEMS_MAX:
+            _refuse(where, f"all meshes have more than {ITEMS_MAX} primitives")
+        triangles = vertices = 0
+        corners = _nothing()
+        for j, primitive in enumerate(primitives):
+            there = f"{where}.primitives[{j}]"
+            if not isinstance(primitive, dict):
+                _refuse(there, "it is no object")
+            drawn, n, box = self._primitive(there, primitive)
+            triangles, vertices = triangles + drawn, vertices + n
+            _widen(corners, box)
+            if vertices > VERTICES_MAX or triangles > TRIANGLES_MAX:
+                _too_much(there, triangles, vertices)
+        return triangles, vertices, corners
+
+    def _primitive(self, where: str, primitive: dict[str, Any]) -> _Shape:
+        mode = _count(where, "mode", primitive.get("mode", _TRIANGLES), 6)
+        attributes = primitive.get("attributes")
+        if not isinstance(attributes, dict) or "POSITION" not in attributes:
+            _refuse(where, "it has no POSITION")
+        if len(attributes) > 32:
+            _refuse(where, f"{len(attributes)} attributes; at most 32")
+        if "material" in primitive:
+            self._at(where, "materials", primitive["material"])
+        index = attributes["POSITION"]
+        box = self._corners(where, index)
+        n = len(self._values[index])
+        for name, other in attributes.items():
+            there = f"{where}.attributes.{name:.40}"
+            found = self._accessor(there, other, _ATTRIBUTES.get(name, (*_WIDTHS,)))
+            if len(found) != n:
+                _refuse(there, f"{len(found)} values for {n} vertices")
+        n_corners = n
+        if "indices" in primitive:
+            there = f"{where}.indices"
+            indices = self._accessor(there, primitive["indices"], ("SCALAR",))
+            if indices.dtype.kind != "u":
+                _refuse(there, "they are not of an unsigned type (3.7.2.1)")
+            number = primitive["indices"]
+            if number not in self._highest:
+                self._highest[number] = int(indices.max())
+            if self._highest[number] >= n:
+                _refuse(there, f"vertex {self._highest[number]} of {n}")
+            n_corners = len(indices)
+        triangles = n_corners // 3 if mode == _TRIANGLES else max(0, n_corners - 2)
+        return triangles if mode >= _TRIANGLES else 0, n, box
+
+    def _corners(self, where: str, index: Any) -> NDArray[np.float64]:
+        """Low and high of positions; read once, however many primitives share them."""
+        if isinstance(index, int) and index in self._boxes:
+            return self._boxes[index]
+        positions = self._accessor(f"{where}.attributes.POSITION", index, ("VEC3",))
+        is_quantised = "KHR_mesh_quantization" in self._root.get("extensionsRequired", [])
+        if positions.dtype.kind != "f" and not is_quantised:
+            _refuse(f"{where}.attributes.POSITION", "the positions are no floats (3.7.2.1)")
+        box = np.stack([positions.min(0), positions.max(0)]).astype(np.float64)
+        if not np.isfinite(box).all():
+            _refuse(f"{where}.attributes.POSITION", "a position is no number")
+        is_normalised = self._list("accessors")[index].get("normalized") is True
+        if is_normalised and positions.dtype.kind != "f":
+            box /= np.iinfo(positions.dtype).max
+        self._boxes[index] = box
+        return box
+
+    def _drawn(self, meshes: list[_Shape]) -> GltfModel:
+        """Goes through all scenes, since a browser unpacks all (3.5)."""
+        scenes = self._list("scenes")
+        if not scenes:
+            _refuse("scenes", "it has no scene: there is nothing to draw")
+        self._at("scene", "scenes", self._root.get("scene", 0))
+        found = [self._scene(f"scenes[{i}]", s, meshes) for i, s in enumerate(scenes)]
+        triangles, vertices = sum(each[1] for each in found), sum(each[2] for each in found)
+        if vertices > VERTICES_MAX or triangles > TRIANGLES_MAX:
+            _too_much("scenes", triangles, vertices)
+        nodes, triangles, vertices, shown, box = found[self._root.get("scene", 0)]
+        if not triangles:
+            _refuse("scene", "no triangle is in it: there is nothing to draw")
+        low, high = tuple(box[0].tolist()), tuple(box[1].tolist())
+        return GltfModel(nodes, shown, triangles, vertices, self._pixels, low, high)
+
+    def _scene(
+        self, where: str, scene: dict[str, Any], meshes: list[_Shape]
+    ) -> tuple[int, int, int, int, NDArray[np.float64]]:
+        """(nodes, triangles, vertices, nodes with a mesh, corners) of a scene."""
+        box = _nothing()
+        triangles = vertices = shown = 0
+        seen: set[int] = set()
+        todo = [(i, np.eye(4), 1) for i in _indices(where, scene.get("nodes", []))]
+        while todo:
+            index, above, depth = todo.pop()
+            where = f"nodes[{index}]"
+            node = self._at(where, "nodes", index)
+            if index in seen:
+                _refuse(where, "it is below itself, or below two others (3.5.2)")
+            seen.add(index)
+            self._visits += 1
+            if self._visits > ITEMS_MAX:
+                _refuse(where, f"more than {ITEMS_MAX} nodes are in its scenes")
+            if depth > DEPTH_MAX:
+                _refuse(where, f"nodes are nested deeper than {DEPTH_MAX}")
+            matrix = above @ _matrix(where, node)
+            if "mesh" in node:
+                self._at(where, "meshes", node["mesh"])
+                n_triangles, n_vertices, corners = meshes[node["mesh"]]
+                triangles, vertices, shown = (
+                    triangles + n_triangles,
+                    vertices + n_vertices,
+                    shown + 1,
+                )
+                if vertices > VERTICES_MAX or triangles > TRIANGLES_MAX:
+                    _too_much(where, triangles, vertices)
+                reached = _moved(corners, matrix)
+                if not np.isfinite(reached).all() or np.abs(reached).max() > REACH_MAX:
+                    _refuse(where, f"it reaches further than {REACH_MAX:g} units from the origin")
+                _widen(box, reached)
+            todo += [(i, matrix, depth + 1) for i in _indices(where, node.get("children", []))]
+        return len(seen), triangles, vertices, shown, box
+
+
+# --- the smaller parts ------------------------------------------------------------------------
+
+
+def _nothing() -> NDArray[np.float64]:
+    """The corners of nothing, to be widened."""
+    return np.array([[np.inf] * 3, [-np.inf] * 3])
+
+
+def _widen(box: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+    box[0] = np.minimum(box[0], other[0])
+    box[1] = np.maximum(box[1], other[1])
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise GltfError(f"glTF, {where}: {why}")
+
+
+def _too_much(where: str, triangles: int, vertices: int) -> NoReturn:
+    _refuse(
+        where,
+        f"with it the model has {triangles} triangles and {vertices} vertices; at most"
+        f" {TRIANGLES_MAX} and {VERTICES_MAX} are drawn: simplify it before exporting",
+    )
+
+
+def _count(where: str, name: str, value: Any, most: int, *, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        _refuse(where, f"{name} is {value!s:.40}; {least} to {most} is possible")
+    return value
+
+
+def _dtype(about: dict[str, Any]) -> np.dtype[Any] | None:
+    code = about.get("componentType")
+    return _COMPONENTS.get(code) if isinstance(code, int) else None
+
+
+def _data_of(where: str, uri: Any) -> tuple[str, bytes]:
+    """(media type, bytes) of a data: URI. Everything else lies outside and is refused by name."""
+    if not isinstance(uri, str):
+        _refuse(where, "it is no text")
+    if not uri.startswith("data:"):
+        _refuse(
+            where,
+            f"'{uri:.80}' lies outside of the file, and nothing is fetched; export as one .glb",
+        )
+    head, comma, body = uri[5:].partition(",")
+    if not comma or not head.endswith(";base64"):
+        _refuse(where, "a data: URI without base64")
+    try:
+        return head.removesuffix(";base64"), base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        _refuse(where, "its base64 is broken")
+
+
+def _strided(
+    where: str,
+    view: memoryview,
+    about: dict[str, Any],
+    dtype: np.dtype[Any],
+    count: int,
+    width: int,
+    stride: int,
+) -> NDArray[Any]:
+    """Values in a view, shape (count, width), without copying them."""
+    start = _count(where, "byteOffset", about.get("byteOffset", 0), FILE_BYTES_MAX)
+    step = stride or dtype.itemsize * width
+    if start % dtype.itemsize or step % dtype.itemsize:
+        _refuse(where, "its values are not aligned (3.6.2.4)")
+    if step < dtype.itemsize * width:
+        _refuse(where, f"byteStride {step} is less than a value has")
+    if start + step * (count - 1) + dtype.itemsize * width > len(view):
+        _refuse(where, f"{count} values do not fit into {len(view)} bytes")
+    return np.ndarray(
+        (count, width), dtype, buffer=view, offset=start, strides=(step, dtype.itemsize)
+    )
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield from (each for each in value.values() if isinstance(each, dict))
+
+
+def _slots(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The references to textures of a material, those of its extensions among them."""
+    if not isinstance(node, dict) or depth > 4:
+        return
+    for name, child in node.items():
+        if name == "extras":
+            continue
+        there = f"{path}.{name}".lstrip(".")[:80]
+        if name.endswith("Texture") and isinstance(child, dict):
+            yield there, child
+        elif isinstance(child, dict):
+            yield from _slots(child, there, depth + 1)
+
+
+def _indices(where: str, value: Any) -> list[int]:
+    if not isinstance(value, list) or len(value) > ITEMS_MAX:
+        _refuse(where, "must be a list of nodes")
+    for each in value:
+        if not isinstance(each, int) or isinstance(each, bool):
+            _refuse(where, f"{each!s:.20} is no index of a node")
+    return value
+
+
+def _numbers(where: str, name: str, value: Any, n: int) -> NDArray[np.float64]:
+    is_fit = (
+        isinstance(value, list)
+        and len(value) == n
+        and all(isinstance(x, int | float) and not isinstance(x, bool) for x in value)
+    )
+    if not is_fit:
+        _refuse(where, f"{name} must be {n} numbers")
+    try:
+        found = np.array(value, np.float64)
+    except OverflowError:
+        found = np.full(n, np.inf)
+    if not np.isfinite(found).all():
+        _refuse(where, f"{name} has a number that is too large")
+    return found
+
+
+def _matrix(where: str, node: dict[str, Any]) -> NDArray[np.float64]:
+    """A node's own transform (3.5.3), which takes column vectors."""
+    if "matrix" in node:
+        return _numbers(where, "matrix", node["matrix"], 16).reshape(4, 4).T
+    move = _numbers(where, "translation", node.get("translation", [0, 0, 0]), 3)
+    x, y, z, w = _numbers(where, "rotation", node.get("rotation", [0, 0, 0, 1]), 4)
+    scale = _numbers(where, "scale", node.get("scale", [1, 1, 1]), 3)
+    length = math.sqrt(x * x + y * y + z * z + w * w)
+    if not 0.99 < length < 1.01:
+        _refuse(where, "rotation is no unit quaternion")
+    turn = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn * scale
+    matrix[:3, 3] = move
+    return matrix
+
+
+def _moved(box: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The corners of a box that was moved, along the axes again."""
+    at = np.array(
+        [[box[i, 0], box[j, 1], box[k, 2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = at @ matrix[:3, :3].T + matrix[:3, 3]
+    return np.stack([moved.min(0), moved.max(0)])
