@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mirrorworld.world import quality, state
+from mirrorworld.world import quality
 from mirrorworld.world.changes import (
     Change,
     Command,
@@ -91,16 +91,18 @@ def test_repetition_is_recognised_within_one_frame(world: World) -> None:
     assert world.value(0) == 2.0
 
 
-def test_recognition_reaches_back_over_a_change_of_tables(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(state, "FINGERPRINTS_MAX", 1 << 12)
+def test_recognition_reaches_back_over_a_change_of_generations(world: World) -> None:
+    world.state.fingerprints.rows_max = 1_100
     first = frame([0], [1.0], 1)
     push(world, first, 1)
     for step in range(20):
         times = np.arange(100) + step * 100 + 10
         push(world, frame(np.zeros(100), np.arange(100.0), times), 10_000)
     assert push(world, first, 20_000)[1].duplicate == 1
+    for step in range(20, 30):
+        times = np.arange(100) + step * 100 + 10
+        push(world, frame(np.zeros(100), np.arange(100.0), times), 10_000)
+    assert push(world, first, 20_000)[1].accepted == 1, "what is forgotten comes in again"
 
 
 def test_a_numbered_source_is_recognised_by_its_numbers(world: World) -> None:

@@ -426,7 +426,8 @@ def restore(
     past to recognise what sources send again.
 
     Args:
-        remembered_rows: of sources that number nothing, so many samples at least, at 32 bytes each.
+        remembered_rows: of sources that number nothing, so many samples at least, at 16 bytes each,
+            and 48 once one of them repeats itself.
 
     Raises:
         CorruptRecordError: changes do not follow from each other, though each is whole.
@@ -445,21 +446,20 @@ def restore(
 
 def _restored(record: Store, compiled: bool | None, remembered_rows: int) -> World:
     world: World | None = None
-    slots = 1 << (2 * remembered_rows - 1).bit_length()
     for part in record.replay():
         if isinstance(part, Snapshot):
             world = World.from_snapshot(part, compiled=compiled)
-            world.state.fingerprints_max = slots
+            world.state.fingerprints.rows_max = remembered_rows
             for _, frame in record.recent(part.position, remembered_rows):
                 world.remember(frame)
             continue
         if world is None:
             world = World(record.world, compiled=compiled)
-            world.state.fingerprints_max = slots
+            world.state.fingerprints.rows_max = remembered_rows
         world.replay(part)
     if world is None:
         world = World(record.world, epoch=record.epoch or 1, compiled=compiled)
-        world.state.fingerprints_max = slots
+        world.state.fingerprints.rows_max = remembered_rows
         return world
     if record.epoch > world.epoch:
         world.begin_epoch(record.epoch)

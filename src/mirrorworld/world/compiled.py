@@ -25,6 +25,9 @@ REFUSED, LATE, LATEST, DUPLICATE = 0, 1, 2, 3
 # Where each count stands in the array of counts.
 ACCEPTED, LATE_ROWS, DUPLICATES, UNKNOWN, NAN, RANGE, FUTURE = range(7)
 N_COUNTS = 7
+# What the marks of fingerprints say: how many there are, and how many are in the tables.
+YOUNG, INDEXED, OLD, OLD_INDEXED = range(4)
+N_MARKS = 4
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -40,7 +43,7 @@ def _mix(point: Any, source_ns: Any, cell: Any, quality: Any) -> Any:
         h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         h ^= h >> np.uint64(31)
-    return h
+    return h if h != 0 else np.uint64(1)
 
 
 def _find(table: Any, h: Any) -> Any:
@@ -50,6 +53,12 @@ def _find(table: Any, h: Any) -> Any:
     while table[at] != 0 and table[at] != h:
         at = (at + np.uint64(1)) & mask
     return at
+
+
+def _put_all(table: Any, fingers: Any) -> None:
+    """Puts fingerprints into a table that has room for them."""
+    for row in range(len(fingers)):
+        table[_find(table, fingers[row])] = fingers[row]
 
 
 def _apply_rows(
@@ -72,29 +81,38 @@ def _apply_rows(
     to_received_ns: Any,
     to_changed: Any,
     to_origin: Any,
+    is_numbered: bool,
+    highest_ns: Any,
     young: Any,
     old: Any,
-    n_young: int,
+    young_table: Any,
+    old_table: Any,
+    marks: Any,
     fate: Any,
     new_quality: Any,
     counts: Any,
 ) -> int:
-    """Applies samples to the columns; returns how many fingerprints the young table now has.
+    """Applies samples to the columns; returns how many rows were done.
 
-    `value` is `cell` seen as float64. `young` and `old` are tables of fingerprints, of length 0
-    where the source numbers its frames. Stops early, returning -1 - row, when the young table is
-    full: the caller swaps the tables and goes on from that row.
+    `value` is `cell` seen as float64. From `highest_ns` to `marks` they are those of
+    `Fingerprints`. Where the source numbers nothing it stops early when there is no more room for
+    fingerprints, or no table where one is needed: the caller does that and goes on from there.
     """
     n_points = len(kinds)
-    n_known = len(young)
     for row in range(len(point)):
         p = point[row]
         if p >= n_points:
             fate[row] = REFUSED
             counts[UNKNOWN] += 1
             continue
-        if n_known and 2 * (n_young + 1) > n_known:
-            return -1 - row
+        is_new = is_numbered or source_ns[row] > highest_ns[p]
+        if not is_numbered:
+            if marks[YOUNG] >= len(young):
+                return row
+            if not is_new and (
+                not len(young_table) or not len(old_table) or marks[OLD_INDEXED] < marks[OLD]
+            ):
+                return row
         q = quality[row]
         kind = kinds[p]
         if kind <= 1:
@@ -107,21 +125,24 @@ def _apply_rows(
                     q = np.uint32(0x4094_0000)
                     counts[RANGE] += 1
         new_quality[row] = q
-        if n_known:
+        if not is_numbered:
             h = _mix(p, source_ns[row], cell[row], q)
-            if h == 0:
-                h = np.uint64(1)
-            at = _find(young, h)
-            if young[at] == h or old[_find(old, h)] == h:
-                fate[row] = DUPLICATE
-                counts[DUPLICATES] += 1
-                continue
-            young[at] = h
-            n_young += 1
+            if is_new:
+                highest_ns[p] = source_ns[row]
+            else:
+                if marks[INDEXED] < marks[YOUNG]:
+                    _put_all(young_table, young[marks[INDEXED] : marks[YOUNG]])
+                    marks[INDEXED] = marks[YOUNG]
+                if young_table[_find(young_table, h)] == h or old_table[_find(old_table, h)] == h:
+                    fate[row] = DUPLICATE
+                    counts[DUPLICATES] += 1
+                    continue
+            young[marks[YOUNG]] = h
+            marks[YOUNG] += 1
         i = (pages[p >> PAGE_BITS] << PAGE_BITS) | (p & (PAGE - 1))
         stamped = source_ns[row]
         if (
-            n_known
+            not is_numbered
             and stamped == to_source_ns[i]
             and cell[row] == to_cell[i]
             and q == to_quality[i]
@@ -146,24 +167,27 @@ def _apply_rows(
         to_received_ns[i] = received_ns
         to_changed[i] = sequence
         to_origin[i] = origin
-    return n_young
+    return len(point)
 
 
 def _remember_rows(
-    point: Any, cell: Any, quality: Any, source_ns: Any, young: Any, n_young: int
+    point: Any,
+    cell: Any,
+    quality: Any,
+    source_ns: Any,
+    highest_ns: Any,
+    young: Any,
+    marks: Any,
 ) -> int:
-    """Puts fingerprints of rows into a table; returns how many it has, -1 - row when full."""
+    """Takes note of rows; returns how many were done before there was no more room."""
     for row in range(len(point)):
-        if 2 * (n_young + 1) > len(young):
-            return -1 - row
-        h = _mix(point[row], source_ns[row], cell[row], quality[row])
-        if h == 0:
-            h = np.uint64(1)
-        at = _find(young, h)
-        if young[at] != h:
-            young[at] = h
-            n_young += 1
-    return n_young
+        if marks[YOUNG] >= len(young):
+            return row
+        p = point[row]
+        young[marks[YOUNG]] = _mix(p, source_ns[row], cell[row], quality[row])
+        marks[YOUNG] += 1
+        highest_ns[p] = max(highest_ns[p], source_ns[row])
+    return len(point)
 
 
 def _changed_after(pages: Any, changed: Any, n_points: int, after: int, out: Any) -> int:
@@ -209,11 +233,12 @@ def _read_rows(
 if njit is not None:
     _compile = njit(cache=True, nogil=True)
     _mix = njit(cache=True, nogil=True, inline="always")(_mix)
-    _find = njit(cache=True, nogil=True)(_find)
+    _find = _compile(_find)
+    put_all = _put_all = _compile(_put_all)
     apply_rows = _compile(_apply_rows)
     remember_rows = _compile(_remember_rows)
     changed_after = _compile(_changed_after)
     read_rows = _compile(_read_rows)
 else:
-    apply_rows, remember_rows = _apply_rows, _remember_rows
+    put_all, apply_rows, remember_rows = _put_all, _apply_rows, _remember_rows
     changed_after, read_rows = _changed_after, _read_rows

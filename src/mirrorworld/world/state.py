@@ -32,18 +32,12 @@ from mirrorworld.world.compiled import (
     REFUSED,
     UNKNOWN,
 )
+from mirrorworld.world.fingerprints import NEVER_NS, Fingerprints
 from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, Times
 from mirrorworld.world.model import Kind
 from mirrorworld.world.quality import BAD_NO_DATA, BAD_WAITING, UNCERTAIN_RANGE
 
 S = TypeVar("S", bound=np.generic)
-
-FINGERPRINTS_MAX: Final = 1 << 21
-"""Slots of one of the two tables; a repeated sample is recognised among at least the last half as
-many of unnumbered sources."""
-
-NEVER_NS: Final = -(1 << 62)
-"""Source and received time of a point that has no value yet."""
 
 
 class Columns(NamedTuple):
@@ -102,15 +96,11 @@ class State:
 
     def __init__(self, *, use_compiled: bool) -> None:
         self.use_compiled = use_compiled
-        self.fingerprints_max = FINGERPRINTS_MAX
-        """Less of it remembers less, in less memory."""
+        self.fingerprints = Fingerprints(use_compiled=use_compiled)
         self.n_points = 0
         self._arena = _Arena()
         self._pages = np.empty(0, np.int64)
         self._shares = False
-        self._young = np.empty(0, np.uint64)
-        self._old = np.empty(0, np.uint64)
-        self._n_young = 0
 
     # --- columns ---
 
@@ -186,12 +176,11 @@ class State:
     def fork(self) -> State:
         """A state that starts equal; pages are copied when one of the two first writes to them."""
         other = State(use_compiled=self.use_compiled)
-        other.n_points, other.fingerprints_max = self.n_points, self.fingerprints_max
+        other.n_points = self.n_points
         other._arena, other._pages = self._arena, self._pages.copy()
         self._arena.users[self._pages] += 1
         self._shares = other._shares = True
-        other._young, other._old = self._young.copy(), self._old.copy()
-        other._n_young = self._n_young
+        other.fingerprints = self.fingerprints.fork()
         return other
 
     def release(self) -> None:
@@ -251,7 +240,7 @@ class State:
             known = frame.point[frame.point < len(kinds)]
             self._own(known)
         if not is_numbered:
-            self._make_room(n)
+            self.fingerprints.make_room(n, len(kinds))
         if self.use_compiled:
             self._apply_compiled(
                 frame, kinds, low, high, received_ns, sequence, origin, skew_ns, is_numbered,
@@ -278,22 +267,18 @@ class State:
         high: NDArray[np.float64], received_ns: int, sequence: int, origin: int, skew_ns: int,
         is_numbered: bool, fate: NDArray[np.uint8], quality: Qualities, counts: NDArray[np.int64],
     ) -> None:  # fmt: skip
-        none = np.empty(0, np.uint64)
-        done = 0
+        known, done = self.fingerprints, 0
         while True:
-            young, old = (none, none) if is_numbered else (self._young, self._old)
-            n_young = compiled.apply_rows(
+            done += compiled.apply_rows(
                 frame.point[done:], frame.cell[done:], frame.cell.view(np.float64)[done:],
                 frame.quality[done:], frame.source_ns[done:], received_ns, sequence, origin,
-                skew_ns, kinds, low, high, self._pages, *self._arena.columns, young, old,
-                self._n_young, fate[done:], quality[done:], counts,
+                skew_ns, kinds, low, high, self._pages, *self._arena.columns, is_numbered,
+                known.highest_ns, known.young, known.old, known.young_table, known.old_table,
+                known.marks, fate[done:], quality[done:], counts,
             )  # fmt: skip
-            if n_young >= 0:
-                if not is_numbered:
-                    self._n_young = n_young
+            if done == len(frame):
                 return
-            done += -1 - n_young
-            self._age()
+            known.go_on()
 
     def _apply_plain(
         self, frame: Frame, kinds: NDArray[np.uint8], low: NDArray[np.float64],
@@ -317,7 +302,7 @@ class State:
         counts[NAN] = np.count_nonzero(not_a_number)
         counts[RANGE] = np.count_nonzero(outside)
         if not is_numbered:
-            new = self._recognise(point, frame.source_ns[rows], cell, q)
+            new = self.fingerprints.recognise(point, frame.source_ns[rows], cell, q)
             fate[rows[~new]] = DUPLICATE
             counts[DUPLICATES] = np.count_nonzero(~new)
             rows = rows[new]
@@ -350,59 +335,6 @@ class State:
             columns.changed[at] = sequence
             columns.origin[at] = origin
 
-    # --- recognising what came before ---
-
-    def remember(self, frame: Frame) -> None:
-        """Takes note of accepted samples of unnumbered sources, without applying them."""
-        self._make_room(len(frame))
-        done = 0
-        while True:
-            n_young = compiled.remember_rows(
-                frame.point[done:], frame.cell[done:], frame.quality[done:],
-                frame.source_ns[done:], self._young, self._n_young,
-            ) if self.use_compiled else self._remember_plain(frame)  # fmt: skip
-            if n_young >= 0:
-                self._n_young = n_young
-                return
-            done += -1 - n_young
-            self._age()
-
-    def _remember_plain(self, frame: Frame) -> int:
-        self._recognise(frame.point, frame.source_ns, frame.cell, frame.quality)
-        return self._n_young
-
-    def _recognise(
-        self, point: Handles, source_ns: Times, cell: Cells, quality: Qualities
-    ) -> NDArray[np.bool_]:
-        """Which rows are new; takes note of them. The tables are used as in `compiled`."""
-        h = _mix(point, source_ns, cell, quality)
-        new = np.zeros(len(h), np.bool_)
-        for row, value in enumerate(h.tolist()):
-            if 2 * (self._n_young + 1) > len(self._young):
-                self._age()
-            at = _find(self._young, value)
-            if self._young[at] == value or self._old[_find(self._old, value)] == value:
-                continue
-            self._young[at] = value
-            self._n_young += 1
-            new[row] = True
-        return new
-
-    def _make_room(self, n: int) -> None:
-        """Widens the tables of fingerprints while they are small and filling."""
-        wanted = len(self._young) or 1 << 12
-        while 2 * (self._n_young + n) > wanted and wanted < self.fingerprints_max:
-            wanted *= 2
-        if wanted > len(self._young):
-            kept = (self._young, self._old)
-            self._young, self._old = np.zeros(wanted, np.uint64), np.zeros(wanted, np.uint64)
-            for table, wide in zip(kept, (self._young, self._old), strict=True):
-                _rehash(table[table != 0], wide)
-
-    def _age(self) -> None:
-        self._old, self._young = self._young, np.zeros(len(self._young), np.uint64)
-        self._n_young = 0
-
 
 def warm() -> None:
     """Compiles the loops, or takes them from numba's cache, before there is anything to lose by
@@ -419,38 +351,8 @@ def warm() -> None:
             one, kinds=np.zeros(1, np.uint8), low=np.zeros(1), high=np.ones(1), received_ns=1,
             sequence=1, origin=0, skew_ns=0, is_numbered=is_numbered,
         )  # fmt: skip
-    state.remember(one)
+    state.fingerprints.remember(one)
     state.read(state.changed_after(0))
-
-
-def _mix(point: Handles, source_ns: Times, cell: Cells, quality: Qualities) -> NDArray[np.uint64]:
-    """As `compiled._mix`, for columns."""
-    h = point.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    for part in (source_ns.view(np.uint64), cell.view(np.uint64), quality.astype(np.uint64)):
-        h ^= part
-        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        h ^= h >> np.uint64(31)
-    h[h == 0] = 1
-    return h
-
-
-def _find(table: NDArray[np.uint64], h: int) -> int:
-    mask = len(table) - 1
-    at = h & mask
-    while table[at] != 0 and table[at] != h:
-        at = (at + 1) & mask
-    return at
-
-
-def _rehash(fingerprints: NDArray[np.uint64], table: NDArray[np.uint64]) -> None:
-    """Puts fingerprints into an empty, larger table: all at their place first, then those that
-    found it taken, one by one."""
-    mask = np.uint64(len(table) - 1)
-    at = (fingerprints & mask).astype(np.int64)
-    table[at] = fingerprints
-    for h in fingerprints[table[at] != fingerprints].tolist():
-        table[_find(table, h)] = h
 
 
 def _turns(point: Handles) -> list[NDArray[np.intp]]:

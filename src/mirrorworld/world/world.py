@@ -298,7 +298,7 @@ class World:
         """Takes note of accepted samples from before a snapshot, of sources that number nothing,
         so that they are recognised if they are sent again."""
         identity, _ = self._identity(frame)
-        self.state.remember(dataclasses.replace(frame, cell=identity))
+        self.state.fingerprints.remember(dataclasses.replace(frame, cell=identity))
 
     def numbered(self, source: str) -> dict[int, int]:
         """What is known of a source that numbers what it sends: incarnation -> highest number."""
@@ -347,7 +347,7 @@ class World:
             is_numbered=change.source_seq >= 0 or is_replayed,
         )
         if is_replayed and change.source_seq < 0:
-            self.state.remember(dataclasses.replace(seen, quality=quality))
+            self.state.fingerprints.remember(dataclasses.replace(seen, quality=quality))
         if in_heap is not None:
             for row in in_heap[fate[in_heap] == LATEST].tolist():
                 self._heap[int(frame.point[row])] = frame.heap_at(row)
