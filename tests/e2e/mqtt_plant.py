@@ -25,7 +25,7 @@ START_MS = 1_700_000_000_000
 class Publisher:
     """One clean session."""
 
-    def __init__(self, host: str, port: int, window: int) -> None:
+    def __init__(self, host: str, port: int, window: int, name: str) -> None:
         self.acknowledged: Counter[str] = Counter()
         self._window = window
         self._open: dict[int, str] = {}
@@ -34,8 +34,7 @@ class Publisher:
         self._out: list[bytes] = []
         self._socket = socket.create_connection((host, port), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        name = _text("plant")
-        self._socket.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02\x00\x00" + name))
+        self._socket.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02\x00\x00" + _text(name)))
         answer = self._socket.recv(4)
         assert answer == b"\x20\x02\x00\x00", f"the broker refuses: {answer!r}"
 
@@ -111,7 +110,9 @@ def told() -> Iterator[tuple[str, bytes]]:
 def main() -> None:
     """Publishes what was asked for."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
-    publisher = Publisher(asked["host"], asked["port"], asked.get("window", 64))
+    publisher = Publisher(
+        asked["host"], asked["port"], asked.get("window", 64), asked.get("name", "plant")
+    )
     messages: Iterable[tuple[str, bytes]] = (
         numbered(asked["topics"], asked["per_s"]) if "topics" in asked else told()
     )
