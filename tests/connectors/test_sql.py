@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from mirrorworld.connectors.sql import Sql
+from mirrorworld.connectors.sql_connection import SqliteConnection
 from mirrorworld.testing.connectors import (
     ConnectorContract,
     Sample,
@@ -158,7 +160,7 @@ def sqlite_file(folder: Path, script: str) -> str:
 
 
 def insert(url: str, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as db:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
         db.executemany(statement, rows)
 
 
@@ -372,6 +374,22 @@ async def test_late_rows_are_found_again_and_again_and_never_twice(tmp_path: Pat
         connector = sql(url, state, table="oven", overlap_rows=4, page_rows=3)
         await followed(connector, WatchingSink(world), len(add))
         assert [value for _, value in accepted(world)] == wanted
+
+
+def test_a_query_that_was_broken_off_lets_go_of_the_file(tmp_path: Path) -> None:
+    url = sqlite_file(tmp_path, "CREATE TABLE oven (id INTEGER PRIMARY KEY, temperature REAL)")
+    insert(url, "INSERT INTO oven VALUES (?, ?)", [(i, 1.0) for i in range(2_000)])
+    path = url.removeprefix("sqlite:///")
+    reader = sqlite3.connect(path, factory=SqliteConnection)
+    broken_off = reader.cursor().execute("SELECT * FROM oven")
+    broken_off.fetchone()
+    with sqlite3.connect(path, timeout=0) as plant:
+        plant.execute("INSERT INTO oven VALUES (5000, 1.0)")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            plant.commit()
+        reader.close()
+        plant.commit()
+    plant.close()
 
 
 @pytest.mark.peer

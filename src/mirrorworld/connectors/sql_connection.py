@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +25,30 @@ if TYPE_CHECKING:
     from mirrorworld.connectors.sql_tables import Table
 
 CONNECT_TIMEOUT_S: Final = 10.0
+
+
+class SqliteConnection(sqlite3.Connection):
+    """Lets go of the file when it is closed, also of a query that was broken off.
+
+    A cursor that nobody has read to its end keeps the file locked, against those who write to it
+    too, until it is closed itself.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._cursors = weakref.WeakSet[sqlite3.Cursor]()
+
+    def cursor(self, *arguments: Any, **named: Any) -> Any:
+        """See sqlite3."""
+        cursor = super().cursor(*arguments, **named)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        """See sqlite3."""
+        for cursor in list(self._cursors):
+            cursor.close()
+        super().close()
 
 
 @asynccontextmanager
@@ -43,7 +69,7 @@ async def engine_of(settings: Settings) -> AsyncIterator[AsyncEngine]:
         # mode=ro: SQLite itself refuses to write, and makes no file where there is none.
         path = Path(database.name).absolute().as_uri()
         url = sa.URL.create(database.drivername, database=path, query={"mode": "ro", "uri": "true"})
-        arguments = {"timeout": options.timeout_s}
+        arguments = {"timeout": options.timeout_s, "factory": SqliteConnection}
     else:
         url = sa.URL.create(
             database.drivername,
