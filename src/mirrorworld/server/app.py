@@ -22,6 +22,7 @@ from mirrorworld.server.routes import (
     acts,
     blobs,
     discovered,
+    edits,
     enter,
     inbox,
     mapping,
@@ -131,12 +132,13 @@ def create_app(
         await _stream(context, socket)
 
     @app.websocket(editing.PATH)
-    async def edits(socket: WebSocket) -> None:
+    async def edit_stream(socket: WebSocket) -> None:
         await socket.accept()
         sight = context.sights.of(socket.state.principal)
         await editing.EditSession(socket, context, sight).run()
 
     for module in (
+        edits,  # first: routes are tried in this order
         world,
         past,
         quantities,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ from mirrorworld.world.query import Query
 from mirrorworld.world.world import World
 
 TIME_MAX_NS: Final = 1 << 62
+T = TypeVar("T")
+_JSON: Final = "send Content-Type: application/json"
 _COMPARISON: Final = re.compile(r"(.+?)(==|!=|<=|>=|<|>)(.*)", re.DOTALL)
 
 
@@ -44,6 +46,24 @@ async def sight(request: Request) -> Sight:
     if not found.sees(""):
         raise Refused(403, f"{found.who.id} may not see this world", "session", "ask its owner")
     return found
+
+
+def check_json(request: Request) -> None:
+    """422 where a body does not say that it is JSON: what a foreign form can send is not read."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    main, _, sub = kind.partition("/")
+    if main != "application" or not (sub == "json" or sub.endswith("+json")):
+        raise Refused(422, "this body does not say that it is JSON", "header Content-Type", _JSON)
+
+
+def body(text: bytes, shape: type[T]) -> T:
+    """What a body or a message says, in one of the protocol's shapes; 422 says where it does not
+    fit."""
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        said, _, place = str(error).partition(" - at `$")
+        raise Refused(422, said, place.strip(".`") or "body", "see /api/openapi.json") from error
 
 
 def time_ns(text: str, place: str) -> int:

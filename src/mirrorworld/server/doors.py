@@ -108,13 +108,16 @@ class Line:
     def __init__(self, identity: Identity, send: Any, receive: Any) -> None:
         self.identity = identity
         self._send, self._receive = send, receive
-        self._cut = asyncio.Event()
-        self._is_accepted = False
+        self._is_cut = False
+        self._waiting: asyncio.Timeout | None = None
+        """Around who waits for what comes."""
 
     def cut(self, code: int, reason: str) -> None:
         """Nothing more is sent from now on but the farewell."""
-        if not self._cut.is_set():
-            self._cut.set()
+        if not self._is_cut:
+            self._is_cut = True
+            if self._waiting is not None:
+                self._waiting.reschedule(0)
             self._farewell = asyncio.create_task(self._close(code, reason))
 
     async def _close(self, code: int, reason: str) -> None:
@@ -123,21 +126,23 @@ class Line:
 
     async def send(self, message: Any) -> None:
         """Sends, unless it is cut."""
-        if not self._cut.is_set():
+        if not self._is_cut:
             await self._send(message)
 
     async def receive(self) -> Any:
         """What comes; where it is cut, that the other side has gone."""
-        coming = asyncio.ensure_future(self._receive())
-        ended = asyncio.ensure_future(self._cut.wait())
-        try:
-            await asyncio.wait((coming, ended), return_when=asyncio.FIRST_COMPLETED)
-            if self._cut.is_set():
-                return {"type": "websocket.disconnect", "code": CLOSE_NO_SESSION}
-            return coming.result()
-        finally:
-            for task in (coming, ended):
-                task.cancel()
+        coming = None
+        if not self._is_cut:
+            try:
+                async with asyncio.timeout(None) as self._waiting:
+                    coming = await self._receive()
+            except TimeoutError:
+                pass  # it was cut
+            finally:
+                self._waiting = None
+        if self._is_cut:
+            return {"type": "websocket.disconnect", "code": CLOSE_NO_SESSION}
+        return coming
 
 
 class Doors:

@@ -17,7 +17,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mirrorworld.protocol import rest
-from mirrorworld.server import problems
+from mirrorworld.server import asking, problems
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused
 from mirrorworld.server.sight import Sight
@@ -34,7 +34,7 @@ PATH: Final = "/api/edits/stream"
 _KINDS: Final = get_args(Edit)
 
 
-def take(here: Context, view: Sight, request: rest.EditRequest) -> Position:
+def take(here: Context, view: Sight, request: rest.EditRequest | rest.EditMessage) -> Position:
     """Makes the edits of a request; returns where they stand, not durable yet.
 
     Raises:
@@ -46,7 +46,10 @@ def take(here: Context, view: Sight, request: rest.EditRequest) -> Position:
         raise Refused(422, f"{len(request.edits)} edits at once", "edits", mend)
     edits: list[Any] = []
     for i, plain in enumerate(request.edits):
-        one = from_tagged(plain, f"edits[{i}]")
+        try:
+            one = from_tagged(plain, f"edits[{i}]")
+        except RecursionError:
+            raise Refused(422, "this is nested too deeply", f"edits[{i}]") from None
         if not isinstance(one, _KINDS):
             names = ", ".join(kind.__name__ for kind in _KINDS)
             raise Refused(422, "this is no edit", f"edits[{i}]", f"'@' may be {names}")
@@ -99,13 +102,10 @@ class EditSession:
     def _take(self, text: bytes) -> None:
         number = -1
         try:
-            asked = msgspec.json.decode(text, type=rest.EditMessage)
+            asked = asking.body(text, rest.EditMessage)
             number = asked.id
             self._view.refresh()
-            request = rest.EditRequest(asked.edits, asked.reason, asked.based_on)
-            said = take(self._here, self._view, request)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            said = rest.Problem(str(error), "message", "say {id, edits, reason}")
+            said = take(self._here, self._view, asked)
         except (Refused, *problems.BY_KIND) as error:
             said = problems.of(error, "message")[1]
         self._open.append((number, said))

@@ -19,6 +19,7 @@ from fastapi import APIRouter
 from mirrorworld.protocol.places import ADDRESS_FILE, TOKEN_FILE
 from mirrorworld.server.app import STATIC_DIR, create_app
 from mirrorworld.server.attached import Examine
+from mirrorworld.server.corked import CorkedHttp
 from mirrorworld.server.mirrored import Mirrored
 from mirrorworld.server.network import Network, PlainDoor, keep_fresh
 from mirrorworld.trust.accounts import Accounts
@@ -87,7 +88,9 @@ def listen(host: str, port: int, *, is_secured: bool = False) -> socket.socket:
             " `mirrorworld up --host` sets both up"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, since asyncio turns Nagle's algorithm off only for sockets that say
+    # they are TCP: else an answer in two parts waits 40 ms for the other side's delayed ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     unsent: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", 25 if os.name == "posix" else None)
@@ -194,6 +197,7 @@ async def serve(
 def _config(app: Any, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=CorkedHttp,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=MESSAGE_BYTES_MAX,

@@ -1,4 +1,4 @@
-"""Acting: edits, commands, arms, and seeing events."""
+"""Acting: commands, arms, and seeing events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
-from mirrorworld.server import asking, editing
+from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused, unknown
@@ -26,16 +26,6 @@ router = APIRouter(tags=["acts"])
 Here = Annotated[Context, Depends(asking.context)]
 Seen = Annotated[Sight, Depends(asking.sight)]
 
-_EDIT_EXAMPLE = {
-    "edits": [
-        {
-            "@": "PutProperty",
-            "twin": "line1/filler",
-            "property": {"name": "serial_number", "value": "F-2203"},
-        }
-    ],
-    "reason": "read from the plate",
-}
 _COMMAND_EXAMPLE = {
     "twin": "line1/filler",
     "point": "speed_setpoint",
@@ -43,24 +33,6 @@ _COMMAND_EXAMPLE = {
     "unit": "/h",
     "reason": "shift start",
 }
-
-
-@router.post(
-    "/api/edits",
-    summary="Edit the world",
-    responses={
-        **answers(rest.Edited, "The edits are durable"),
-        409: problem("A sheet of `based_on` was changed meanwhile"),
-    },
-)
-async def edit(
-    here: Here, view: Seen, request: Annotated[rest.EditRequest, Body(examples=[_EDIT_EXAMPLE])]
-) -> Response:
-    """Edits take effect together or, if one is refused, not at all; the answer comes when they
-    are durable."""
-    position = editing.take(here, view, request)
-    await here.mirror.until_durable(position)
-    return json_answer(rest.Edited(str(position)))
 
 
 @router.post(
