@@ -216,6 +216,7 @@ def test_a_board_is_composed_by_hand_and_saved_with_its_author(
     # Taken back, removed, brought back.
     page.get_by_role("button", name="Undo the last change of mine").click()
     page.wait_for_function(f'() => !/"w":4,"h":6/.test({MIRROR}.sheets(\'board\')[0].body)')
+    expect(value).to_have_css("--h", "4")
     assert place(page, value_id) == (3, 0, 3, 4)
     words.focus()
     words.press("Delete")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from mirrorworld.world.changes import Edits, OriginKind, PutSheet
 from mirrorworld.world.model import Sheet
@@ -94,6 +95,8 @@ def test_a_relation_is_made_by_keyboard_and_ended(line: PanelWorld, open_page: O
     page.get_by_role("option", name="Compressed air").wait_for()
     shot(page, "relate")
     page.keyboard.press("Enter")
+    # Also where the list of what is typed was not there yet, and Enter came before it.
+    expect(page.get_by_role("combobox", name="Twin", exact=True)).to_have_value("Compressed air")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="End: Depends on Compressed air").wait_for(state="attached")
     key = ("depends_on", "line1/packer", "line1/air", "")

@@ -25,6 +25,8 @@ export function twinPicker(context: Context, label: string, without: ReadonlySet
   const id = `picker-${++pickers}`;
   let chosen: Id | null = null;
   let found: Id[] = [];
+  /** What was asked for when these were found. */
+  let foundFor: string | null = null;
   let active = 0;
   let timer = 0;
   let asked: AbortController | null = null;
@@ -69,7 +71,8 @@ export function twinPicker(context: Context, label: string, without: ReadonlySet
     setAttr(input, "aria-activedescendant", found.length > 0 ? `${id}-${at}` : null);
     list.children[at]?.scrollIntoView({ block: "nearest" });
   };
-  const ask = async (query: string): Promise<void> => {
+  /** Shows what is found; whether it was: typing on overtakes it. */
+  const ask = async (query: string): Promise<boolean> => {
     asked?.abort();
     const control = (asked = new AbortController());
     let twins: Id[];
@@ -77,10 +80,11 @@ export function twinPicker(context: Context, label: string, without: ReadonlySet
       const page = await mirror.rest.get<TwinsPage>("twins", { text: query || null, limit: SHOWN + without.size }, control.signal);
       twins = page.twins.map((twin) => twin.id);
     } catch {
-      if (control.signal.aborted) return;
+      if (control.signal.aborted) return false;
       twins = [];
     }
-    if (control.signal.aborted || document.activeElement !== input) return;
+    if (control.signal.aborted || document.activeElement !== input) return false;
+    foundFor = query;
     found = twins.filter((twin) => !without.has(twin)).slice(0, SHOWN);
     list.replaceChildren(
       ...(found.length === 0
@@ -98,14 +102,21 @@ export function twinPicker(context: Context, label: string, without: ReadonlySet
     list.hidden = false;
     setAttr(input, "aria-expanded", "true");
     mark(0);
+    return true;
+  };
+  /** Chooses the first of what is typed, though it is not shown yet. */
+  const askAndChoose = async (query: string): Promise<void> => {
+    clearTimeout(timer);
+    if (await ask(query)) choose(0);
   };
   const onKey = (event: KeyboardEvent): void => {
-    if (list.hidden) {
-      if (event.key === "ArrowDown") void ask(input.value.trim());
-      return;
-    }
+    const query = input.value.trim();
     const n = found.length;
-    if (event.key === "Escape") close();
+    if (event.key === "Enter" && chosen === null && query !== "" && query !== foundFor) void askAndChoose(query);
+    else if (list.hidden) {
+      if (event.key === "ArrowDown") void ask(query);
+      return;
+    } else if (event.key === "Escape") close();
     else if (event.key === "ArrowDown" && n > 0) mark((active + 1) % n);
     else if (event.key === "ArrowUp" && n > 0) mark((active - 1 + n) % n);
     else if (event.key === "Enter") choose(active);
