@@ -20,6 +20,7 @@ from mirrorworld.world import changes, model
 T = TypeVar("T")
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
+_AS_IS = frozenset({type(None), bool, int, float, str})
 _TAGGED: dict[str, type] = {
     cls.__name__: cls
     for cls in (
@@ -59,24 +60,27 @@ def to_plain(value: object, *, tagged: bool = False) -> Any:
         tagged: whether a dict at the top carries its class's name, for when the reader cannot
             know what to expect.
     """
-    if isinstance(value, enum.IntEnum):
-        return int(value)
-    if value is None or isinstance(value, bool | int | float | str):
+    kind = type(value)
+    if kind in _AS_IS:
         return value
-    if isinstance(value, model.Text):
-        plain: dict[str, Any] = dict(value.by_language)
-        return {"@": "Text", **plain} if tagged else plain
     if isinstance(value, tuple | list):
         items = typing.cast("tuple[object, ...]", value)
         return [to_plain(item, tagged=tagged) for item in items]
-    if dataclasses.is_dataclass(value):
-        plain = {"@": type(value).__name__} if tagged else {}
-        for name, default, is_open in _fields(type(value)):
-            item = getattr(value, name)
-            if item != default or type(item) is not type(default):
-                plain[name] = to_plain(item, tagged=is_open)
-        return plain
-    raise TypeError(f"{type(value).__name__} has no plain form")
+    if kind is model.Text:
+        plain: dict[str, Any] = dict(typing.cast(model.Text, value).by_language)
+        return {"@": "Text", **plain} if tagged else plain
+    if not dataclasses.is_dataclass(kind):
+        if isinstance(value, enum.IntEnum):
+            return int(value)
+        if isinstance(value, int | float | str):  # of a class that goes further, as NumPy's
+            return value
+        raise TypeError(f"{kind.__name__} has no plain form")
+    plain = {"@": kind.__name__} if tagged else {}
+    for name, default, is_open in _fields(kind):
+        item = getattr(value, name)
+        if item is not default and (item != default or type(item) is not type(default)):
+            plain[name] = to_plain(item, tagged=is_open)
+    return plain
 
 
 def from_plain(cls: type[T], plain: Any, path: str = "") -> T:

@@ -425,17 +425,14 @@ class Structure:
 
     def _compose(self, ordinal: int) -> None:
         """Puts together what is declared and said of a twin."""
-        twin = self._declared[ordinal]
-        overlays = self._overlays.get(ordinal, {})
-        for said in overlays.values():
-            twin = _over(twin, said)
-        look = overlays.get(("PutGeometry", ""))
-        if isinstance(look, PutGeometry):  # over a place that brings a look, said before or after
-            twin = dataclasses.replace(twin, geometry=look.geometry)
+        declared = self._declared[ordinal]
+        said = self._overlays.get(ordinal)
+        twin = _composed(declared, said) if said else declared
         old = self.twins.get(twin.id)
-        if old is not None and old.type != twin.type:
-            self._set(self._by_type[old.type], ordinal, None)
-        self._set(self._by_type.setdefault(twin.type, {}), ordinal, True)
+        if old is None or old.type != twin.type:
+            if old is not None:
+                self._set(self._by_type[old.type], ordinal, None)
+            self._set(self._by_type.setdefault(twin.type, {}), ordinal, True)
         self._set(self.twins, twin.id, twin)
         self.touched.add(ordinal)
 
@@ -736,28 +733,30 @@ def _about(point: PointType, said: Overlay) -> PointType:
     return dataclasses.replace(point, **over)
 
 
-def _over(twin: Twin, said: Overlay) -> Twin:
-    """The twin with one statement on top."""
-    match said:
-        case PutName(name=name):
-            return dataclasses.replace(twin, name=name)
-        case PutPose(pose=pose, geometry=geometry):
-            return dataclasses.replace(twin, pose=pose, geometry=geometry or twin.geometry)
-        case PutTypeOf(type=type_id):
-            return dataclasses.replace(twin, type=type_id)
-        case DropRelation():
-            return twin
-        case PutGeometry():
-            return twin  # put on last of all, see `_compose`
-        case PutPointAbout():
-            return twin  # it shows in the point's own type, whether twin or type declared it
-        case PutProperty(property=prop):
-            rest = tuple(p for p in twin.properties if p.name != prop.name)
-            return dataclasses.replace(twin, properties=(*rest, prop))
-        case DropProperty(name=name):
-            rest = tuple(p for p in twin.properties if p.name != name)
-            return dataclasses.replace(twin, properties=rest)
-        case PutPoints(points=points):
-            names = {p.name for p in points}
-            rest = tuple(p for p in twin.points if p.name not in names)
-            return dataclasses.replace(twin, points=(*rest, *points))
+def _composed(twin: Twin, overlays: Mapping[OverlayKey, Overlay]) -> Twin:
+    """The twin with what was said on top, in the order in which it was said."""
+    type_id, name, pose, geometry = twin.type, twin.name, twin.pose, twin.geometry
+    properties, points = twin.properties, twin.points
+    for said in overlays.values():
+        match said:
+            case PutProperty(property=put):
+                properties = (*[p for p in properties if p.name != put.name], put)
+            case DropProperty(name=gone):
+                properties = tuple([p for p in properties if p.name != gone])
+            case PutName():
+                name = said.name
+            case PutPose():
+                pose, geometry = said.pose, said.geometry or geometry
+            case PutTypeOf():
+                type_id = said.type
+            case PutPoints(points=put):
+                names = {p.name for p in put}
+                points = (*[p for p in points if p.name not in names], *put)
+            case DropRelation() | PutGeometry():
+                pass  # no part of the twin; and below
+            case PutPointAbout():
+                pass  # it shows in the point's own type, whether twin or type declared it
+    look = overlays.get(("PutGeometry", ""))
+    if isinstance(look, PutGeometry):  # over a place that brings a look, said before or after
+        geometry = look.geometry
+    return Twin(twin.id, type_id, name, properties, points, twin.operations, pose, geometry)

@@ -390,6 +390,8 @@ class World:
         if not effective:
             return None
         self.state.grow(self.structure.n_points)
+        if len(effective) == len(edits.edits):
+            return edits
         return dataclasses.replace(edits, edits=effective)
 
     def _apply_command(self, command: Command) -> Command | None:
