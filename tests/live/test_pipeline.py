@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mirrorworld.world.changes import Edits, PutTwin
 from mirrorworld.world.frames import Frame, frame
 from mirrorworld.world.model import Kind, PointType, Twin
 from mirrorworld.world.ports import LinkState
+from mirrorworld.world.world import Snapshot
 from tests.live.conftest import PUMP, HandSource, open_mirror
 
 
@@ -55,6 +57,28 @@ async def test_groups_share_one_commit(tmp_path: Path) -> None:
     await asyncio.gather(*(sink.durable(ticket) for ticket in tickets))
     assert pipeline.commits < 50
     assert pipeline.durable.sequence >= tickets[-1]
+    await pipeline.stop()
+
+
+async def test_nobody_waits_for_a_keyframe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, sink = await make(tmp_path)
+    await sink.durable(pipeline.world.position.sequence)
+    begun, may_end = threading.Event(), threading.Event()
+    keyframe = pipeline.record.keyframe
+
+    def slow(snapshot: Snapshot) -> None:
+        begun.set()
+        assert may_end.wait(20)
+        keyframe(snapshot)
+
+    monkeypatch.setattr(type(pipeline.record), "wants_keyframe", True)
+    monkeypatch.setattr(pipeline.record, "keyframe", slow)
+    ticket = await sink.push(rows(sink, 1))
+    await sink.durable(ticket)
+    monkeypatch.setattr(type(pipeline.record), "wants_keyframe", False)
+    assert await asyncio.to_thread(begun.wait, 20)
+    assert pipeline.durable.sequence >= ticket
+    may_end.set()
     await pipeline.stop()
 
 

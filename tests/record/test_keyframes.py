@@ -1,6 +1,7 @@
 """Keyframes and blobs: lossless, shared structure, damage passed over."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from mirrorworld.record import CorruptRecordError, compact, open_record, restore
@@ -86,13 +87,25 @@ def test_a_keyframe_must_not_be_ahead_or_of_another_world(opened):
 def test_a_keyframe_is_due_after_enough_of_anything(opened, monkeypatch):
     store, world = opened
     assert not store.wants_keyframe
-    for name, reason in (("EDITS", 3), ("CHANGES", 50), ("ROWS_MIN", 1000)):
+    monkeypatch.setattr(record_store, "KEYFRAME_POINTS_PER_EDIT", 1_000)
+    for name, reason in (("EDITS_MIN", 3), ("CHANGES", 50), ("ROWS_MIN", 1000)):
         with monkeypatch.context() as patch:
             patch.setattr(record_store, f"KEYFRAME_{name}", reason)
             feed(store, world, reason, 100)
             assert store.wants_keyframe, name
             store.keyframe(world.snapshot())
             assert not store.wants_keyframe
+
+
+def test_a_large_world_takes_more_edits_between_keyframes(opened, monkeypatch):
+    store, world = opened
+    monkeypatch.setattr(record_store, "KEYFRAME_EDITS_MIN", 3)
+    feed(store, world, 1, 100)
+    kinds = np.zeros(2 * store._edits_since_keyframe, np.uint8)
+    store.kinds_of = lambda: kinds[:-2]
+    assert store.wants_keyframe
+    store.kinds_of = lambda: np.append(kinds, kinds)
+    assert not store.wants_keyframe
 
 
 def test_what_was_packed_under_an_older_schema_is_read():

@@ -39,7 +39,7 @@ from mirrorworld.world.changes import (
 from mirrorworld.world.frames import Frame, Handles
 from mirrorworld.world.model import Text
 from mirrorworld.world.ports import Action, Guard, Principal, Record
-from mirrorworld.world.world import Snapshot, World
+from mirrorworld.world.world import World
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ class Pipeline:
             self._dirty.clear()
             rows = self.rows
             snapshot = self.world.snapshot() if self.record.wants_keyframe else None
-            commit = loop.run_in_executor(self._thread, self._write, snapshot)
+            commit = loop.run_in_executor(self._thread, self.record.commit)
             try:
                 position = await asyncio.shield(commit)
             except OSError as error:
@@ -254,13 +254,14 @@ class Pipeline:
                     done.set_result(None)
             for told in self.on_durable:
                 told(position)
-
-    def _write(self, snapshot: Snapshot | None) -> Position:
-        """Commits, in the worker thread; the snapshot is of what is then durable."""
-        position = self.record.commit()
-        if snapshot is not None:
-            self.record.keyframe(snapshot)
-        return position
+            if snapshot is not None:
+                # After all were told, since it takes seconds where a world is large.
+                keyframe = loop.run_in_executor(self._thread, self.record.keyframe, snapshot)
+                try:
+                    await asyncio.shield(keyframe)
+                except OSError as error:
+                    self._fail(error)
+                    return
 
     def _fail(self, error: OSError) -> None:
         log.critical("the record cannot be written, nothing more is taken: %s", error)

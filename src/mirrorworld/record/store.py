@@ -45,9 +45,11 @@ that what is sent again after a restart is recognised."""
 KEYFRAME_ROWS_MIN: Final = 2 << 20
 KEYFRAME_ROWS_PER_POINT: Final = 10
 KEYFRAME_CHANGES: Final = 100_000
-KEYFRAME_EDITS: Final = 20_000
+KEYFRAME_EDITS_MIN: Final = 20_000
+KEYFRAME_POINTS_PER_EDIT: Final = 2
 """After so many rows, changes or edits a keyframe is due. Any moment is reached from the one before
-it, at some 50 ns a row where points change in no order: this is what bounds scrubbing."""
+it, at some 50 ns a row where points change in no order: this is what bounds scrubbing. An edit is
+replayed in some 30 us, in which a keyframe takes in two points."""
 
 
 class UnknownWorldError(Exception):
@@ -256,13 +258,15 @@ class Store:
     @property
     def wants_keyframe(self) -> bool:
         """Whether so much has come since the last keyframe that it is time for another."""
-        rows = KEYFRAME_ROWS_MIN
+        rows, edits = KEYFRAME_ROWS_MIN, KEYFRAME_EDITS_MIN
         if self.kinds_of is not None:
-            rows = max(rows, KEYFRAME_ROWS_PER_POINT * len(self.kinds_of()))
+            points = len(self.kinds_of())
+            rows = max(rows, KEYFRAME_ROWS_PER_POINT * points)
+            edits = max(edits, points // KEYFRAME_POINTS_PER_EDIT)
         return (
             self._rows_since_keyframe >= rows
             or self._changes_since_keyframe >= KEYFRAME_CHANGES
-            or self._edits_since_keyframe >= KEYFRAME_EDITS
+            or self._edits_since_keyframe >= edits
         )
 
     def keyframe(self, snapshot: Snapshot) -> None:
