@@ -53,6 +53,16 @@ def missing(what: str, way: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def hashes_cost_little() -> Iterator[None]:
+    """Passwords of tests are kept as cheaply as argon2id allows."""
+    from mirrorworld.trust import accounts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "HASHING", {"time_cost": 1, "memory_cost": 64, "parallelism": 1})
+        yield
+
+
 # -- published data ---------------------------------------------------------
 
 

@@ -11,7 +11,15 @@ from urllib.parse import quote
 
 import pytest
 
-from mirrorworld.trust.accounts import AccountError, Accounts, AccountsDown, Gone, Grant
+from mirrorworld.trust import accounts as module
+from mirrorworld.trust.accounts import (
+    HASHING,
+    AccountError,
+    Accounts,
+    AccountsDown,
+    Gone,
+    Grant,
+)
 from tests.conftest import Postgres
 
 PASSWORD = "correct horse battery"
@@ -65,7 +73,8 @@ def test_name_and_password_open_a_session(accounts: Accounts):
     assert accounts.by_session("guessed") is None
 
 
-def test_nothing_that_opens_is_in_the_database(tmp_path: Path):
+def test_nothing_that_opens_is_in_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "HASHING", HASHING)
     accounts = Accounts(tmp_path / "accounts.db")
     accounts.add_person("ada", PASSWORD, [OWNER])
     opens = [
@@ -82,7 +91,7 @@ def test_nothing_that_opens_is_in_the_database(tmp_path: Path):
     with sqlite3.connect(path) as database:
         (hashed,) = database.execute("select password from users").fetchone()
     database.close()
-    assert hashed.startswith("$argon2id$")
+    assert hashed.startswith("$argon2id$v=19$m=32768,t=3,p=1$")
 
 
 def test_a_session_that_was_ended_opens_nothing(accounts: Accounts):

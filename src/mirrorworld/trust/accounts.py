@@ -47,6 +47,8 @@ TOKEN_S_MAX: Final = 366 * 86_400
 SEEN_EVERY_S: Final = 60
 PASSWORD_LENGTH_MIN: Final = 12
 PASSWORD_LENGTH_MAX: Final = 256
+HASHING = {"time_cost": 3, "memory_cost": 32_768, "parallelism": 1}
+"""Of argon2id; memory in KiB."""
 """Long enough for any sentence; hashing longer ones would be work done for a stranger."""
 AUDIT_ROWS_MAX: Final = 1_000
 _INVITATION_ID: Final = 12
@@ -221,7 +223,7 @@ class Accounts:
         self._engine = _engine(url)
         self._lock = threading.RLock()
         self._now_ns = now_ns
-        self._hasher = PasswordHasher(time_cost=3, memory_cost=32_768, parallelism=1)
+        self._hasher = PasswordHasher(**HASHING)
         self._nobody = self._hasher.hash(secrets.token_hex(16))
         """Checked where there is no such account, so that the answer takes as long."""
         self.listeners: list[Callable[[Gone], None]] = []
