@@ -465,9 +465,6 @@ def _write_own(path: Path, rows: Any) -> None:
     new.replace(path)
 
 
-YOUNG_MAX: Final = 20_000
-"""Objects made before the collector looks through the young ones: most of an edit is kept, so that
-looking after every 700 finds nothing and costs a third of the edit."""
 SECRET_WORDS: Final = ("password", "secret", "token")
 """An option of a source with one of these in its name is a secret."""
 
@@ -768,7 +765,6 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
         gc.freeze()  # what was opened lasts: the collector need not look through it again
-        gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
         ending.callback(accounts.close)
         guard = GrantGuard(RoleGuard(), accounts, wholes_in(world))
         mirror = Mirror(

@@ -104,6 +104,7 @@ def create_app(
     )
     app.state.context = context
     problems.install(app)
+    app.include_router(edits.router)  # first: routes are tried in this order
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> Response:
@@ -138,7 +139,6 @@ def create_app(
         await editing.EditSession(socket, context, sight).run()
 
     for module in (
-        edits,  # first: routes are tried in this order
         world,
         past,
         quantities,

@@ -210,10 +210,11 @@ class Doors:
         if path == "/welcome":
             await self._welcome(scope, receive, send, headers)
             return
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        if method == "GET" and "token" in query and not path.startswith("/api/"):
-            await self._arrive(scope, send, headers, query)
-            return
+        if method == "GET" and not path.startswith("/api/"):
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            if "token" in query:
+                await self._arrive(scope, send, headers, query)
+                return
         identity = self._identity(scope, headers)
         key = identity.name if identity is not None else _address(scope)
         if wait_s := self._requests.wait_s(key):
