@@ -300,13 +300,10 @@ class JsonTopics:
         else:
             shape.handles.append(columns)
         shape.table = None
-        factors = None
+        shape.scales.pop(index, None)
         if any(s != (1.0, 0.0) for s in scales):
             factors = (np.array([s for s, _ in scales]), np.array([o for _, o in scales]))
-        if index < len(shape.scales):
             shape.scales[index] = factors
-        else:
-            shape.scales.append(factors)
         self._new.append((shape, index, twin))
         is_partial = is_loose(signature) or any(
             not ok and self._twins.point(twin, column.point) is not None
@@ -412,9 +409,7 @@ class JsonTopics:
 
     def _convert(self, shape: Shape, topics: NDArray[np.intp], cell: NDArray[np.int64]) -> None:
         """Converts numbers of topics that send another unit than their points have."""
-        for index, factors in enumerate(shape.scales):
-            if factors is None:
-                continue
+        for index, factors in shape.scales.items():
             here = np.flatnonzero(topics == index)
             for j, column in enumerate(shape.columns):
                 scale, offset = factors[0][j], factors[1][j]

@@ -66,10 +66,9 @@ class Shape:
     handles: list[NDArray[np.uint32]] = field(default_factory=list)
     """By topic of the shape; `REFUSED_HANDLE` for what stays out."""
     index: dict[str, int] = field(default_factory=dict)
-    """Twin of a topic of the shape → its place in `handles` and `scales`."""
-    scales: list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = field(
-        default_factory=list
-    )
+    """Twin of a topic of the shape → its place in `handles`."""
+    scales: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Place → (factors, offsets) by column, of the topics that send another unit."""
     rows: list[Any] = field(default_factory=list)
     topics: list[int] = field(default_factory=list)
     messages: list[int] = field(default_factory=list)

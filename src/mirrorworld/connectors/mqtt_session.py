@@ -29,6 +29,10 @@ BACK_OFF_FIRST_S: Final = 0.2
 BACK_OFF_LAST_S: Final = 30.0
 BATCH_BYTES: Final = 4 << 20
 """Most that is consumed in one go: a batch is one frame."""
+GATHER_S: Final = 0.004
+"""While messages come faster than one by one, those of so long make a batch."""
+GATHER_BYTES: Final = 1 << 16
+"""What comes as much at once is a batch already."""
 RECENT_MESSAGES: Final = 1 << 16
 """How many acknowledged messages are remembered, for when an acknowledgement was lost."""
 
@@ -81,6 +85,7 @@ class Session:
     _queue: deque[tuple[Publishes, Connection]] = field(default_factory=deque)
     _held: deque[_Held] = field(default_factory=deque)
     _recent: deque[Publishes] = field(default_factory=deque)
+    _n_recent: int = 0
     _known: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     _held_bytes: int = 0
     _last_ticket: int = 0
@@ -138,6 +143,7 @@ class Session:
         self._queue.clear()
         self._held.clear()
         self._recent.clear()
+        self._n_recent = 0
         self._known.clear()
         self._held_bytes = 0
         return why
@@ -273,10 +279,13 @@ class Session:
         return kept
 
     async def _consuming(self, consume: Consume) -> None:
+        n_last = 0
         while True:
             while not self._queue:
                 self._wake.clear()
                 await self._wake.wait()
+            if n_last > 1 and self._queue[0][0].size_bytes < GATHER_BYTES:
+                await asyncio.sleep(GATHER_S)
             publishes, connection = self._queue.popleft()
             merged = publishes
             while (
@@ -288,6 +297,7 @@ class Session:
                     merged = Publishes()
                     merged.extend(publishes)
                 merged.extend(self._queue.popleft()[0])
+            n_last = len(merged)
             if merged.topics:
                 ticket = await consume(merged)
                 if ticket is not None:
@@ -315,11 +325,11 @@ class Session:
                 ids += held.publishes.ids
                 ids += held.publishes.settled
                 self._recent.append(held.publishes)
+                self._n_recent += len(held.publishes)
                 self._release(held.publishes.size_bytes, held.connection)
             connection.acknowledge(ids)
-            total = sum(len(publishes) for publishes in self._recent)
-            while total > RECENT_MESSAGES or len(self._recent) > 1024:
-                total -= len(self._recent.popleft())
+            while self._n_recent > RECENT_MESSAGES or len(self._recent) > 1024:
+                self._n_recent -= len(self._recent.popleft())
 
     def _release(self, size_bytes: int, connection: Connection) -> None:
         self._held_bytes -= size_bytes
