@@ -215,6 +215,8 @@ def _is_same_structure(one: Snapshot, other: Snapshot) -> bool:
         if name == "point_types":
             continue
         a, b = getattr(one, name), getattr(other, name)
+        if a is b:
+            continue
         if len(a) != len(b) or any(x is not y for x, y in zip(a, b, strict=True)):
             return False
     return (

@@ -413,6 +413,8 @@ def texts_of(
     payload: Callable[[int], bytes] | None = None,
 ) -> list[str]:
     """The values among the handles that are no numbers, as one message, if there are any."""
+    if not world.structure.has_heap:
+        return []
     payload = payload or world.heap
     in_heap = handles[world.kinds[handles] >= Kind.TEXT]
     if not len(in_heap):

@@ -90,6 +90,20 @@ class Snapshot:
         )
 
 
+_Structure = tuple[
+    tuple[TwinType, ...],
+    tuple[Twin, ...],
+    tuple[int, ...],
+    tuple[Edit, ...],
+    tuple[Relation, ...],
+    tuple[Edit, ...],
+    tuple[PointType, ...],
+    NDArray[np.int32],
+    NDArray[np.int32],
+]
+"""A snapshot's fields from `types` to `point_type`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Delta:
     """What a subscription has not seen yet. Of each point only the latest value."""
@@ -146,6 +160,7 @@ class World:
         self._recent: deque[Change] = deque(maxlen=STRUCTURE_CHANGES_KEPT)
         self._recent_from = 0
         self._index = Index(self.structure)
+        self._structure_made: tuple[int, _Structure] | None = None
 
     # --- reading ---
 
@@ -458,25 +473,11 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """All of the world as it is now."""
-        point_twin, _ = self.structure.point_columns()
-        types = self.structure.described()
-        distinct: dict[PointType, int] = {}
-        codes = [distinct.setdefault(t, len(distinct)) for t in types]
-        ordinals = range(self.structure.n_ordinals)
-        columns = self.state.read(np.arange(self.n_points, dtype=np.uint32))
         return Snapshot(
             self.id,
             self.position,
-            tuple(self.structure.types.values()),
-            tuple(self.structure.declared_at(o) for o in ordinals),
-            tuple(o for o in ordinals if self.structure.twin_at(o) is None),
-            tuple(self.structure.overlays()),
-            tuple(self.structure.relations.values()),
-            tuple(self.structure.arms.values()),
-            tuple(distinct),
-            point_twin,
-            np.array(codes, np.int32),
-            *columns,
+            *self._structure_now(),
+            *self.state.read(np.arange(self.n_points, dtype=np.uint32)),
             heap=dict(self._heap),
             origins=tuple(self.origins),
             sources=tuple(
@@ -487,6 +488,34 @@ class World:
             events=tuple(self.events.values()),
             commands=tuple(self.commands.values()),
         )
+
+    def _structure_now(self) -> _Structure:
+        """From `types` to `point_type` of a snapshot; made once for each state of the structure,
+        as it costs some tenths of a second where there are 200,000 points."""
+        structure = self.structure
+        made = self._structure_made
+        if made is None or made[0] != structure.version:
+            # Most points of a type share one object, which is found faster than its equal is.
+            distinct: dict[PointType, int] = {}
+            codes: dict[int, int] = {}
+            types = structure.described()
+            for point in types:
+                if id(point) not in codes:
+                    codes[id(point)] = distinct.setdefault(point, len(distinct))
+            ordinals = range(structure.n_ordinals)
+            now: _Structure = (
+                tuple(structure.types.values()),
+                tuple(structure.declared_at(o) for o in ordinals),
+                tuple(o for o in ordinals if structure.twin_at(o) is None),
+                tuple(structure.overlays()),
+                tuple(structure.relations.values()),
+                tuple(structure.arms.values()),
+                tuple(distinct),
+                structure.point_columns()[0],
+                np.fromiter((codes[id(point)] for point in types), np.int32, len(types)),
+            )
+            self._structure_made = made = structure.version, now
+        return made[1]
 
     @staticmethod
     def from_snapshot(snapshot: Snapshot, *, compiled: bool | None = None) -> World:
