@@ -111,6 +111,16 @@ async def test_a_line_whose_reader_was_cancelled_can_still_be_cut() -> None:
     assert (await one.receive())["type"] == "websocket.disconnect"
 
 
+async def test_who_is_cancelled_while_the_line_is_cut_ends() -> None:
+    one = Line(Identity("ada", ()), asyncio.Queue().put, asyncio.Queue().get)
+    waiting = asyncio.create_task(one.receive())
+    await asyncio.sleep(0)
+    one.cut(4401, "over")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_an_edit_says_what_of_its_body_does_not_fit() -> None:
     async with served(line()) as here, here.client() as client:
         for body, kind, place in (

@@ -111,15 +111,15 @@ class Line:
         self.identity = identity
         self._send, self._receive = send, receive
         self._is_cut = False
-        self._waiting: asyncio.Timeout | None = None
-        """Around who waits for what comes."""
+        self._waiting: asyncio.Task[Any] | None = None
+        """Who waits for what comes."""
 
     def cut(self, code: int, reason: str) -> None:
         """Nothing more is sent from now on but the farewell."""
         if not self._is_cut:
             self._is_cut = True
             if self._waiting is not None:
-                self._waiting.reschedule(0)
+                self._waiting.cancel()
             self._farewell = asyncio.create_task(self._close(code, reason))
 
     async def _close(self, code: int, reason: str) -> None:
@@ -135,11 +135,14 @@ class Line:
         """What comes; where it is cut, that the other side has gone."""
         coming = None
         if not self._is_cut:
+            # Cancelled by `cut` and by nobody else, it goes on: as asyncio.timeout does it, which
+            # would cost more than to receive.
+            waiting = self._waiting = asyncio.current_task()
             try:
-                async with asyncio.timeout(None) as self._waiting:
-                    coming = await self._receive()
-            except TimeoutError:
-                pass  # it was cut
+                coming = await self._receive()
+            except asyncio.CancelledError:
+                if not self._is_cut or waiting is None or waiting.uncancel():
+                    raise
             finally:
                 self._waiting = None
         if self._is_cut:

@@ -111,7 +111,7 @@ def _fields(cls: type) -> tuple[tuple[str, object, bool], ...]:
 
 
 def _is_open(hint: Any) -> bool:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+    if _is_union(hint):
         classes = [a for a in typing.get_args(hint) if dataclasses.is_dataclass(a)]
         return len(classes) > 1
     return any(_is_open(a) for a in typing.get_args(hint) if a is not Ellipsis)
@@ -131,7 +131,7 @@ def _reader(hint: Any) -> Reader:
         return functools.partial(_read_list, args[0])
     if origin is tuple:
         return functools.partial(_read_fixed, args)
-    if origin in (types.UnionType, typing.Union):
+    if _is_union(hint):
         if _is_open(hint):
             return _read_tagged
         (rest,) = (
@@ -230,10 +230,11 @@ def _read_dataclass(cls: type, plain: Any, path: str) -> Any:
     for key, item in entries.items():
         if key == "@":
             continue
-        read = readers.get(key)
-        if read is None:
+        known = readers.get(key)
+        if known is None:
             raise ValueError(f"{path}: {cls.__name__} has no '{key}'; it has {', '.join(readers)}")
-        values[key] = read(item, f"{path}.{key}")
+        as_it_is, read = known
+        values[key] = item if type(item) in as_it_is else read(item, f"{path}.{key}")
     try:
         return cls(**values)
     except TypeError as error:
@@ -243,6 +244,16 @@ def _read_dataclass(cls: type, plain: Any, path: str) -> Any:
 
 
 @functools.cache
-def _field_readers(cls: type) -> dict[str, Reader]:
+def _field_readers(cls: type) -> dict[str, tuple[frozenset[type], Reader]]:
+    """By field: the scalars that stand for themselves there, and what reads all else."""
     hints = typing.get_type_hints(cls)
-    return {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
+    found: dict[str, tuple[frozenset[type], Reader]] = {}
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        among = typing.get_args(hint) if _is_union(hint) else (hint,)
+        found[field.name] = (_AS_IS.intersection(among), _reader(hint))
+    return found
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
