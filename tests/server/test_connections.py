@@ -42,8 +42,8 @@ def corked() -> tuple[Corked, Wire]:
 
 async def test_what_is_written_in_one_turn_leaves_in_one_piece() -> None:
     transport, wire = corked()
-    for part in (b"head", b"", b"body"):
-        transport.write(part)
+    transport.write(b"head")
+    transport.writelines([b"", b"body"])
     assert wire.pieces == []
     await asyncio.sleep(0)
     transport.write(b"next")

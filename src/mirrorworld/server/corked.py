@@ -8,6 +8,7 @@ Knows transports; refuses to know what is written.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -40,6 +41,11 @@ class Corked:
         self._n_held += len(data)
         if self._n_held >= HELD_BYTES_MAX:
             self.flush()
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """See asyncio.WriteTransport."""
+        for part in parts:
+            self.write(part)
 
     def flush(self) -> None:
         """Hands on what is held."""
