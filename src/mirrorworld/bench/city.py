@@ -44,7 +44,7 @@ def run(
     points_per_message: int = 1_000,
     viewer_hz: float = 60.0,
     warm_s: float = 8.0,
-    browser: bool = False,
+    browser: str = "",
 ) -> dict[str, Any]:
     """Figures: `points`, `rate_hz` (kept, not asked), `lost` and `doubled` (of the record),
     `latency_ms_p50`, `latency_ms_p99`, `twin_core_share`.
@@ -56,14 +56,17 @@ def run(
         bus: zenoh or sparkplug.
         points_per_message: of an edge node of Sparkplug.
         viewer_hz: how often the viewer asks to be told.
-        browser: open the page too, in a Chromium without a screen, and time painted frames.
+        browser: open the page too, in a Chromium without a screen, and time painted frames:
+            `page` without the 3D scene, `scene` with it, which wants a graphics card.
 
     Raises:
-        ValueError: there is no such bus.
+        ValueError: there is no such bus, or no such way to open the page.
         RuntimeError: there is no mosquitto, or a process did not start.
     """
     if bus not in BUSES:
         raise ValueError(f"bus '{bus}' is none of {', '.join(BUSES)}")
+    if browser and browser not in city_browser.ARGUMENTS:
+        raise ValueError(f"browser '{browser}' is none of {', '.join(city_browser.ARGUMENTS)}")
     asked = {"bus": bus, "points_per_message": points_per_message, "rate_hz": rate_hz}
     with tempfile.TemporaryDirectory(prefix="mirrorworld-bench-") as name, ExitStack() as stack:
         directory = Path(name) / "world"
@@ -73,7 +76,9 @@ def run(
                 Peer("city_viewer", {**viewing, "points": points, "rate_hz": viewer_hz})
             )
             viewer.until_ready()
-            page = stack.enter_context(city_browser.Page(served, points)) if browser else None
+            page: city_browser.Page | None = None
+            if browser:
+                page = stack.enter_context(city_browser.Page(served, points, browser))
             for plant in sources:
                 plant.tell()
             time.sleep(warm_s)

@@ -2,7 +2,8 @@
 
 Its own store is asked for the stamp of one point in the callback that a frame begins with, and the
 age is taken in the callback of the next: by then the frame that showed the value was painted.
-Without a graphics card the browser paints in software, on the cores that the twin uses.
+Without a graphics card the browser paints in software, on the cores that the twin uses; the 3D
+scene then takes seconds a frame, and the page is best opened without it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import numpy as np
 from mirrorworld.bench.serving import Serving
 
 STARTS_WITHIN_MS: Final = 180_000
-ARGUMENTS: Final = (
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
+ARGUMENTS: Final = {
+    "page": ("--no-sandbox", "--disable-gpu", "--disable-3d-apis"),
+    "scene": (
+        "--no-sandbox",
+        "--use-gl=angle",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+    ),
+}
 WATCH: Final = """
 () => {
   const mirror = window.__mirrorworld.mirror;
@@ -43,8 +47,8 @@ WATCH: Final = """
 class Page:
     """The page of a served world, open until the block ends."""
 
-    def __init__(self, served: Serving, points: int) -> None:
-        self._served, self._points = served, points
+    def __init__(self, served: Serving, points: int, way: str) -> None:
+        self._served, self._points, self._arguments = served, points, list(ARGUMENTS[way])
         self._stack = ExitStack()
 
     def __enter__(self) -> Page:
@@ -57,7 +61,7 @@ class Page:
         if found is None:
             raise RuntimeError("there is no Chromium here; apt-get install chromium brings it")
         playwright = self._stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=found, args=self._arguments)
         self._stack.callback(browser.close)
         self._page = browser.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=True)
         self._page.goto(f"{self._served.url}/?token={self._served.token}")
@@ -75,12 +79,13 @@ class Page:
         return self._page.evaluate("window.__ages")
 
 
-def figures(ages_ms: list[float], is_asked: bool) -> dict[str, Any]:
+def figures(ages_ms: list[float], way: str) -> dict[str, Any]:
     """What is said of painted frames; nothing if none were asked for."""
-    if not is_asked:
+    if not way:
         return {}
     ages = np.array(ages_ms)
     return {
+        "browser": way,
         "painted": len(ages),
         "painted_ms_p50": round(float(np.percentile(ages, 50))) if len(ages) else None,
         "painted_ms_p99": round(float(np.percentile(ages, 99))) if len(ages) else None,
