@@ -8,42 +8,52 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib.metadata
-import inspect
 import io
-import json
 import logging
 import os
-import re
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from mirrorworld import attachments, units
+from mirrorworld import units
 from mirrorworld.care import service
+from mirrorworld.installed import (
+    DemoWorld,
+    UsageError,
+    connectors,
+    demo_world,
+    demo_worlds,
+    examiners,
+    finders,
+    format_of,
+    unspoken,
+)
+from mirrorworld.kept import (
+    accounts_of,
+    directory_of,
+    is_name,
+    mail_of,
+    providers_of,
+    remember,
+    remembered,
+)
 from mirrorworld.live import sheets
 from mirrorworld.live.guard import OWNER, RoleGuard, principal
 from mirrorworld.live.mapper import Mapper
 from mirrorworld.live.mirror import Mirror
-from mirrorworld.live.notify import MailServer, Notifier
+from mirrorworld.live.notify import Notifier
 from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
-from mirrorworld.protocol.places import home
 from mirrorworld.rules.engine import Engine
-from mirrorworld.trust.accounts import THE_OWNER, AccountError, Accounts, Grant
-from mirrorworld.trust.oidc import Provider
+from mirrorworld.trust.accounts import THE_OWNER, Accounts, Grant
 from mirrorworld.trust.policy import GrantGuard
-from mirrorworld.trust.vault import PREFIX, SecretError, Vault
 from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
 from mirrorworld.world.model import LOCATED_IN, PART_OF, Scalar
 from mirrorworld.world.ports import (
     Carried,
-    Finder,
-    Format,
-    Model,
     Principal,
     Reach,
     SourceConfig,
@@ -68,40 +78,9 @@ DEFAULT_HTTPS_PORT: Final = 7743
 DEFAULT_WORLD: Final = "bottling_line"
 WORLD_FILE: Final = "world.yaml"
 NEW_WORLD: Final = "plant"
+"""What a world is called that was started empty and without a name."""
 FILE_OPTIONS: Final = ("devices", "map", "tls_ca", "tls_certificate", "tls_key")
 """Options of sources that name a file."""
-"""What a world is called that was started empty and without a name."""
-
-
-class UsageError(Exception):
-    """What was asked for cannot be done; the message names the place and the mend."""
-
-
-class DemoWorld(Protocol):
-    """A world that comes as a package behind the entry-point group `mirrorworld.worlds`.
-
-    It brings its own plant as processes, and what people would have authored about it. Its module's
-    `make` gives it; what that takes by keyword can be set with `--option`.
-    """
-
-    name: str
-    models: Sequence[Model]
-
-    async def start(self, directory: Path) -> Sequence[SourceConfig]:
-        """Starts the plant; returns how to reach it. Every file goes below the directory."""
-        ...
-
-    def edits(self, world: World) -> Edits | None:
-        """What is authored over what the sources declared; None while they have not yet."""
-        ...
-
-    def assets(self, directory: Path) -> Mapping[str, Path]:
-        """Geometry by name, made below the directory where it is not there yet."""
-        ...
-
-    async def stop(self) -> None:
-        """Ends the plant's processes."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,40 +121,7 @@ class UpOptions:
     `MIRRORWORLD_DISCOVERY`, else network."""
 
 
-def directory_of(world: str) -> Path:
-    """The directory of a world by name."""
-    return home() / "worlds" / world
-
-
-# --- what is behind the doors ----------------------------------------------------------------
-
-
-def connectors() -> dict[str, ConnectorClass]:
-    """URL scheme -> connector class, of all that are installed.
-
-    One whose library is not installed is left out: it must not keep others away. `unspoken` says
-    so to who asks for it.
-    """
-    found: dict[str, ConnectorClass] = {}
-    for entry in importlib.metadata.entry_points(group="mirrorworld.connectors"):
-        try:
-            connector: Any = entry.load()
-        except ImportError as error:
-            log.info("connector %s is left out: %s", entry.name, error)
-            continue
-        found.update(dict.fromkeys(connector.schemes, connector))
-    return found
-
-
-def finders() -> list[Finder]:
-    """What notices things around, of all that are installed."""
-    found: list[Finder] = []
-    for entry in importlib.metadata.entry_points(group="mirrorworld.finders"):
-        try:
-            found.append(entry.load()())
-        except ImportError as error:
-            log.info("finder %s is left out: %s", entry.name, error)
-    return found
+# --- what is around ---------------------------------------------------------------------------
 
 
 def reach_of(said: str) -> Reach:
@@ -204,58 +150,6 @@ async def look_around(
     )
     mirror.around.start()
     ending.push_async_callback(mirror.around.stop)
-
-
-def unspoken(url: str, spoken: Iterable[str]) -> str:
-    """Why a URL's scheme is not served here, and what brings it."""
-    scheme = scheme_of(url)
-    for entry in importlib.metadata.entry_points(group="mirrorworld.connectors"):
-        if entry.name == scheme.split("+")[0].rstrip("s") or entry.name == scheme:
-            try:
-                entry.load()
-            except ImportError as error:
-                return (
-                    f"{url}: connector {entry.name} needs more than is installed ({error});"
-                    " pip install 'mirrorworld[plant]' brings it"
-                )
-    return f"{url}: nothing here speaks '{scheme}'; known are {', '.join(sorted(spoken))}"
-
-
-def demo_worlds() -> dict[str, importlib.metadata.EntryPoint]:
-    """The worlds that are installed, by name."""
-    entries = importlib.metadata.entry_points(group="mirrorworld.worlds")
-    return {entry.name: entry for entry in entries}
-
-
-def demo_world(name: str, options: Mapping[str, Scalar] | None = None) -> DemoWorld:
-    """The installed world of that name, ready to start.
-
-    Args:
-        options: what its `make` takes; a number or a text as its default is.
-    """
-    entries = demo_worlds()
-    if name not in entries:
-        raise UsageError(f"no world '{name}' is installed; there are {', '.join(sorted(entries))}")
-    try:
-        module: Any = entries[name].load()
-    except ImportError as error:
-        raise UsageError(
-            f"world {name} needs more than is installed ({error});"
-            " pip install 'mirrorworld[demo]' brings it"
-        ) from error
-    known = inspect.signature(module.make).parameters
-    for key, value in (options or {}).items():
-        if key not in known:
-            has = ", ".join(known) or "none"
-            raise UsageError(f"--option {key}: world {name} has no such option; it has {has}")
-        if isinstance(value, str) != isinstance(known[key].default, str):
-            raise UsageError(
-                f"--option {key}={value}: world {name} wants something like {known[key].default}"
-            )
-    try:
-        return module.make(**(options or {}))
-    except ValueError as error:
-        raise UsageError(f"world {name}: {error}") from error
 
 
 # --- one world, open -------------------------------------------------------------------------
@@ -292,31 +186,6 @@ def _restored(record: Store) -> World:
         return restore(record)
     except CorruptRecordError as error:
         raise UsageError(str(error)) from error
-
-
-def formats() -> dict[str, Format]:
-    """File suffix -> format, of all that are installed."""
-    found: dict[str, Format] = {}
-    for entry in importlib.metadata.entry_points(group="mirrorworld.formats"):
-        format_: Format = entry.load()()
-        found.update(dict.fromkeys(format_.suffixes, format_))
-    return found
-
-
-def examiners() -> dict[str, Callable[[Path], object]]:
-    """What looks into files that people attach, by media type."""
-    from mirrorworld.standards import gltf
-
-    return dict.fromkeys(attachments.MODELS, gltf.check)
-
-
-def format_of(path: Path) -> Format:
-    """The format of a file by its name; UsageError names the suffixes there are."""
-    known = formats()
-    for suffix in sorted(known, key=len, reverse=True):
-        if path.name.endswith(suffix):
-            return known[suffix]
-    raise UsageError(f"{path}: no format has this suffix; known are {', '.join(sorted(known))}")
 
 
 def export_world(directory: Path, path: Path) -> Carried:
@@ -432,58 +301,6 @@ def _save(*what: Any) -> None:
     history_files.write(*what)
 
 
-def remembered(directory: Path) -> list[SourceConfig]:
-    """The sources that were added to a world before, their secrets opened."""
-    path = directory / "sources.json"
-    if not path.exists():
-        return []
-    try:
-        vault = Vault.of(directory)
-        return [
-            SourceConfig(**_secrets_of(row, lambda s, purpose: vault.open(s, purpose)))
-            for row in json.loads(path.read_text())
-        ]
-    except SecretError as error:
-        raise UsageError(f"{path}: {error}: remove it from the file, then start again") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: {error}; mend it or move it away") from error
-
-
-def remember(directory: Path, configs: Sequence[SourceConfig]) -> None:
-    """Keeps the sources of a world, their secrets sealed. The file is its owner's alone."""
-    vault = Vault.of(directory)
-    rows = [{k: v for k, v in asdict(c).items() if k != "state_dir" and v} for c in configs]
-    rows = [_secrets_of(row, vault.seal) for row in rows]
-    _write_own(directory / "sources.json", rows)
-
-
-def _write_own(path: Path, rows: Any) -> None:
-    """Writes JSON in one step into a file that only its owner can read."""
-    new = path.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(rows, file, indent=1)
-    new.replace(path)
-
-
-SECRET_WORDS: Final = ("password", "secret", "token")
-"""An option of a source with one of these in its name is a secret."""
-
-
-def _secrets_of(row: dict[str, Any], turn: Callable[[str, str], str]) -> dict[str, Any]:
-    """A source as it is kept, each of its secrets turned."""
-    turned = dict(row)
-    purpose = f"source {row.get('name', '')}"
-    if row.get("password"):
-        turned["password"] = turn(row["password"], f"{purpose} password")
-    turned["options"] = {
-        name: turn(value, f"{purpose} {name}")
-        if isinstance(value, str) and any(word in name for word in SECRET_WORDS)
-        else value
-        for name, value in row.get("options", {}).items()
-    }
-    return turned
-
-
 def world_file_from(options: UpOptions) -> Path | None:
     """The `world.yaml` that the command line names, or the folder that it lies in."""
     found: list[Path] = []
@@ -589,46 +406,6 @@ def network_of(directory: Path, options: UpOptions) -> Network | None:
     )
 
 
-def providers_of(directory: Path) -> list[Provider]:
-    """The providers that may vouch for people here; their secrets are sealed where they lie."""
-    path = directory / "providers.json"
-    if not path.exists():
-        return []
-    try:
-        vault = Vault.of(directory)
-        rows: list[dict[str, Any]] = json.loads(path.read_text())
-        found = [
-            Provider(**{**row, "client_secret": vault.open(row.get("client_secret", ""), purpose)})
-            for row in rows
-            for purpose in [f"provider {row.get('name', '')}"]
-        ]
-        for row in rows:
-            secret = row.get("client_secret", "")
-            if secret and not secret.startswith(PREFIX):
-                row["client_secret"] = vault.seal(secret, f"provider {row.get('name', '')}")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: {error}; see docs/guide/network.md") from error
-    _write_own(path, rows)
-    return found
-
-
-def mail_of(directory: Path) -> MailServer | None:
-    """The mail server of a world (`mail.json`), its password sealed where it lies; None: none."""
-    path = directory / "mail.json"
-    if not path.exists():
-        return None
-    try:
-        vault = Vault.of(directory)
-        row: dict[str, Any] = json.loads(path.read_text())
-        password = row.get("password", "")
-        found = MailServer(**{**row, "password": vault.open(password, "mail password")})
-        if password and not password.startswith(PREFIX):
-            _write_own(path, {**row, "password": vault.seal(password, "mail password")})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: {error}; see docs/guide/alarms.md") from error
-    return found
-
-
 def _say_network(network: Network, accounts: Accounts, say: Callable[[str], None]) -> None:
     """Tells how others get in: the address, what to trust, and who is invited as the first."""
     import segno
@@ -648,29 +425,6 @@ def _say_network(network: Network, accounts: Accounts, say: Callable[[str], None
     picture = io.StringIO()
     segno.make(link, error="l").terminal(picture, compact=True)
     say(picture.getvalue().rstrip())
-
-
-def accounts_of(directory: Path, url: str = "") -> Accounts:
-    """The accounts of a world: in its folder, or in the database that is named.
-
-    Args:
-        url: of a database; else `MIRRORWORLD_ACCOUNTS`.
-    """
-    try:
-        return Accounts(accounts_place(directory, url) or directory / "accounts.db")
-    except AccountError as error:
-        raise UsageError(str(error)) from error
-
-
-def accounts_place(directory: Path, url: str = "") -> str | Path | None:
-    """Where the accounts of a world are kept; None: there are none yet."""
-    path = directory / "accounts.db"
-    return url or os.environ.get("MIRRORWORLD_ACCOUNTS", "") or (path if path.exists() else None)
-
-
-def is_name(world: str) -> bool:
-    """Whether a text can name a world."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", world) is not None
 
 
 def author_in(accounts: Accounts) -> Callable[[str], Principal | None]:

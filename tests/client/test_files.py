@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import mirrorworld
-from mirrorworld.app import examiners
 from mirrorworld.client.errors import InvalidError, NotAllowedError
 from mirrorworld.client.world import World
+from mirrorworld.installed import examiners
 from mirrorworld.live.mirror import Mirror
 from mirrorworld.record import open_record, restore
 from mirrorworld.world.changes import PutTwin

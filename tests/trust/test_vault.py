@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrorworld import app
+from mirrorworld import kept
+from mirrorworld.installed import UsageError
 from mirrorworld.trust.vault import PREFIX, SecretError, Vault
 from mirrorworld.world.ports import SourceConfig
 
@@ -47,18 +48,18 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path):
 
 def test_sources_are_kept_without_their_secrets_in_the_clear(tmp_path: Path):
     config = SourceConfig("mqtt://broker", "press", {"token": "t0ken", "qos": 1}, "user", "hunter2")
-    app.remember(tmp_path, [config])
+    kept.remember(tmp_path, [config])
     text = (tmp_path / "sources.json").read_text()
     assert "hunter2" not in text
     assert "t0ken" not in text
-    assert app.remembered(tmp_path) == [config]
+    assert kept.remembered(tmp_path) == [config]
     # What was kept by an earlier version in the clear is read, and sealed when it is kept again.
     (tmp_path / "sources.json").write_text(
         json.dumps([{"url": "mqtt://broker", "name": "press", "password": "hunter2"}])
     )
-    (found,) = app.remembered(tmp_path)
+    (found,) = kept.remembered(tmp_path)
     assert found.password == "hunter2"
-    app.remember(tmp_path, [found])
+    kept.remember(tmp_path, [found])
     assert "hunter2" not in (tmp_path / "sources.json").read_text()
 
 
@@ -66,20 +67,20 @@ def test_providers_are_read_and_their_secrets_sealed(tmp_path: Path):
     row = {"name": "works", "issuer": "https://id", "client_id": "c", "client_secret": "s3cret"}
     (tmp_path / "providers.json").write_text(json.dumps([row]))
     for _ in range(2):
-        (found,) = app.providers_of(tmp_path)
+        (found,) = kept.providers_of(tmp_path)
         assert (found.name, found.client_secret) == ("works", "s3cret")
         assert "s3cret" not in (tmp_path / "providers.json").read_text()
     (tmp_path / "providers.json").write_text('[{"name": "x", "evil": 1}]')
-    with pytest.raises(app.UsageError, match=r"providers\.json.*network\.md"):
-        app.providers_of(tmp_path)
+    with pytest.raises(UsageError, match=r"providers\.json.*network\.md"):
+        kept.providers_of(tmp_path)
 
 
 def test_a_mail_servers_password_is_sealed(tmp_path: Path):
-    assert app.mail_of(tmp_path) is None
+    assert kept.mail_of(tmp_path) is None
     row = {"host": "mail", "sender": "m@works.example", "username": "m", "password": "s3cret"}
     (tmp_path / "mail.json").write_text(json.dumps(row))
     for _ in range(2):
-        found = app.mail_of(tmp_path)
+        found = kept.mail_of(tmp_path)
         assert found is not None
         assert found.password == "s3cret"
         assert "s3cret" not in (tmp_path / "mail.json").read_text()

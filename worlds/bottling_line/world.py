@@ -100,7 +100,7 @@ _EXPECTED_POINTS: Final = {"Filler": "SpeedSetpoint", "main_meter": "ActivePower
 
 
 class BottlingLine:
-    """The demo world; see `mirrorworld.app.DemoWorld`."""
+    """The demo world; see `mirrorworld.installed.DemoWorld`."""
 
     name = NAME
 

@@ -72,7 +72,7 @@ BEGAN_AGO_S: Final = 7 * 86_400
 
 
 class ExpoCity:
-    """The demo world; see `mirrorworld.app.DemoWorld`."""
+    """The demo world; see `mirrorworld.installed.DemoWorld`."""
 
     name = NAME
 

@@ -12,8 +12,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mirrorworld.app import UsageError, accounts_of, directory_of
 from mirrorworld.cli.commands import app, err, fail, out
+from mirrorworld.installed import UsageError
+from mirrorworld.kept import accounts_of, directory_of
 from mirrorworld.protocol.places import address_of, read_token
 from mirrorworld.trust.accounts import AccountError, Accounts, Grant
 

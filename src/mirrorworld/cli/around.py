@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
-from mirrorworld.app import finders
 from mirrorworld.cli.commands import err, out
+from mirrorworld.installed import finders
 from mirrorworld.live.sightings import Entry, Sightings
 from mirrorworld.world.ports import Reach
 

@@ -14,20 +14,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mirrorworld import __version__
-from mirrorworld.app import (
-    UsageError,
-    accounts_place,
-    connectors,
-    demo_worlds,
-    directory_of,
-    home,
-    is_name,
-    remembered,
-)
 from mirrorworld.care.backup import Backup, BackupError, back_up, check_backup, restore_backup
 from mirrorworld.care.health import Check, SourceSeen, Standing, examine_world
 from mirrorworld.care.service import unit
 from mirrorworld.cli.commands import app, err, fail, out
+from mirrorworld.installed import UsageError, connectors, demo_worlds
+from mirrorworld.kept import accounts_place, directory_of, is_name, remembered
+from mirrorworld.protocol.places import home
 
 World = Annotated[str, typer.Argument(help="Name of the world.")]
 Directory = Annotated[

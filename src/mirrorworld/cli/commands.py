@@ -21,21 +21,16 @@ from mirrorworld.app import (
     DEFAULT_PORT,
     DEFAULT_WORLD,
     UpOptions,
-    UsageError,
-    connectors,
-    demo_worlds,
-    directory_of,
     export_world,
-    home,
     import_world,
     reach_of,
     sources_from,
-    unspoken,
 )
-from mirrorworld.app import (
-    up as run_up,
-)
+from mirrorworld.app import up as run_up
+from mirrorworld.installed import UsageError, connectors, demo_worlds, unspoken
+from mirrorworld.kept import directory_of
 from mirrorworld.live.sources import scheme_of
+from mirrorworld.protocol.places import home
 from mirrorworld.world.model import Scalar
 from mirrorworld.world.plain import to_plain
 from mirrorworld.world.ports import Carried, Connector, Finding, SourceError

@@ -10,16 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mirrorworld.app import (
-    UpOptions,
-    UsageError,
-    connectors,
-    directory_of,
-    home,
-    publishing,
-    sources_from,
-    unspoken,
-)
+from mirrorworld.app import UpOptions, publishing, sources_from
 from mirrorworld.care.service import unit
 from mirrorworld.cli.commands import (
     Name,
@@ -32,7 +23,10 @@ from mirrorworld.cli.commands import (
     fail,
     read_options,
 )
+from mirrorworld.installed import UsageError, connectors, unspoken
+from mirrorworld.kept import directory_of
 from mirrorworld.live.sources import scheme_of
+from mirrorworld.protocol.places import home
 from mirrorworld.trust import authority
 
 To = Annotated[

@@ -14,8 +14,10 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
-from mirrorworld.app import UsageError, directory_of, opened
+from mirrorworld.app import opened
 from mirrorworld.cli.commands import app, fail, out
+from mirrorworld.installed import UsageError
+from mirrorworld.kept import directory_of
 from mirrorworld.live import door
 from mirrorworld.mapping.book import KIND, parse, read
 from mirrorworld.mapping.plan import Plan

@@ -14,8 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
-from mirrorworld.app import connectors, directory_of
 from mirrorworld.cli.commands import app, fail
+from mirrorworld.installed import connectors
+from mirrorworld.kept import directory_of
 
 new = typer.Typer(
     help="Write something to begin with, that works as it stands.",

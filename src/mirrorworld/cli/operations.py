@@ -13,8 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mirrorworld.app import directory_of
 from mirrorworld.cli.commands import app, err, fail, out
+from mirrorworld.kept import directory_of
 
 World = Annotated[str, typer.Argument(help="Name of the world; it may be running.")]
 Directory = Annotated[

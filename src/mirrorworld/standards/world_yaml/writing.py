@@ -135,7 +135,7 @@ def _source(source: SourceConfig, scope: Scope) -> Block:
         found["password"] = _secret(source.name, "password", place, scope)
     options: dict[str, Any] = {}
     for name, value in sorted(source.options.items()):
-        if isinstance(value, str) and value and _is_secret(name):
+        if isinstance(value, str) and value and is_secret(name):
             options[name] = _secret(source.name, name, place, scope)
         else:
             is_path = isinstance(value, str) and value.startswith("/")
@@ -143,8 +143,8 @@ def _source(source: SourceConfig, scope: Scope) -> Block:
     return found | _given(options=options)
 
 
-def _is_secret(name: str) -> bool:
-    # `tls_key` and the like name files.
+def is_secret(name: str) -> bool:
+    """Whether an option of a source is a secret, by its name; `tls_key` and the like name files."""
     return any(word in name.lower() for word in SECRET_WORDS) and not name.startswith("tls_")
 
 
@@ -169,8 +169,8 @@ def _without_secrets(url: str, place: str, scope: Scope) -> tuple[str, str]:
     if colon:
         scope.lost.append((f"{place}: url", "the password in it; give it as an option or anew"))
     query = parts.query
-    if any(_is_secret(name) for name, _ in parse_qsl(query)):
-        kept = [part for part in query.split("&") if not _is_secret(part.partition("=")[0])]
+    if any(is_secret(name) for name, _ in parse_qsl(query)):
+        kept = [part for part in query.split("&") if not is_secret(part.partition("=")[0])]
         query = "&".join(kept)
         scope.lost.append((f"{place}: url", "a secret in its parameters"))
     return parts._replace(netloc=host if at else parts.netloc, query=query).geturl(), user
