@@ -1,9 +1,8 @@
 """Accounts: people, programs, and what they were granted, in one small database.
 
-SQLite beside the world by default, PostgreSQL by the same code; each world has one of its own. What
-is secret is kept as a hash
-only: whoever reads the database can act as nobody. Every change of who may do what, and every
-attempt to enter, is a line of the audit trail, chained by hashes so that a missing line shows.
+Each world has one of its own (`tables`). What is secret is kept as a hash only: whoever reads the
+database can act as nobody. Every change of who may do what, and every attempt to enter, is a line
+of the audit trail, chained by hashes so that a missing line shows.
 
 Knows names, hashes and times; refuses to know requests and worlds' twins.
 """
@@ -27,13 +26,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy.exc import (
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from zxcvbn import zxcvbn
+
+from mirrorworld.trust import tables
+from mirrorworld.trust.tables import AccountError
 
 THE_OWNER: Final = "owner"
 """Whoever holds the token in the world's folder. No account may have this name."""
@@ -47,9 +44,9 @@ TOKEN_S_MAX: Final = 366 * 86_400
 SEEN_EVERY_S: Final = 60
 PASSWORD_LENGTH_MIN: Final = 12
 PASSWORD_LENGTH_MAX: Final = 256
+"""Long enough for any sentence; hashing longer ones would be work done for a stranger."""
 HASHING = {"time_cost": 3, "memory_cost": 32_768, "parallelism": 1}
 """Of argon2id; memory in KiB."""
-"""Long enough for any sentence; hashing longer ones would be work done for a stranger."""
 AUDIT_ROWS_MAX: Final = 1_000
 _INVITATION_ID: Final = 12
 """Characters of its hash by which an invitation is named; the hash opens nothing."""
@@ -59,99 +56,6 @@ PASSWORD_SCORE_MIN: Final = 3
 """Of zxcvbn's 0 to 4: 10⁸ guesses and more (Wheeler, USENIX Security 2016)."""
 _WEIGHED: Final = 72
 """Characters of a password that are weighed; zxcvbn takes time with the square of the length."""
-
-
-class _Text(sa.types.TypeDecorator[str]):
-    """Text as every database takes it: PostgreSQL keeps no NUL, so none is kept anywhere, and
-    what is looked up with one is nowhere found."""
-
-    impl = sa.String
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return None if value is None else value.replace("\0", "\ufffd")
-
-
-_meta = sa.MetaData()
-_users = sa.Table(
-    "users",
-    _meta,
-    sa.Column("name", _Text(64), primary_key=True),
-    sa.Column("password", _Text(256), nullable=False, default=""),
-    sa.Column("is_disabled", sa.Boolean, nullable=False, default=False),
-    sa.Column("created_ns", sa.BigInteger, nullable=False),
-)
-_grants = sa.Table(
-    "grants",
-    _meta,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("subject", _Text(140), nullable=False, index=True),
-    sa.Column("role", _Text(16), nullable=False),
-    sa.Column("subtree", _Text(2048), nullable=False, default=""),
-)
-_sessions = sa.Table(
-    "sessions",
-    _meta,
-    sa.Column("id", _Text(32), primary_key=True),
-    sa.Column("secret", _Text(64), nullable=False, unique=True),
-    sa.Column("name", _Text(64), nullable=False, index=True),
-    sa.Column("device", _Text(200), nullable=False),
-    sa.Column("address", _Text(64), nullable=False),
-    sa.Column("way", _Text(32), nullable=False),
-    sa.Column("created_ns", sa.BigInteger, nullable=False),
-    sa.Column("seen_ns", sa.BigInteger, nullable=False),
-)
-_tokens = sa.Table(
-    "tokens",
-    _meta,
-    sa.Column("id", _Text(16), primary_key=True),
-    sa.Column("secret", _Text(64), nullable=False, unique=True),
-    sa.Column("owner", _Text(64), nullable=False, index=True),
-    sa.Column("label", _Text(64), nullable=False),
-    sa.Column("created_ns", sa.BigInteger, nullable=False),
-    sa.Column("expires_ns", sa.BigInteger, nullable=False),
-)
-_invitations = sa.Table(
-    "invitations",
-    _meta,
-    sa.Column("secret", _Text(64), primary_key=True),
-    sa.Column("role", _Text(16), nullable=False),
-    sa.Column("subtree", _Text(2048), nullable=False),
-    sa.Column("by", _Text(140), nullable=False),
-    sa.Column("expires_ns", sa.BigInteger, nullable=False),
-)
-_passkeys = sa.Table(
-    "passkeys",
-    _meta,
-    sa.Column("id", _Text(512), primary_key=True),
-    sa.Column("name", _Text(64), nullable=False, index=True),
-    sa.Column("public_key", sa.LargeBinary, nullable=False),
-    sa.Column("uses", sa.BigInteger, nullable=False),
-    sa.Column("label", _Text(64), nullable=False),
-    sa.Column("created_ns", sa.BigInteger, nullable=False),
-)
-_identities = sa.Table(
-    "identities",
-    _meta,
-    sa.Column("issuer", _Text(512), primary_key=True),
-    sa.Column("subject", _Text(256), primary_key=True),
-    sa.Column("name", _Text(64), nullable=False, index=True),
-)
-_audit = sa.Table(
-    "audit",
-    _meta,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("at_ns", sa.BigInteger, nullable=False),
-    sa.Column("who", _Text(140), nullable=False),
-    sa.Column("what", _Text(40), nullable=False),
-    sa.Column("detail", _Text(2000), nullable=False),
-    sa.Column("address", _Text(64), nullable=False),
-    sa.Column("chain", _Text(64), nullable=False),
-)
-
-
-class AccountError(ValueError):
-    """Something cannot be done with an account; the message says why and the mend."""
 
 
 class AccountsDown(ConnectionError):
@@ -220,10 +124,12 @@ class Accounts:
             if not url.exists():
                 os.close(os.open(url, os.O_CREAT | os.O_WRONLY, 0o600))
             url = f"sqlite:///{url}"
-        self._engine = _engine(url)
+        self._engine = tables.engine_of(url)
         self._lock = threading.RLock()
         self._now_ns = now_ns
-        self._hasher = PasswordHasher(**HASHING)
+        self._hasher = PasswordHasher(
+            HASHING["time_cost"], HASHING["memory_cost"], HASHING["parallelism"]
+        )
         self._nobody = self._hasher.hash(secrets.token_hex(16))
         """Checked where there is no such account, so that the answer takes as long."""
         self.listeners: list[Callable[[Gone], None]] = []
@@ -235,7 +141,7 @@ class Accounts:
         self._known_tokens: dict[str, tuple[float, int, Identity]] = {}
         try:
             with self._change() as run:
-                _meta.create_all(run)
+                tables.meta.create_all(run)
             self._reload()
         except (SQLAlchemyError, AccountsDown) as error:
             error = error.__cause__ if isinstance(error, AccountsDown) else error
@@ -255,11 +161,11 @@ class Accounts:
     @property
     def is_empty(self) -> bool:
         """Whether nobody has an account yet."""
-        return not self._rows(sa.select(_users.c.name).limit(1))
+        return not self._rows(sa.select(tables.users.c.name).limit(1))
 
     def people(self) -> list[dict[str, Any]]:
         """All accounts with their grants; nothing secret."""
-        rows = self._rows(sa.select(_users).order_by(_users.c.name))
+        rows = self._rows(sa.select(tables.users).order_by(tables.users.c.name))
         return [
             {
                 "name": row.name,
@@ -292,13 +198,13 @@ class Accounts:
         try:
             with self._change() as run:
                 run.execute(
-                    _users.insert().values(
+                    tables.users.insert().values(
                         name=name, password=hashed, is_disabled=False, created_ns=self._now_ns()
                     )
                 )
                 for grant in grants:
                     run.execute(
-                        _grants.insert().values(
+                        tables.grants.insert().values(
                             subject=name, role=grant.role, subtree=grant.subtree
                         )
                     )
@@ -329,8 +235,10 @@ class Accounts:
         self.check_password(name, password)
         hashed = self._hasher.hash(password)
         with self._change() as run:
-            run.execute(_users.update().where(_users.c.name == name).values(password=hashed))
-            run.execute(_sessions.delete().where(_sessions.c.name == name))
+            run.execute(
+                tables.users.update().where(tables.users.c.name == name).values(password=hashed)
+            )
+            run.execute(tables.sessions.delete().where(tables.sessions.c.name == name))
         self.note(by, "password set", name)
         self._tell(Gone(person=name))
 
@@ -341,10 +249,12 @@ class Accounts:
             self._check_owner_stays(name)
         with self._change() as run:
             run.execute(
-                _users.update().where(_users.c.name == name).values(is_disabled=is_disabled)
+                tables.users.update()
+                .where(tables.users.c.name == name)
+                .values(is_disabled=is_disabled)
             )
             if is_disabled:
-                run.execute(_sessions.delete().where(_sessions.c.name == name))
+                run.execute(tables.sessions.delete().where(tables.sessions.c.name == name))
         self.note(by, "account shut" if is_disabled else "account opened", name)
         self._reload()
         self._tell(Gone(person=name))
@@ -354,15 +264,15 @@ class Accounts:
         self._person(name)
         self._check_owner_stays(name)
         with self._change() as run:
-            run.execute(_users.delete().where(_users.c.name == name))
-            for table in (_sessions, _passkeys, _identities):
+            run.execute(tables.users.delete().where(tables.users.c.name == name))
+            for table in (tables.sessions, tables.passkeys, tables.identities):
                 run.execute(table.delete().where(table.c.name == name))
-            run.execute(_tokens.delete().where(_tokens.c.owner == name))
+            run.execute(tables.tokens.delete().where(tables.tokens.c.owner == name))
             run.execute(
-                _grants.delete().where(
+                tables.grants.delete().where(
                     sa.or_(
-                        _grants.c.subject == name,
-                        _grants.c.subject.startswith(f"{name}/", autoescape=True),
+                        tables.grants.c.subject == name,
+                        tables.grants.c.subject.startswith(f"{name}/", autoescape=True),
                     )
                 )
             )
@@ -387,10 +297,12 @@ class Accounts:
         if Grant("owner") not in grants:
             self._check_owner_stays(name)
         with self._change() as run:
-            run.execute(_grants.delete().where(_grants.c.subject == name))
+            run.execute(tables.grants.delete().where(tables.grants.c.subject == name))
             for grant in grants:
                 run.execute(
-                    _grants.insert().values(subject=name, role=grant.role, subtree=grant.subtree)
+                    tables.grants.insert().values(
+                        subject=name, role=grant.role, subtree=grant.subtree
+                    )
                 )
         self.note(by, "granted", f"{name}: {_said(grants)}")
         self._reload()
@@ -405,7 +317,9 @@ class Accounts:
         """
         # What cannot be a name is not asked for: databases differ in what they take in a text.
         can_be = _NAME.fullmatch(name) is not None
-        found = self._rows(sa.select(_users).where(_users.c.name == name)) if can_be else []
+        found = (
+            self._rows(sa.select(tables.users).where(tables.users.c.name == name)) if can_be else []
+        )
         row = found[0] if found else None
         is_usable = row is not None and bool(row.password) and not row.is_disabled
         hashed = row.password if row is not None and row.password else self._nobody
@@ -419,8 +333,8 @@ class Accounts:
         if self._hasher.check_needs_rehash(row.password):
             with self._change() as run:
                 run.execute(
-                    _users.update()
-                    .where(_users.c.name == row.name)
+                    tables.users.update()
+                    .where(tables.users.c.name == row.name)
                     .values(password=self._hasher.hash(password))
                 )
         return self.open_session(row.name, device=device, address=address, way="password")
@@ -433,7 +347,7 @@ class Accounts:
         now = self._now_ns()
         with self._change() as run:
             run.execute(
-                _sessions.insert().values(
+                tables.sessions.insert().values(
                     id=secrets.token_hex(8),
                     secret=_digest(secret),
                     name=name,
@@ -455,7 +369,7 @@ class Accounts:
         known = self._known.get(digest)
         if known is not None and time.monotonic() - known[0] < SEEN_EVERY_S:
             return known[1]
-        rows = self._rows(sa.select(_sessions).where(_sessions.c.secret == digest))
+        rows = self._rows(sa.select(tables.sessions).where(tables.sessions.c.secret == digest))
         if not rows:
             return None
         row, now = rows[0], self._now_ns()
@@ -464,7 +378,9 @@ class Accounts:
             self.end_session(row.id, by=row.name, why="expired")
             return None
         with self._change() as run:
-            run.execute(_sessions.update().where(_sessions.c.id == row.id).values(seen_ns=now))
+            run.execute(
+                tables.sessions.update().where(tables.sessions.c.id == row.id).values(seen_ns=now)
+            )
         grants = (Grant("owner"),) if row.name == THE_OWNER else self.grants_of(row.name)
         found = Identity(row.name, grants, session=row.id)
         if len(self._known) > 10_000:
@@ -474,9 +390,9 @@ class Accounts:
 
     def sessions(self, name: str = "") -> list[dict[str, Any]]:
         """Open sessions, of a person or of all; without what opens them."""
-        query = sa.select(_sessions).order_by(_sessions.c.seen_ns.desc())
+        query = sa.select(tables.sessions).order_by(tables.sessions.c.seen_ns.desc())
         if name:
-            query = query.where(_sessions.c.name == name)
+            query = query.where(tables.sessions.c.name == name)
         hidden = {"secret"}
         return [
             {key: value for key, value in row._mapping.items() if key not in hidden}
@@ -486,7 +402,9 @@ class Accounts:
     def end_session(self, session: str, *, by: str, why: str = "") -> bool:
         """Ends a session, its open streams included; whether there was one."""
         with self._change() as run:
-            ended = run.execute(_sessions.delete().where(_sessions.c.id == session)).rowcount
+            ended = run.execute(
+                tables.sessions.delete().where(tables.sessions.c.id == session)
+            ).rowcount
         if ended:
             self.note(by, "session ended", f"{session} {why}".strip())
             self._tell(Gone(session=session))
@@ -518,7 +436,7 @@ class Accounts:
         now = self._now_ns()
         with self._change() as run:
             run.execute(
-                _tokens.insert().values(
+                tables.tokens.insert().values(
                     id=secrets.token_hex(6),
                     secret=_digest(secret),
                     owner=owner,
@@ -529,7 +447,9 @@ class Accounts:
             )
             for grant in grants:
                 run.execute(
-                    _grants.insert().values(subject=name, role=grant.role, subtree=grant.subtree)
+                    tables.grants.insert().values(
+                        subject=name, role=grant.role, subtree=grant.subtree
+                    )
                 )
         self.note(by, "token made", f"{name}: {_said(grants)}")
         self._reload()
@@ -541,11 +461,11 @@ class Accounts:
         known = self._known_tokens.get(digest)
         if known is not None and time.monotonic() - known[0] < SEEN_EVERY_S:
             return known[2] if known[1] >= self._now_ns() else None
-        rows = self._rows(sa.select(_tokens).where(_tokens.c.secret == digest))
+        rows = self._rows(sa.select(tables.tokens).where(tables.tokens.c.secret == digest))
         if not rows or rows[0].expires_ns < self._now_ns():
             return None
         row = rows[0]
-        owner = self._rows(sa.select(_users).where(_users.c.name == row.owner))
+        owner = self._rows(sa.select(tables.users).where(tables.users.c.name == row.owner))
         if not owner or owner[0].is_disabled:
             return None
         name = f"{row.owner}/{row.label}"
@@ -557,9 +477,9 @@ class Accounts:
 
     def tokens(self, owner: str = "") -> list[dict[str, Any]]:
         """Tokens, of a person or of all; without what opens."""
-        query = sa.select(_tokens).order_by(_tokens.c.created_ns)
+        query = sa.select(tables.tokens).order_by(tables.tokens.c.created_ns)
         if owner:
-            query = query.where(_tokens.c.owner == owner)
+            query = query.where(tables.tokens.c.owner == owner)
         return [
             {
                 **{k: v for k, v in row._mapping.items() if k != "secret"},
@@ -570,13 +490,13 @@ class Accounts:
 
     def revoke_token(self, token: str, *, by: str) -> bool:
         """Withdraws a token, its open streams included; whether there was one."""
-        rows = self._rows(sa.select(_tokens).where(_tokens.c.id == token))
+        rows = self._rows(sa.select(tables.tokens).where(tables.tokens.c.id == token))
         if not rows:
             return False
         name = f"{rows[0].owner}/{rows[0].label}"
         with self._change() as run:
-            run.execute(_tokens.delete().where(_tokens.c.id == token))
-            run.execute(_grants.delete().where(_grants.c.subject == name))
+            run.execute(tables.tokens.delete().where(tables.tokens.c.id == token))
+            run.execute(tables.grants.delete().where(tables.grants.c.subject == name))
         self.note(by, "token revoked", name)
         self._reload()
         self._tell(Gone(token=token))
@@ -601,9 +521,11 @@ class Accounts:
         _check_grant(grant)
         secret = secrets.token_urlsafe(24)
         with self._change() as run:
-            run.execute(_invitations.delete().where(_invitations.c.expires_ns < self._now_ns()))
             run.execute(
-                _invitations.insert().values(
+                tables.invitations.delete().where(tables.invitations.c.expires_ns < self._now_ns())
+            )
+            run.execute(
+                tables.invitations.insert().values(
                     secret=_digest(secret),
                     role=grant.role,
                     subtree=grant.subtree,
@@ -616,7 +538,7 @@ class Accounts:
 
     def invitation(self, secret: str) -> Grant | None:
         """What an invitation grants; None: it is none, used, or too old."""
-        query = sa.select(_invitations).where(_invitations.c.secret == _digest(secret))
+        query = sa.select(tables.invitations).where(tables.invitations.c.secret == _digest(secret))
         rows = self._rows(query)
         if not rows or rows[0].expires_ns < self._now_ns():
             return None
@@ -624,7 +546,9 @@ class Accounts:
 
     def invitations(self) -> list[dict[str, Any]]:
         """Invitations that nobody has used yet; without what opens."""
-        query = sa.select(_invitations).where(_invitations.c.expires_ns >= self._now_ns())
+        query = sa.select(tables.invitations).where(
+            tables.invitations.c.expires_ns >= self._now_ns()
+        )
         return [
             {
                 "id": row.secret[:_INVITATION_ID],
@@ -632,7 +556,7 @@ class Accounts:
                 "by": row.by,
                 "expires_ns": row.expires_ns,
             }
-            for row in self._rows(query.order_by(_invitations.c.expires_ns))
+            for row in self._rows(query.order_by(tables.invitations.c.expires_ns))
         ]
 
     def withdraw_invitation(self, invitation: str, *, by: str) -> bool:
@@ -640,8 +564,8 @@ class Accounts:
         if len(invitation) != _INVITATION_ID:
             return False
         with self._change() as run:
-            like = _invitations.c.secret.startswith(invitation, autoescape=True)
-            gone = run.execute(_invitations.delete().where(like)).rowcount
+            like = tables.invitations.c.secret.startswith(invitation, autoescape=True)
+            gone = run.execute(tables.invitations.delete().where(like)).rowcount
         if gone:
             self.note(by, "invitation withdrawn", invitation)
         return bool(gone)
@@ -658,7 +582,11 @@ class Accounts:
                 raise AccountError("this invitation is used, too old, or none; ask for another")
             self.add_person(name, password, (grant,), by="invitation")
             with self._change() as run:
-                run.execute(_invitations.delete().where(_invitations.c.secret == _digest(secret)))
+                run.execute(
+                    tables.invitations.delete().where(
+                        tables.invitations.c.secret == _digest(secret)
+                    )
+                )
 
     # --- passkeys and providers ---
 
@@ -667,7 +595,7 @@ class Accounts:
         self._person(name)
         with self._change() as run:
             run.execute(
-                _passkeys.insert().values(
+                tables.passkeys.insert().values(
                     id=key,
                     name=name,
                     public_key=public_key,
@@ -680,24 +608,28 @@ class Accounts:
 
     def passkey(self, key: str) -> Mapping[str, Any] | None:
         """A passkey by its credential id."""
-        rows = self._rows(sa.select(_passkeys).where(_passkeys.c.id == key))
+        rows = self._rows(sa.select(tables.passkeys).where(tables.passkeys.c.id == key))
         return rows[0]._mapping if rows else None
 
     def passkeys(self, name: str) -> list[dict[str, Any]]:
         """The passkeys of a person, without their keys."""
-        rows = self._rows(sa.select(_passkeys).where(_passkeys.c.name == name))
+        rows = self._rows(sa.select(tables.passkeys).where(tables.passkeys.c.name == name))
         return [{"id": r.id, "label": r.label, "created_ns": r.created_ns} for r in rows]
 
     def used_passkey(self, key: str, uses: int) -> None:
         """Notes how often a passkey says it was used."""
         with self._change() as run:
-            run.execute(_passkeys.update().where(_passkeys.c.id == key).values(uses=uses))
+            run.execute(
+                tables.passkeys.update().where(tables.passkeys.c.id == key).values(uses=uses)
+            )
 
     def remove_passkey(self, name: str, key: str) -> bool:
         """Forgets a passkey of a person."""
         with self._change() as run:
             gone = run.execute(
-                _passkeys.delete().where(_passkeys.c.id == key, _passkeys.c.name == name)
+                tables.passkeys.delete().where(
+                    tables.passkeys.c.id == key, tables.passkeys.c.name == name
+                )
             ).rowcount
         if gone:
             self.note(name, "passkey removed", "")
@@ -706,8 +638,8 @@ class Accounts:
     def by_identity(self, issuer: str, subject: str) -> str:
         """The account that a provider's subject belongs to; "" if none."""
         rows = self._rows(
-            sa.select(_identities).where(
-                _identities.c.issuer == issuer, _identities.c.subject == subject
+            sa.select(tables.identities).where(
+                tables.identities.c.issuer == issuer, tables.identities.c.subject == subject
             )
         )
         return rows[0].name if rows else ""
@@ -716,7 +648,9 @@ class Accounts:
         """Ties a provider's subject to an account."""
         self._person(name)
         with self._change() as run:
-            run.execute(_identities.insert().values(issuer=issuer, subject=subject, name=name))
+            run.execute(
+                tables.identities.insert().values(issuer=issuer, subject=subject, name=name)
+            )
         self.note(name, "provider joined", issuer)
 
     # --- audit ---
@@ -727,7 +661,7 @@ class Accounts:
             if run.dialect.name == "postgresql":
                 # Two who write at once would follow from the same line.
                 run.execute(sa.text("LOCK TABLE audit IN EXCLUSIVE MODE"))
-            query = sa.select(_audit.c.chain).order_by(_audit.c.number.desc()).limit(1)
+            query = sa.select(tables.audit.c.chain).order_by(tables.audit.c.number.desc()).limit(1)
             before = run.execute(query).scalar() or ""
             line = {
                 "at_ns": self._now_ns(),
@@ -736,7 +670,7 @@ class Accounts:
                 "detail": _plain(detail, 2000),
                 "address": _plain(address, 64),
             }
-            run.execute(_audit.insert().values(**line, chain=_chain(before, line)))
+            run.execute(tables.audit.insert().values(**line, chain=_chain(before, line)))
 
     def audit(
         self, *, before: int = 0, limit: int = 200, text: str = "", who: str = ""
@@ -748,24 +682,29 @@ class Accounts:
             text: only lines that have it in some place, in capitals or not.
             who: only what was done by this account, its tokens included.
         """
-        query = sa.select(_audit).order_by(_audit.c.number.desc())
+        query = sa.select(tables.audit).order_by(tables.audit.c.number.desc())
         if before:
-            query = query.where(_audit.c.number < before)
+            query = query.where(tables.audit.c.number < before)
         if text:
-            places = (_audit.c.who, _audit.c.what, _audit.c.detail, _audit.c.address)
+            places = (
+                tables.audit.c.who,
+                tables.audit.c.what,
+                tables.audit.c.detail,
+                tables.audit.c.address,
+            )
             query = query.where(
                 sa.or_(*(each.icontains(text[:200], autoescape=True) for each in places))
             )
         if who:
-            tokens = _audit.c.who.startswith(f"{who[:140]}/", autoescape=True)
-            query = query.where(sa.or_(_audit.c.who == who[:140], tokens))
+            tokens = tables.audit.c.who.startswith(f"{who[:140]}/", autoescape=True)
+            query = query.where(sa.or_(tables.audit.c.who == who[:140], tokens))
         rows = self._rows(query.limit(min(limit, AUDIT_ROWS_MAX)))
         return [dict(row._mapping) for row in rows]
 
     def check_audit(self) -> int | None:
         """The number of the first line that does not follow from the one before; None: all do."""
         before = ""
-        for row in self._rows(sa.select(_audit).order_by(_audit.c.number)):
+        for row in self._rows(sa.select(tables.audit).order_by(tables.audit.c.number)):
             line = {key: row._mapping[key] for key in ("at_ns", "who", "what", "detail", "address")}
             if not hmac.compare_digest(_chain(before, line), row.chain):
                 return int(row.number)
@@ -776,13 +715,18 @@ class Accounts:
 
     def _person(self, name: str) -> Any:
         can_be = _NAME.fullmatch(name) is not None
-        rows = self._rows(sa.select(_users).where(_users.c.name == name)) if can_be else []
+        rows = (
+            self._rows(sa.select(tables.users).where(tables.users.c.name == name)) if can_be else []
+        )
         if not rows:
             raise AccountError(f"there is no account '{_plain(name, 64)}'")
         return rows[0]
 
     def _check_owner_stays(self, name: str) -> None:
-        shut = {row.name for row in self._rows(sa.select(_users).where(_users.c.is_disabled))}
+        shut = {
+            row.name
+            for row in self._rows(sa.select(tables.users).where(tables.users.c.is_disabled))
+        }
         others = [
             each
             for each, grants in self._by_name.items()
@@ -793,9 +737,12 @@ class Accounts:
 
     def _reload(self) -> None:
         found: dict[str, list[Grant]] = {}
-        for row in self._rows(sa.select(_grants)):
+        for row in self._rows(sa.select(tables.grants)):
             found.setdefault(row.subject, []).append(Grant(row.role, row.subtree))
-        shut = {row.name for row in self._rows(sa.select(_users).where(_users.c.is_disabled))}
+        shut = {
+            row.name
+            for row in self._rows(sa.select(tables.users).where(tables.users.c.is_disabled))
+        }
         self._by_name = {name: tuple(each) for name, each in found.items() if name not in shut}
         self._known.clear()
         self._known_tokens.clear()
@@ -811,7 +758,7 @@ class Accounts:
         try:
             with self._lock, self._engine.connect() as run:
                 return list(run.execute(query))
-        except _DOWN as error:
+        except tables.DOWN as error:
             raise AccountsDown from error
 
     @contextmanager
@@ -819,39 +766,8 @@ class Accounts:
         try:
             with self._lock, self._engine.begin() as run:
                 yield run
-        except _DOWN as error:
+        except tables.DOWN as error:
             raise AccountsDown from error
-
-
-_DOWN: Final = (OperationalError, InterfaceError)
-
-
-def _engine(url: str | None) -> sa.Engine:
-    """How the database is reached.
-
-    Raises:
-        AccountError: the address is none, or what speaks with it is not installed.
-    """
-    try:
-        made = sa.make_url(url or "sqlite://")
-        if made.drivername == "postgresql":
-            made = made.set(drivername="postgresql+pg8000")
-        if made.get_backend_name() == "sqlite":
-            return sa.create_engine(
-                made,
-                connect_args={"check_same_thread": False, "timeout": 10},
-                poolclass=sa.pool.StaticPool if url is None else None,
-            )
-        # A connection that a restart of the database has broken is noticed before it is used.
-        return sa.create_engine(made, pool_pre_ping=True, pool_size=2, max_overflow=3)
-    except ImportError as error:
-        raise AccountError(
-            f"the accounts' database: {error}; pip install 'mirrorworld[postgresql]' brings it"
-        ) from error
-    except (SQLAlchemyError, ValueError) as error:
-        raise AccountError(
-            "the accounts' database: give an address like postgresql://user@host/mirrorworld"
-        ) from error
 
 
 def is_below(twin: str, subtree: str) -> bool:
