@@ -73,6 +73,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FULL_LOOK_AFTER: Final = 50
+"""After so many looks at what is younger the collector may look through everything: what edits leave
+lasts too, and looking after every 10 took a fifth of the time of 150,000 of them."""
 DEFAULT_PORT: Final = 7700
 DEFAULT_HTTPS_PORT: Final = 7743
 DEFAULT_WORLD: Final = "bottling_line"
@@ -519,6 +522,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     async with contextlib.AsyncExitStack() as ending:
         world, record = ending.enter_context(opened(directory, world_id))
         gc.freeze()  # what was opened lasts: the collector need not look through it again
+        gc.set_threshold(*gc.get_threshold()[:2], FULL_LOOK_AFTER)
         ending.callback(accounts.close)
         guard = GrantGuard(RoleGuard(), accounts, wholes_in(world))
         mirror = Mirror(
