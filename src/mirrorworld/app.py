@@ -74,8 +74,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FULL_LOOK_AFTER: Final = 50
-"""After so many looks at what is younger the collector may look through everything: what edits leave
-lasts too, and looking after every 10 took a fifth of the time of 150,000 of them."""
+"""After so many looks at what is younger the collector may look through everything: what edits
+leave lasts too, and looking after every 10 took a fifth of the time of 150,000 of them."""
 DEFAULT_PORT: Final = 7700
 DEFAULT_HTTPS_PORT: Final = 7743
 DEFAULT_WORLD: Final = "bottling_line"
