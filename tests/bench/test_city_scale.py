@@ -77,7 +77,7 @@ def test_killing_loses_nothing() -> None:
 def test_a_soak_tells_how_memory_grows() -> None:
     pytest.importorskip("zenoh")
     figures = run("soak", {"minutes": 0.05, "points": 500})
-    assert figures["lost"] == 0 and figures["uss_mb_end"] > 0
+    assert figures["lost"] == 0 and figures["memory_mb_end"] > 0
 
 
 def test_a_bus_that_is_none_is_refused() -> None:
