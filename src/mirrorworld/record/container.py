@@ -6,6 +6,7 @@ docs/record-format.md has the layout.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,6 +20,16 @@ SEPARATE_BYTES: Final = 2048
 
 ROW_COLUMNS: Final = 4
 CHANGE_COLUMNS: Final = 8
+
+
+class _Own(threading.local):
+    """What each thread has for itself: making a decompressor takes as long as using it does."""
+
+    def __init__(self) -> None:
+        self.expander = zstandard.ZstdDecompressor()
+
+
+_own: Final = _Own()
 
 _NO_COUNTS: Final = np.zeros(8, np.int64)
 _NO_BYTES: Final = np.empty(0, np.uint8)
@@ -185,7 +196,7 @@ def _expand(data: memoryview, raw: int) -> bytes | memoryview:
         # `max_output_size` bounds nothing where a frame says its own size.
         if zstandard.frame_content_size(data) not in (-1, raw):
             raise ValueError("a stream of the block is not as long as the block says")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw)
+        return _own.expander.decompress(data, max_output_size=raw)
     except zstandard.ZstdError as error:
         raise ValueError(f"a stream of the block does not decompress: {error}") from error
 
