@@ -20,6 +20,7 @@ const SPARE_ROWS = 6;
 const OPEN_ROWS = 40;
 
 /** A row: a twin's id, or a type's with this before it. */
+const NATURAL = new Intl.Collator(undefined, { numeric: true });
 const TYPE = "type\0";
 
 interface RowView {
@@ -262,15 +263,27 @@ export class Tree implements Painter {
     return this.mode === "types" ? [] : this.context.mirror.children(key);
   }
 
+  /** Parts of one type by the numbers in their names, as floors are; others as they were declared,
+      as machines stand along a line. */
+  private inOrder(ids: readonly string[]): readonly string[] {
+    const { mirror } = this.context;
+    const type = mirror.twins.get(ids[0] ?? "")?.type;
+    if (ids.length < 2 || ids.some((id) => mirror.twins.get(id)?.type !== type)) return ids;
+    return ids
+      .map((id) => [mirror.nameOf(id), id] as const)
+      .sort((a, b) => NATURAL.compare(a[0], b[0]))
+      .map(([, id]) => id);
+  }
+
   private flatten(): void {
     const { mirror } = this.context;
     const keys: string[] = [];
     const levels: number[] = [];
     const roots =
       this.mode === "parts"
-        ? mirror.roots()
+        ? this.inOrder(mirror.roots())
         : [...this.byType.keys()]
-            .sort((a, b) => mirror.typeName(a).localeCompare(mirror.typeName(b)))
+            .sort((a, b) => NATURAL.compare(mirror.typeName(a), mirror.typeName(b)))
             .map((type) => TYPE + type);
     const stack: [string, number][] = [];
     for (let i = roots.length - 1; i >= 0; i--) stack.push([roots[i]!, 1]);
@@ -279,7 +292,7 @@ export class Tree implements Painter {
       keys.push(key);
       levels.push(level);
       if (this.open.has(key)) {
-        const below = this.childrenOf(key);
+        const below = this.inOrder(this.childrenOf(key));
         for (let i = below.length - 1; i >= 0; i--) stack.push([below[i]!, level + 1]);
       }
     }
