@@ -114,12 +114,13 @@ class History:
         for position in reversed(self._keyframes.positions()):
             # Every sample before it is at most as late as its point's: all are known by then.
             if self._keyframes.source_ns_max(position) <= source_ns:
-                frame = self._keyframes.columns(position)
-                n = len(frame["cell"])
-                known = frame["changed"] >= 0
-                columns.cell[:n] = frame["cell"]
-                columns.source_ns[:n] = np.where(known, frame["source_ns"], NEVER)
-                columns.quality[:n] = frame["quality"]
+                cell, quality, at_ns, changed = self._keyframes.columns(
+                    position, ("cell", "quality", "source_ns", "changed")
+                )
+                n = len(cell)
+                columns.cell[:n] = cell
+                columns.source_ns[:n] = np.where(changed >= 0, at_ns, NEVER)
+                columns.quality[:n] = quality
                 after = position.sequence
                 break
         if segments and segments[0].first > after + 1:

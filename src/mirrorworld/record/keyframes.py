@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,13 +146,10 @@ class Keyframes:
         except (KeyError, ValueError, TypeError, msgspec.MsgspecError) as error:
             raise CorruptRecordError(f"{path}: not a keyframe that can be read: {error}") from error
 
-    def columns(self, position: Position) -> dict[str, NDArray[Any]]:
-        """Only the latest samples of a keyframe, by handle; its structure is not read."""
+    def columns(self, position: Position, names: Sequence[str]) -> list[NDArray[Any]]:
+        """Some columns of a keyframe's latest samples, by handle; nothing else of it is read."""
         head, sections = _open(self.path(position))
-        return {
-            name: _unpack_column(sections[name], dtype, head["points"])
-            for name, dtype in _COLUMNS.items()
-        }
+        return [_unpack_column(sections[name], _COLUMNS[name], head["points"]) for name in names]
 
     def source_ns_max(self, position: Position) -> int:
         """The latest source time in a keyframe."""
