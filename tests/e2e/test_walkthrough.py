@@ -124,7 +124,11 @@ def test_an_hour_of_a_new_user(
 
     # --- the machine stops, and why is said with the thumb
     plant.ask("set", name="Filler.Running", value=False)
-    world.until("it stands", lambda: world.get("stops", twin=filler)["stops"])
+    # It stood before too, until it was first set to run.
+    world.until(
+        "it stands",
+        lambda: any(stop["is_open"] for stop in world.get("stops", twin=filler)["stops"]),
+    )
     page.locator(".phone-tabs button", has_text="Shift").click()
     shift = page.locator("dialog.shift")
     stop = shift.locator(".stop.asked").first
