@@ -121,8 +121,10 @@ class SqliteRig(SqlRig):
 
     async def emit(self, value: float, source_ns: int) -> None:
         self.n += 1
-        with sqlite3.connect(self.path) as db:
-            db.execute("INSERT INTO oven (ts, temperature) VALUES (?, ?)", (source_ns, value))
+        # Beside the loop, as a plant is: the connector may be in the midst of reading, and would
+        # hold its lock as long as the loop stood still.
+        statement = "INSERT INTO oven (ts, temperature) VALUES (?, ?)"
+        await asyncio.to_thread(insert, f"sqlite:///{self.path}", statement, [(source_ns, value)])
 
     async def vanish(self) -> None:
         self.path.rename(self.path.with_suffix(".away"))
@@ -269,7 +271,9 @@ async def test_a_row_that_is_changed_is_a_new_sample(tmp_path: Path) -> None:
     async with running(connector, sink) as task:
         await is_live(connector, task)
         await until(lambda: len(sink.samples()) == 1, "the first")
-        insert(url, "UPDATE oven SET updated_at = ?, temperature = ?", [(1_700_000_005, 2.0)])
+        await asyncio.to_thread(
+            insert, url, "UPDATE oven SET updated_at = ?, temperature = ?", [(1_700_000_005, 2.0)]
+        )
         await until(lambda: len(sink.samples()) == 2, "the change")
     assert [s.value for s in sink.samples()] == [1.0, 2.0]
 
@@ -464,7 +468,7 @@ async def test_start_now_passes_over_what_is_there(tmp_path: Path) -> None:
     async with running(connector, sink) as task:
         await is_live(connector, task)
         await asyncio.sleep(3 * POLL_S)
-        insert(url, "INSERT INTO oven VALUES (?, ?)", [(9, 9.0)])
+        await asyncio.to_thread(insert, url, "INSERT INTO oven VALUES (?, ?)", [(9, 9.0)])
         await until(sink.samples, "the new row")
     assert [s.value for s in sink.samples()] == [9.0]
 
