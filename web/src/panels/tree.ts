@@ -292,7 +292,8 @@ export class Tree implements Painter {
       keys.push(key);
       levels.push(level);
       if (this.open.has(key)) {
-        const below = this.inOrder(this.childrenOf(key));
+        // All twins of a type may be thousands, and are shown as they came.
+        const below = this.mode === "parts" ? this.inOrder(this.childrenOf(key)) : this.childrenOf(key);
         for (let i = below.length - 1; i >= 0; i--) stack.push([below[i]!, level + 1]);
       }
     }
