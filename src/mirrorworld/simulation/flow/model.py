@@ -11,6 +11,7 @@ Knows no clock, no chance (streams are given to engines) and no twin.
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -430,7 +431,7 @@ def line(
         if i < len(buffers) and buffers[i] > 0:
             nodes.append(Buffer(f"buffer {i + 1}", buffers[i]))
     nodes.append(Drain("drain"))
-    links = tuple(Link(a.name, b.name) for a, b in zip(nodes, nodes[1:], strict=False))
+    links = tuple(Link(a.name, b.name) for a, b in itertools.pairwise(nodes))
     return FlowModel(name, tuple(nodes), links)
 
 
