@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -30,6 +30,7 @@ def _compiled_substream(key, n):
     return substream(key, n)
 
 
+@settings(deadline=None)
 @given(words, st.integers(0, 2**62))
 def test_the_three_roads_give_the_same_bits(key: int, n: int) -> None:
     plain = uniform(key, n)
@@ -39,6 +40,7 @@ def test_the_three_roads_give_the_same_bits(key: int, n: int) -> None:
     assert 0 < plain < 1
 
 
+@settings(deadline=None)
 @given(words, st.integers(0, 2**62))
 def test_antithetic_is_exactly_the_complement(key: int, n: int) -> None:
     assert uniform(key | 1, n) == 1 - uniform(key & ~1, n)
