@@ -104,7 +104,7 @@ def test_inverted_kinds_fall_with_an_antithetic_stream() -> None:
     key = stream_key(1, 0, "x", 0)
     a = np.array([one.draw(key, n) for n in range(500)])
     b = np.array([one.draw(key | 1, n) for n in range(500)])
-    assert stats.spearmanr(a, b).statistic == pytest.approx(-1)
+    assert np.array_equal(np.argsort(a), np.argsort(-b))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 Times are seconds and never negative. The n-th variate of a stream needs nothing of the n − 1
 before it. Where a distribution can be inverted in closed form a variate takes one uniform and
-moves with it one way, so common random numbers stay common; gamma, Erlang and beta variates are found by
-rejection on a substream of (key, n). `draw` is a plain function that compiled code may call:
-both give the same bits, because both use the same operations and the same libm.
+moves with it one way, so common random numbers stay common; gamma, Erlang and beta variates are
+found by rejection on a substream of (key, n). `draw` is a plain function that compiled code may
+call: both give the same bits, because both use the same operations and the same libm.
 
 Knows no element of a line and fits nothing to data.
 """
