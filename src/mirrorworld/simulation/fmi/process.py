@@ -1,0 +1,613 @@
+"""A unit in a process of its own: started, stepped, saved, restored and ended over a pipe.
+
+The unit may crash, hang, want too much memory or answer nonsense; that ends its process and
+raises UnitEnded, and nothing else. Nothing runs unless these very bytes are allowed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import psutil
+
+from mirrorworld.simulation.fmi.allowed import AllowList
+from mirrorworld.simulation.fmi.archive import (
+    FmiError,
+    copied,
+    discard,
+    library_suffix,
+    platform_folder,
+    unpack,
+)
+from mirrorworld.simulation.fmi.description import Sort, Variable, describe
+from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, width
+from mirrorworld.simulation.fmi.quantities import quantity_of
+from mirrorworld.simulation.fmi.wire import (
+    REACHED,
+    RUN,
+    STATE,
+    STEP,
+    Answer,
+    Flag,
+    Mark,
+    Op,
+    receive,
+    send,
+)
+
+ROWS_BYTES: Final = 4 << 20
+"""Size of the memory that a run's outputs pass through."""
+LOOKS_EVERY_S: Final = 0.05
+LOG_BYTES_SHOWN: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a unit may use."""
+
+    start_timeout_s: float = 60.0
+    """To load, instantiate and initialise."""
+    step_timeout_s: float = 30.0
+    """For each step, and each other call."""
+    memory_bytes: int = 2 << 30
+    """Beyond what its process has before it is loaded."""
+    is_confined: bool = True
+    """Whether it may write only below its own folder and open no TCP connection, where the
+    system can enforce that (Linux with Landlock)."""
+
+
+class FmuProcess:
+    """One instance of an FMU. A CoupledUnit; see `ports.py` for the verbs.
+
+    Args:
+        path: the FMU.
+        allowed: the owner's list; without the FMU on it nothing runs.
+        name: of the instance, in every message.
+        inputs, outputs: names of the variables to exchange, in order; None: all numbers of that
+            causality. `outputs` may name local variables and parameters too.
+        parameters: values to start with; of any variable that may be set before initialisation.
+
+    Raises:
+        FmiError: it cannot be used as asked, or (NotAllowedError) is not allowed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        allowed: AllowList,
+        *,
+        name: str = "",
+        inputs: Sequence[str] | None = None,
+        outputs: Sequence[str] | None = None,
+        parameters: Mapping[str, float | bool | str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.lacks: tuple[str, ...] = ()
+        """What this system cannot keep the unit from; known once it is initialised."""
+        self._folder = Path(tempfile.mkdtemp(prefix="mirrorworld-fmu-"))
+        self._finalizer = weakref.finalize(self, discard, self._folder)
+        copy = self._folder / "unit.fmu"
+        sha256 = copied(path, copy)
+        try:
+            self.description = describe(copy)
+        except FmiError as error:
+            raise FmiError(str(error).replace(str(copy), str(path))) from None
+        self.name = name or self.description.name
+        self._usable(path)
+        allowed.require(sha256, path)
+        self._variables = {v.name: v for v in self.description.variables}
+        self.inputs = self._ports(inputs, "input")
+        self.outputs = self._ports(outputs, "output")
+        self._starts = self._checked(parameters or {})
+        can = self.description.co_simulation
+        assert can is not None
+        self.can_save, self.can_vary_step = can.can_save, can.can_vary_step
+        self.can_interpolate, self.has_events = can.can_interpolate, can.has_event_mode
+        self.feedthrough = {
+            port.name: self.description.feedthrough.get(port.name) for port in self.outputs
+        }
+        self._identifier = can.identifier
+        self._early = can.can_return_early
+        self._n_in, self._n_out = width(self.inputs), width(self.outputs)
+        self._time_s = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watch: _Watch | None = None
+        self._ended: UnitEnded | None = None
+        self._rows: mmap.mmap | None = None
+        self._log: IO[bytes] | None = None
+
+    def _usable(self, path: Path) -> None:
+        said = self.description
+        if said.co_simulation is None:
+            raise FmiError(f"{path}: offers model exchange only; export it again for co-simulation")
+        folder = platform_folder(said.version)
+        if folder not in said.platforms:
+            has = ", ".join(said.platforms) or "none"
+            raise FmiError(
+                f"{path}: unit '{self.name}' has no binary for this platform ({folder}); it has"
+                f" {has}; ask its maker for one"
+            )
+
+    def _ports(self, names: Sequence[str] | None, causality: str) -> tuple[Port, ...]:
+        if names is None:
+            chosen = [v for v in self.description.of(causality) if v.sort.is_number]
+        else:
+            chosen = [self._variable(name) for name in names]
+        for variable in chosen:
+            if not variable.sort.is_number:
+                raise FmiError(
+                    f"unit '{self.name}': '{variable.name}' is a {variable.type}, which is not"
+                    " exchanged; only numbers are"
+                )
+            if causality == "input" and variable.causality != "input":
+                raise FmiError(
+                    f"unit '{self.name}': '{variable.name}' is no input but {variable.causality}"
+                )
+        return tuple(
+            Port(v.name, quantity_of(self.description, v), v.sort, v.size, v.start, v.low, v.high)
+            for v in chosen
+        )
+
+    def _variable(self, name: str) -> Variable:
+        found = self._variables.get(name)
+        if found is None:
+            raise FmiError(f"unit '{self.name}' has no variable '{name}'")
+        return found
+
+    def _checked(
+        self, parameters: Mapping[str, float | bool | str]
+    ) -> list[tuple[Variable, float | str]]:
+        found: list[tuple[Variable, float | str]] = []
+        for name, value in parameters.items():
+            variable = self._variable(name)
+            place = f"unit '{self.name}': parameter '{name}'"
+            if variable.causality in ("output", "independent", "calculatedParameter") or (
+                variable.variability == "constant"
+            ):
+                raise FmiError(f"{place} is {variable.causality} and cannot be set")
+            if variable.size != 1:
+                raise FmiError(f"{place} is an array; its start is what the unit says")
+            if variable.sort is Sort.TEXT:
+                found.append((variable, str(value)))
+                continue
+            if not variable.sort.is_number or isinstance(value, str):
+                raise FmiError(f"{place} is a {variable.type}; '{value}' is none")
+            low, high = variable.low, variable.high
+            if not np.isfinite(value) or (
+                (low is not None and value < low) or (high is not None and value > high)
+            ):
+                raise FmiError(f"{place}: {value} is not within {low} … {high}")
+            found.append((variable, float(value)))
+        return found
+
+    # --- life ---
+
+    def initialise(
+        self, start_s: float, stop_s: float | None, tolerance: float | None, inputs: Row
+    ) -> Row:
+        """Starts the process, instantiates and initialises; returns the outputs."""
+        said = self.description
+        folder = platform_folder(said.version)
+        unpack(self._folder / "unit.fmu", self._folder, folder)
+        library = self._folder / "binaries" / folder / (self._identifier + library_suffix())
+        if not library.is_file():
+            raise FmiError(
+                f"unit '{self.name}': binaries/{folder} holds no {library.name}; ask its maker"
+            )
+        self._start_process()
+        self._time_s = start_s
+        numbers = [(v, x) for v, x in self._starts if not isinstance(x, str)]
+        asked: dict[str, Any] = {
+            "version": said.version,
+            "library": str(library),
+            "folder": str(self._folder),
+            "token": said.token,
+            "identifier": self._identifier,
+            "name": self.name,
+            "inputs": [_wired(self._variables[port.name]) for port in self.inputs],
+            "outputs": [_wired(self._variables[port.name]) for port in self.outputs],
+            "event_mode": self.has_events,
+            "early_return": self.has_events or self._early,
+            "starts": [_wired(v) for v, _ in numbers],
+            "values": [x for _, x in numbers],
+            "texts": [(v.reference, x) for v, x in self._starts if isinstance(x, str)],
+            "start_s": start_s,
+            "stop_s": stop_s,
+            "tolerance": tolerance,
+            "memory_bytes": self.limits.memory_bytes,
+            "confined": self.limits.is_confined,
+        }
+        started = self._ask(Op.START, json.dumps(asked).encode(), timeout_s=self._start_timeout_s)
+        self.lacks = tuple(json.loads(started)["lacks"])
+        return self.settle(inputs)
+
+    @property
+    def _start_timeout_s(self) -> float:
+        return self.limits.start_timeout_s
+
+    def settle(self, inputs: Row) -> Row:
+        """Outputs for other inputs, while still initialising."""
+        answer = self._ask(Op.SET, inputs.tobytes(), timeout_s=self._start_timeout_s)
+        return self._end(answer).outputs
+
+    def begin(self) -> StepEnd:
+        """Ends initialisation."""
+        return self._end(self._ask(Op.BEGIN, timeout_s=self._start_timeout_s))
+
+    def begin_step(
+        self,
+        time_s: float,
+        step_s: float,
+        inputs: Row,
+        slopes: Row | None = None,
+        may_restore: bool = False,
+    ) -> None:
+        """Starts a step and does not wait for it."""
+        self._time_s = time_s
+        flags = (Flag.MAY_RESTORE if may_restore else 0) | (
+            Flag.SLOPES if slopes is not None else 0
+        )
+        parts = [STEP.pack(time_s, step_s, flags), inputs.tobytes()]
+        if slopes is not None:
+            parts.append(slopes.tobytes())
+        self._send(Op.STEP, *parts, timeout_s=self.limits.step_timeout_s)
+
+    def finish_step(self) -> StepEnd:
+        """Waits for the step that was started."""
+        return self._end(self._receive())
+
+    def step(self, time_s: float, step_s: float, inputs: Row) -> StepEnd:
+        """One step, waited for."""
+        self.begin_step(time_s, step_s, inputs)
+        return self.finish_step()
+
+    def event(self, time_s: float, inputs: Row) -> StepEnd:
+        """FMI 3: through event mode once."""
+        self._time_s = time_s
+        head = np.float64(time_s).tobytes()
+        return self._end(self._ask(Op.EVENT, head, inputs.tobytes()))
+
+    def run(
+        self, start_s: float, step_s: float, n: int, inputs: Row | None = None
+    ) -> tuple[Row, StepEnd]:
+        """Many equal steps in one go.
+
+        Args:
+            inputs: shape (n, columns) for each step, or (columns,) for all; None: as they are.
+
+        Returns:
+            Outputs, shape (steps done, columns), and how the last step ended. It stops after a
+            step with an event or an early end.
+
+        Raises:
+            UnitEnded: with the outputs of the steps before as its attribute `rows`.
+        """
+        rows = np.empty((0, self._n_in)) if inputs is None else np.atleast_2d(inputs)
+        most = max(1, (ROWS_BYTES - 8) // max(8, 8 * self._n_out))
+        parts: list[Row] = []
+        done, last = 0, StepEnd(np.empty(self._n_out), start_s)
+        while done < n:
+            now = min(n - done, most)
+            given = rows[done : done + now] if len(rows) > 1 else rows
+            try:
+                got, last = self._run(start_s + done * step_s, step_s, now, given)
+            except UnitEnded as ended:
+                parts.append(getattr(ended, "rows", np.empty((0, self._n_out))))
+                ended.rows = np.concatenate(parts)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
+            parts.append(got)
+            done += len(got)
+            if last.has_event or last.has_ended or last.is_early:
+                break
+        return np.concatenate(parts) if parts else np.empty((0, self._n_out)), last
+
+    def _run(self, start_s: float, step_s: float, n: int, rows: Row) -> tuple[Row, StepEnd]:
+        assert self._rows is not None
+        counter = np.frombuffer(self._rows, np.int64, 1)
+        table = np.frombuffer(self._rows, np.float64, n * self._n_out, 8).reshape(n, self._n_out)
+        counter[0] = 0
+        self._time_s = start_s
+        head = RUN.pack(start_s, step_s, n, len(rows), 0)
+        timeout_s = self.limits.step_timeout_s
+        try:
+            answer = self._ask(
+                Op.RUN,
+                head,
+                np.ascontiguousarray(rows).tobytes(),
+                timeout_s=timeout_s,
+                step_s=step_s,
+            )
+        except UnitEnded as ended:
+            ended.rows = self._good(table[: int(counter[0])])  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+        time_s, marks, next_s, done = REACHED.unpack_from(answer)
+        got = table[:done].copy()
+        good = self._good(got)
+        if len(good) < len(got):
+            self._time_s = start_s + (len(good) + 1) * step_s
+            try:
+                self._look(got[len(good)])
+            except UnitEnded as ended:
+                ended.rows = good  # pyright: ignore[reportAttributeAccessIssue]
+                raise
+        self._time_s = time_s
+        return got, _step_end(got[-1] if done else np.empty(self._n_out), time_s, marks, next_s)
+
+    @staticmethod
+    def _good(rows: Row) -> Row:
+        """The rows before the first that has something else than a finite number."""
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        return rows[: bad[0]].copy() if len(bad) else rows.copy()
+
+    def save(self) -> int:
+        """Keeps the state in the unit's process; returns its number."""
+        return STATE.unpack(self._ask(Op.SAVE))[0]
+
+    def restore(self, state: int) -> None:
+        """Back to a kept state."""
+        self._ask(Op.RESTORE, STATE.pack(state))
+
+    def free(self, state: int) -> None:
+        """Lets a kept state go."""
+        self._ask(Op.FREE, STATE.pack(state))
+
+    def serialise(self, state: int) -> bytes:
+        """A kept state as bytes, for units that can (`can_serialise`)."""
+        return self._ask(Op.SERIALISE, STATE.pack(state))
+
+    def deserialise(self, data: bytes) -> int:
+        """Keeps the state that bytes are, also from another instance; returns its number."""
+        return STATE.unpack(self._ask(Op.DESERIALISE, data))[0]
+
+    def texts(self, names: Sequence[str]) -> dict[str, str]:
+        """Values of text variables."""
+        references = [self._variable(name).reference for name in names]
+        answer = self._ask(Op.TEXTS, json.dumps(references).encode())
+        return dict(zip(names, json.loads(answer), strict=True))
+
+    def close(self) -> None:
+        """Terminates the unit if it still answers, and ends its process in any case."""
+        if self._process is None:
+            self._finalizer()
+            return
+        if self._ended is None:
+            with contextlib.suppress(UnitEnded):
+                self._ask(Op.STOP)
+        self._end_process()
+        self._finalizer()
+
+    def __enter__(self) -> FmuProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the process ---
+
+    def _start_process(self) -> None:
+        if self._process is not None:
+            raise FmiError(f"unit '{self.name}' is initialised already; make another instance")
+        shared = self._folder / "rows"
+        with shared.open("w+b") as stream:
+            stream.truncate(max(ROWS_BYTES, 8 + 8 * self._n_out))
+            self._rows = mmap.mmap(stream.fileno(), 0)
+        self._log = (self._folder / "log").open("w+b")
+        keep = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+        environment = {key: os.environ[key] for key in keep if key in os.environ}
+        environment |= {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "HOME": str(self._folder),
+            "TMPDIR": str(self._folder),
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # -P: what lies in the unit's folder must not pass for a module of ours.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mirrorworld.simulation.fmi.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            cwd=self._folder,
+            env=environment,
+            bufsize=0,
+        )
+        self._watch = _Watch(self._process, self.limits.memory_bytes, self._rows)
+        self._finalizer = weakref.finalize(self, _abandon, self._process, self._watch, self._folder)
+
+    def _ask(
+        self, op: Op, *parts: bytes, timeout_s: float | None = None, step_s: float = 0.0
+    ) -> bytes:
+        self._send(op, *parts, timeout_s=timeout_s or self.limits.step_timeout_s)
+        return self._receive(step_s)
+
+    def _send(self, op: Op, *parts: bytes, timeout_s: float) -> None:
+        if self._ended is not None:
+            raise self._ended
+        if self._process is None or self._process.stdin is None or self._watch is None:
+            raise FmiError(f"unit '{self.name}' is not initialised")
+        self._watch.begin(timeout_s, counts=op is Op.RUN)
+        try:
+            send(self._process.stdin.fileno(), op, *parts)
+        except OSError:
+            self._fail(self._why_gone())
+
+    def _receive(self, step_s: float = 0.0) -> bytes:
+        assert self._process is not None and self._process.stdout is not None
+        assert self._watch is not None
+        try:
+            code, payload = receive(self._process.stdout.fileno())
+        except (EOFError, OSError):
+            self._at_counter(step_s)
+            self._fail(self._why_gone())
+        except ValueError as error:
+            self._fail(f"what it answers is nonsense ({error}); its process was ended")
+        self._watch.end()
+        if code != Answer.DONE:
+            said = json.loads(payload)
+            self._at_counter(step_s)
+            call = f"{said['call']}: " if said["call"] else ""
+            self._fail(f"{call}{said['why']}{self._said()}")
+        return payload
+
+    def _at_counter(self, step_s: float) -> None:
+        """In a run, the time of the step that did not end."""
+        if step_s and self._rows is not None:
+            self._time_s += int(np.frombuffer(self._rows, np.int64, 1)[0]) * step_s
+
+    def _end(self, answer: bytes) -> StepEnd:
+        time_s, marks, next_s, _ = REACHED.unpack_from(answer)
+        outputs = np.frombuffer(answer, offset=REACHED.size)
+        self._time_s = time_s
+        if len(outputs) != self._n_out:
+            self._fail("what it answers has not the length that was asked for")
+        self._look(outputs)
+        return _step_end(outputs, time_s, marks, next_s)
+
+    def _look(self, outputs: Row) -> None:
+        bad = bad_port(self.outputs, outputs)
+        if bad is not None:
+            self._fail(f"it gives {bad[1]}", bad[0])
+
+    def _fail(self, why: str, variable: str = "") -> Any:
+        self._ended = UnitEnded(self.name, self._time_s, why, variable)
+        self._end_process()
+        raise self._ended
+
+    def _why_gone(self) -> str:
+        assert self._process is not None and self._watch is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2.0)
+        if self._watch.reason:
+            return self._watch.reason + self._said()
+        code = self._process.poll()
+        if code is None:
+            return "it no longer answers; its process was ended" + self._said()
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"its process died of {signal.Signals(-code).name}" + self._said()
+        return f"its process ended with status {code}" + self._said()
+
+    def _said(self) -> str:
+        """The end of what the unit printed."""
+        if self._log is None:
+            return ""
+        with contextlib.suppress(OSError, ValueError):
+            size = self._log.seek(0, os.SEEK_END)
+            self._log.seek(max(0, size - LOG_BYTES_SHOWN))
+            text = " ".join(self._log.read().decode(errors="replace").split())
+            return f"; it said: {text}" if text else ""
+        return ""
+
+    def _end_process(self) -> None:
+        if self._process is not None and self._watch is not None:
+            _stop(self._process, self._watch)
+        if self._log is not None:
+            self._log.close()
+
+
+def _wired(variable: Variable) -> tuple[int, str, int]:
+    return variable.reference, variable.type, variable.size
+
+
+def _step_end(outputs: Row, time_s: float, marks: int, next_s: float) -> StepEnd:
+    return StepEnd(
+        outputs,
+        time_s,
+        bool(marks & Mark.EVENT),
+        bool(marks & Mark.ENDED),
+        bool(marks & Mark.EARLY),
+        next_s if marks & Mark.NEXT_EVENT else None,
+    )
+
+
+def _stop(process: subprocess.Popen[bytes], watch: _Watch) -> None:
+    watch.stop()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.kill()
+    process.wait()
+
+
+def _abandon(process: subprocess.Popen[bytes], watch: _Watch, folder: Path) -> None:
+    _stop(process, watch)
+    discard(folder)
+
+
+class _Watch:
+    """Ends a unit's process when an answer takes too long, or it takes too much memory."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], memory_bytes: int, rows: mmap.mmap
+    ) -> None:
+        self.reason = ""
+        self._process = process
+        self._rows = rows
+        self._memory_bytes = memory_bytes
+        self._deadline_s: float | None = None
+        self._timeout_s = 0.0
+        self._counts = False
+        self._counted = 0
+        self._stopped = threading.Event()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def begin(self, timeout_s: float, *, counts: bool) -> None:
+        """An answer is due; with `counts`, each step of a run has its own time."""
+        self._timeout_s, self._counts, self._counted = timeout_s, counts, 0
+        self._deadline_s = time.monotonic() + timeout_s
+
+    def end(self) -> None:
+        """It has come."""
+        self._deadline_s = None
+
+    def stop(self) -> None:
+        """Looks no more."""
+        self._stopped.set()
+
+    def _look(self) -> None:
+        looks = 0
+        while not self._stopped.wait(LOOKS_EVERY_S):
+            deadline_s = self._deadline_s
+            if deadline_s is None:
+                continue
+            now_s = time.monotonic()
+            if self._counts:
+                counted = int.from_bytes(self._rows[:8], sys.byteorder)
+                if counted != self._counted:
+                    self._counted = counted
+                    self._deadline_s = deadline_s = now_s + self._timeout_s
+            if now_s > deadline_s:
+                self._end_with(f"no answer within {self._timeout_s:g} s; its process was ended")
+                return
+            looks += 1
+            if looks % 10 == 0 and self._resident() > self._memory_bytes + (256 << 20):
+                self._end_with("it takes more memory than it may; its process was ended")
+                return
+
+    def _resident(self) -> int:
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self._process.pid).memory_info().rss
+        return 0
+
+    def _end_with(self, reason: str) -> None:
+        self.reason = reason
+        self._process.kill()

@@ -1,0 +1,21 @@
+/* The functions of FMI 3.0 that none of these units offers: they must be there, and say no. */
+#define NONE(name) int name(void) { return 3; }
+
+NONE(fmi3ActivateModelPartition) NONE(fmi3CompletedIntegratorStep) NONE(fmi3DeserializeFMUState)
+NONE(fmi3EnterConfigurationMode) NONE(fmi3EnterContinuousTimeMode) NONE(fmi3EvaluateDiscreteStates)
+NONE(fmi3ExitConfigurationMode) NONE(fmi3GetAdjointDerivative) NONE(fmi3GetBinary)
+NONE(fmi3GetBoolean) NONE(fmi3GetClock) NONE(fmi3GetContinuousStateDerivatives)
+NONE(fmi3GetContinuousStates) NONE(fmi3GetDirectionalDerivative) NONE(fmi3GetEventIndicators)
+NONE(fmi3GetFloat32) NONE(fmi3GetInt16) NONE(fmi3GetInt64) NONE(fmi3GetInt8)
+NONE(fmi3GetIntervalDecimal) NONE(fmi3GetIntervalFraction) NONE(fmi3GetNominalsOfContinuousStates)
+NONE(fmi3GetNumberOfContinuousStates) NONE(fmi3GetNumberOfEventIndicators)
+NONE(fmi3GetNumberOfVariableDependencies) NONE(fmi3GetOutputDerivatives) NONE(fmi3GetShiftDecimal)
+NONE(fmi3GetShiftFraction) NONE(fmi3GetString) NONE(fmi3GetUInt16) NONE(fmi3GetUInt32)
+NONE(fmi3GetUInt64) NONE(fmi3GetUInt8) NONE(fmi3GetVariableDependencies)
+NONE(fmi3InstantiateModelExchange) NONE(fmi3InstantiateScheduledExecution) NONE(fmi3Reset)
+NONE(fmi3SerializeFMUState) NONE(fmi3SerializedFMUStateSize) NONE(fmi3SetBinary)
+NONE(fmi3SetBoolean) NONE(fmi3SetClock) NONE(fmi3SetContinuousStates) NONE(fmi3SetDebugLogging)
+NONE(fmi3SetFloat32) NONE(fmi3SetInt16) NONE(fmi3SetInt64) NONE(fmi3SetInt8)
+NONE(fmi3SetIntervalDecimal) NONE(fmi3SetIntervalFraction) NONE(fmi3SetShiftDecimal)
+NONE(fmi3SetShiftFraction) NONE(fmi3SetString) NONE(fmi3SetTime) NONE(fmi3SetUInt16)
+NONE(fmi3SetUInt32) NONE(fmi3SetUInt64) NONE(fmi3SetUInt8)
