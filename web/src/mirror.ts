@@ -67,6 +67,8 @@ export interface Told {
   commands: { ids: Set<string> | null };
   sources: Sources;
   time: Time;
+  /** Another branch is shown from now on, or the world itself; its structure follows. */
+  branch: { id: Id | null };
   selection: { id: Id | null; before: Id | null };
   hover: { id: Id | null; before: Id | null };
   refusal: { detail: string; place: string; mend: string };
@@ -90,11 +92,13 @@ export class Mirror {
   /** Samples accepted, viewers, durable position: the last word of the server on itself. */
   standing: Sources | null = null;
   time: Time = { live: true };
+  /** Which branch of the world is shown; null: the world itself. */
+  branch: Id | null = null;
 
   readonly #structure = new WorldStructure();
   readonly #columns = new Columns();
   readonly #listeners = new Map<keyof Told, Set<Listener<never>>>();
-  readonly #stream: Stream;
+  #stream: Stream;
   /** Up to where everything is here for certain, the texts that follow a frame included. */
   #resume: string | null = null;
   #clockOffsetMs = 0;
@@ -112,16 +116,43 @@ export class Mirror {
   #exactId = 0;
   readonly #exactWaiting = new Map<number, (values: PointValue[]) => void>();
 
-  constructor(url: URL = apiUrl("stream")) {
-    this.#stream = new Stream(url, {
-      link: (state, detail) => this.#setLink(state, detail),
-      message: (message) => this.#receive(message),
-      frame: (frame) => this.#receiveFrame(frame),
+  constructor(branch: Id | null = null) {
+    this.branch = branch;
+    this.#stream = this.#makeStream();
+  }
+
+  #makeStream(): Stream {
+    const { branch } = this;
+    this.rest.branch = branch;
+    // What is still under way on a stream that was left must not mix with what came after.
+    const ifCurrent = <T extends unknown[]>(act: (...told: T) => void) => (...told: T): void => {
+      if (stream === this.#stream) act(...told);
+    };
+    const stream: Stream = new Stream(apiUrl(branch === null ? "stream" : `branches/${encodeURIComponent(branch)}/stream`), {
+      link: ifCurrent((state: LinkState, detail: string) => this.#setLink(state, detail)),
+      message: ifCurrent((message: ServerMessage) => this.#receive(message)),
+      frame: ifCurrent((frame: ValueFrame) => this.#receiveFrame(frame)),
       position: () => this.#resume,
     });
+    return stream;
   }
 
   open(): void {
+    this.#stream.open();
+  }
+
+  /** Shows a branch in place of what was shown; null: the world itself. What was known is kept
+   * until the other has come, so that the page does not blink. */
+  show(branch: Id | null): void {
+    if (branch === this.branch) return;
+    this.#stream.close();
+    this.branch = branch;
+    this.position = this.#resume = null;
+    this.firstMs = 0;
+    this.#structureDue = undefined;
+    this.#setTime(null, 0);
+    this.#stream = this.#makeStream();
+    this.#tell("branch", { id: branch });
     this.#stream.open();
   }
 
@@ -497,7 +528,7 @@ export class Mirror {
     if (isPast) {
       this.#timeBaseMs = frame.baseMs;
       this.#timeAtMs = performance.now();
-    }
+    } else if (this.branch !== null) this.#clockOffsetMs = frame.baseMs - Date.now(); // it may run at any speed
     this.#columns.apply(frame);
     this.#valuesDue();
   }

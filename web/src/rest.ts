@@ -42,6 +42,9 @@ const UNREACHED: Partial<Problem> = {
 };
 
 export class Rest {
+  /** The branch that is asked in place of the world, for what a branch has of its own. */
+  branch: string | null = null;
+
   get<T>(path: string, parameters?: Parameters, signal?: AbortSignal): Promise<T> {
     return this.#ask<T>("GET", path, parameters, undefined, signal);
   }

@@ -32,6 +32,7 @@ export class Stream {
   #heardMs = 0;
   #isClosed = false;
   #hasRefused = false;
+  readonly #ended = new AbortController();
 
   constructor(url: URL, listener: StreamListener) {
     const address = new URL(url);
@@ -39,7 +40,7 @@ export class Stream {
     this.#url = address.href;
     this.#listener = listener;
     // A machine that comes back to the network need not wait for the next try.
-    window.addEventListener("online", () => this.#soon(0));
+    window.addEventListener("online", () => this.#soon(0), { signal: this.#ended.signal });
   }
 
   get isOpen(): boolean {
@@ -51,8 +52,10 @@ export class Stream {
     this.#connect();
   }
 
+  /** Ends it for good. */
   close(): void {
     this.#isClosed = true;
+    this.#ended.abort();
     window.clearTimeout(this.#timer);
     window.clearInterval(this.#watchdog);
     this.#socket?.close(1000);

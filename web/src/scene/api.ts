@@ -1,5 +1,7 @@
 /** What the rest of the page may ask of the scene. */
 
+import type { OtherTwin } from "./other.ts";
+
 /** "map": from straight above, north up, hardly any perspective. */
 export type CameraMode = "orbit" | "walk" | "map";
 
@@ -45,6 +47,8 @@ export interface SceneApi {
   highlight(ids: Iterable<string>, kind?: "related" | "result"): void;
   /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are. */
   setHeat(levels: Uint8Array | null): void;
+  /** Shows what is otherwise in another world beside this one; null: nothing of it. */
+  showOther(twins: readonly OtherTwin[] | null): void;
   /** By ordinal: 1 where a twin has a body of its own to be coloured, 2 where other bodies stand on
    * it, as on a quarter: values of its parts are shown by them. Ground has none. */
   bodies(): Uint8Array;

@@ -512,7 +512,8 @@ export class Build {
   }
 }
 
-function poseMatrix(twin: Twin): Matrix4 | null {
+/** Where a twin says that it stands; null: it says nothing. */
+export function poseMatrix(twin: Twin): Matrix4 | null {
   const { pose } = twin;
   if (pose == null) return null;
   const turn = new Quaternion(pose.qx ?? 0, pose.qy ?? 0, pose.qz ?? 0, pose.qw ?? 1).normalize();

@@ -28,11 +28,14 @@ export interface LabelTexts {
   /** Key values, best first: name, value with unit, severity of its quality. */
   values(ordinal: number): { key: string; value: string; severity: 0 | 1 | 2 }[];
   alarm(ordinal: number): number;
+  /** A word that the label always shows; "": none. */
+  note(ordinal: number): string;
 }
 
 interface Label {
   root: HTMLDivElement;
   name: HTMLDivElement;
+  note: HTMLDivElement;
   values: HTMLDivElement;
   ordinal: number;
   text: string;
@@ -108,7 +111,8 @@ export class Labels {
     const isPhone = w < 720;
     for (let i = 0; i < anchors.n; i++) {
       const isFocus = i === this.#selected || i === this.#hovered;
-      if (!isFocus && (!this.isOn || anchors.weight[i]! <= 0)) continue;
+      const hasNote = this.#texts.note(i) !== "";
+      if (!isFocus && !hasNote && (!this.isOn || anchors.weight[i]! <= 0)) continue;
       const x = anchors.x[i]!;
       const y = anchors.y[i]!;
       const z = anchors.z[i]!;
@@ -119,10 +123,11 @@ export class Labels {
       if (sx < -0.02 || sx > 1.02 || sy < -0.02 || sy > 1.02) continue;
       const size_px = (anchors.size[i]! * scale) / cw;
       const isAlarm = this.#texts.alarm(i) > 0;
-      if (!isFocus && !isAlarm && size_px < (isPhone ? 46 : 34)) continue;
+      if (!isFocus && !isAlarm && !hasNote && size_px < (isPhone ? 46 : 34)) continue;
       const score =
         (i === this.#selected ? 1e9 : i === this.#hovered ? 5e8 : 0) +
         (isAlarm ? 1e6 : 0) +
+        (hasNote ? 1e5 : 0) +
         (this.#shown.has(i) ? 1.25 : 1) * anchors.weight[i]! * size_px;
       candidates.push({ ordinal: i, x: sx * w, y: sy * h, score });
     }
@@ -133,8 +138,10 @@ export class Labels {
     for (const candidate of candidates) {
       if (keep.size >= (isPhone ? 18 : MAX_LABELS)) break;
       const isFocus = candidate.ordinal === this.#selected || candidate.ordinal === this.#hovered;
-      const rows = isFocus ? 1 + Math.min(this.#texts.values(candidate.ordinal).length, 4) : 1;
-      const halfW = isFocus ? 90 : Math.min(this.#texts.name(candidate.ordinal).length * 3.5 + 12, 110);
+      const note = this.#texts.note(candidate.ordinal);
+      const rows = (isFocus ? 1 + Math.min(this.#texts.values(candidate.ordinal).length, 4) : 1) + (note === "" ? 0 : 1);
+      const letters = Math.max(this.#texts.name(candidate.ordinal).length, note.length);
+      const halfW = isFocus ? 90 : Math.min(letters * 3.5 + 12, 110);
       const x0 = Math.floor((candidate.x - halfW) / CELL_PX);
       const x1 = Math.floor((candidate.x + halfW) / CELL_PX);
       const y1 = Math.floor(candidate.y / CELL_PX);
@@ -176,6 +183,9 @@ export class Labels {
       label.text = this.#texts.name(ordinal);
       label.name.textContent = label.text;
     }
+    const note = this.#texts.note(ordinal);
+    setText(label.note, note);
+    label.note.hidden = note === "";
     if (!isFull) return;
     const values = this.#texts.values(ordinal).slice(0, 4);
     while (label.values.children.length > values.length * 2) label.values.lastChild!.remove();
@@ -213,13 +223,15 @@ export class Labels {
   #make(): Label {
     const root = document.createElement("div");
     const name = document.createElement("div");
+    const note = document.createElement("div");
     const values = document.createElement("div");
+    note.className = "note";
     root.className = "label";
     name.className = "name";
     values.className = "values";
-    root.append(name, values);
+    root.append(name, note, values);
     this.#root.append(root);
-    return { root, name, values, ordinal: -1, text: "", w: 0, h: 0 };
+    return { root, name, note, values, ordinal: -1, text: "", w: 0, h: 0 };
   }
 }
 

@@ -201,6 +201,11 @@ export class Population {
     return has;
   }
 
+  /** The matrix that a twin's body or asset is drawn with. */
+  placeOf(ordinal: number): Matrix4 | undefined {
+    return (this.#assetOf.get(ordinal) ?? this.#bodyOf.get(ordinal))?.matrix;
+  }
+
   boundsOf(ordinal: number): Box3 | undefined {
     return this.#boundsOf.get(ordinal);
   }

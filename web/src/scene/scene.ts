@@ -14,10 +14,13 @@ import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";
 import { Conditions } from "./conditions.ts";
+import { Ghosts } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
 import { assetName, STORED } from "./look.ts";
+import { ghostsOf } from "./other.ts";
+import type { OtherTwin } from "./other.ts";
 import { Outline } from "./outline.ts";
 import { Pipes } from "./pipes.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
@@ -53,6 +56,9 @@ export class WorldScene implements SceneApi {
   readonly #labels: Labels;
   readonly #outline = new Outline();
   readonly #beacons = new Beacons();
+  readonly #ghosts = new Ghosts();
+  #others: readonly OtherTwin[] = [];
+  #notes = new Map<number, string>();
   readonly #bottles: Bottles;
   readonly #isStill = window.matchMedia("(prefers-reduced-motion: reduce)");
   #population: Population | null = null;
@@ -97,6 +103,7 @@ export class WorldScene implements SceneApi {
       name: (ordinal) => this.#nameOf(ordinal),
       values: (ordinal) => keyValues(mirror, ordinal),
       alarm: (ordinal) => this.#alarmOf(ordinal),
+      note: (ordinal) => this.#notes.get(ordinal) ?? "",
     });
     this.#points = new PointReader(mirror);
     this.#conditions = new Conditions(mirror, this.#states);
@@ -106,7 +113,7 @@ export class WorldScene implements SceneApi {
     });
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
-    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group);
+    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group, this.#ghosts.group);
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -186,6 +193,20 @@ export class WorldScene implements SceneApi {
     this.#states.setHeat(levels);
     this.#population?.areas.show(levels !== null);
     this.#ask();
+  }
+
+  showOther(twins: readonly OtherTwin[] | null): void {
+    if (twins === null && this.#others.length === 0) return;
+    this.#others = twins ?? [];
+    this.#notes = new Map(this.#others.filter(({ note }) => note !== "").map(({ ordinal, note }) => [ordinal, note]));
+    this.#drawOther();
+    this.#labels.refresh();
+    this.#moved();
+  }
+
+  #drawOther(): void {
+    if (this.#others.length === 0 || this.#population === null) this.#ghosts.clear();
+    else this.#ghosts.set(ghostsOf(this.#others, this.#population, this.#library));
   }
 
   bodies(): Uint8Array {
@@ -283,6 +304,11 @@ export class WorldScene implements SceneApi {
   /** What the heat layer says of a twin: 0 nothing, else 1…255 of its range. */
   heatOf(id: Id): number {
     return this.#states.heat(this.#mirror.ordinal(id));
+  }
+
+  /** How many bodies of another world are drawn beside this one, and how many labels tell of it. */
+  others(): { drawn: number; noted: number } {
+    return { drawn: this.#ghosts.count, noted: this.#notes.size };
   }
 
   /** How a twin is shown; and how many beacons there are in all. */
@@ -403,6 +429,7 @@ export class WorldScene implements SceneApi {
     this.#takeAlarms();
     this.#takeSelection();
     this.#takeHover();
+    this.#drawOther();
     this.stage.renderer.shadowMap.needsUpdate = true;
     for (const listener of this.#builtListeners) listener();
   }
@@ -480,6 +507,7 @@ export class WorldScene implements SceneApi {
     uniforms["badColor"]!.value.copy(palette.bad);
     palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
     this.#outline.setColors(palette.accent, palette.hover);
+    this.#ghosts.setTheme(theme.mode);
     this.#beacons.setTheme(theme.mode, palette.alarm);
     if (this.#population !== null) this.#isRebuildDue = true; // Plates take their colours when built.
     this.invalidate();
