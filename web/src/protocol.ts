@@ -1547,6 +1547,334 @@ export interface Correlation {
   times_ms: number[];
 }
 
+/** One option of a model or an evaluator. */
+export interface OptionRow {
+  name: string;
+  description: string;
+  default: string | number | boolean | null;
+  /** UCUM. */
+  unit: string;
+}
+
+/** A model that a branch may run with, or an evaluator that may be asked of it. */
+export interface ModelRow {
+  name: string;
+  description: string;
+  options: OptionRow[];
+}
+
+/** A model of a branch, with the options that it is run with. */
+export interface AttachedModel {
+  name: string;
+  options: Record<string, unknown>;
+}
+
+/** How the run of a branch stands. */
+export interface RunState {
+  /** idle (never ran, or was stopped), starting, running, paused, ended or failed. */
+  state: string;
+  /** The branch's own clock. */
+  now_ns: number;
+  until_ns: number | null;
+  /** Seconds of the branch's clock for each of ours; 0: as fast as it goes. */
+  speed: number;
+  /** Why it failed, which model and where; or what it waits for. */
+  detail: string;
+  /** How many the models have made so far. */
+  changes: number;
+  samples: number;
+}
+
+/** A branch and how it stands. */
+export interface Branch {
+  id: string;
+  name: string;
+  author: string;
+  /** Id of the branch that it was made from; empty: the live world. */
+  parent: string;
+  /** The fork's position in the parent, `epoch:sequence`. */
+  at: string;
+  /** The time of the fork; there the branch's clock begins. */
+  at_ns: number;
+  made_ns: number;
+  /** Whether others see it; else only its author does. */
+  is_shared: boolean;
+  /** Whether you may change, run, rename, share and discard it. */
+  may_change: boolean;
+  note: string;
+  /** Where the branch's own log stands. */
+  position: string;
+  /** How many changes people have made in it. */
+  changes: number;
+  points: number;
+  /** Scenario parameters that its models and evaluators read, such as demand. */
+  parameters: Record<string, unknown>;
+  models: AttachedModel[];
+  run: RunState;
+  evaluations: number;
+  /** On disk. */
+  size_bytes: number;
+  /** Why it cannot be opened, if it cannot. */
+  problem: string;
+}
+
+/** The branches that you may see, latest first, and what they may be run with. */
+export interface BranchesPage {
+  branches: Branch[];
+  models: ModelRow[];
+  evaluators: ModelRow[];
+  branches_max: number;
+}
+
+/** A new branch. */
+export interface BranchRequest {
+  name: string;
+  /** Id of a branch; empty: the live world. */
+  parent: string;
+  /** From where: a position `1:4711` as it was known then, or an ISO 8601 time as it is known now; empty: from now. */
+  at: string;
+  is_shared: boolean;
+  note: string;
+}
+
+/** What is to be otherwise about a branch; null: as it is. */
+export interface BranchPatch {
+  name: string | null;
+  is_shared: boolean | null;
+  note: string | null;
+  models: AttachedModel[] | null;
+}
+
+/** A value that is taken for given in a branch. */
+export interface AssumedValue {
+  /** `twin.point`. */
+  point: string;
+  value: unknown;
+  /** UCUM; empty: the point's own. */
+  unit: string;
+}
+
+/** Values and scenario parameters that hold in a branch from now on. */
+export interface AssumeRequest {
+  values: AssumedValue[];
+  /** By name; null takes one away. */
+  parameters: Record<string, unknown>;
+  reason: string;
+}
+
+/** One change that a person made in a branch. */
+export interface BranchChange {
+  /** By it the change is taken back. */
+  position: string;
+  by: string;
+  made_ns: number;
+  reason: string;
+  /** What it changed, a line for each thing. */
+  words: string[];
+  is_undone: boolean;
+}
+
+/** The changes that people made in a branch, in order. */
+export interface BranchChanges {
+  changes: BranchChange[];
+}
+
+/** One thing that differs. */
+export interface DiffRow {
+  /** twin, type, name, place, look, type of, property, point, relation, arm, sheet, parameter or value. */
+  what: string;
+  /** The twin, or what else it is about; empty: the world. */
+  about: string;
+  /** Of the property, point, sheet or parameter. */
+  name: string;
+  /** In what it is compared with; empty: not there. */
+  before: string;
+  after: string;
+  unit: string;
+  /** Of a value: authored (a person assumed it) or simulated. */
+  origin: string;
+}
+
+/** What differs in a branch from another, or from where it was forked. */
+export interface BranchDiff {
+  branch: string;
+  /** Id of the other branch, `fork` (the parent as it was) or `live`. */
+  against: string;
+  total: number;
+  /** The first of them: what people changed, then values. */
+  rows: DiffRow[];
+}
+
+/** How a branch is to be run from where its clock stands. */
+export interface RunRequest {
+  /** By the branch's clock; null: until it is stopped. */
+  duration_s: number | null;
+  /** Seconds of the branch's clock for each of ours; 0: as fast as it goes. */
+  speed: number;
+  /** By how much models are stepped. */
+  step_s: number;
+  /** Start it paused, to be stepped. */
+  is_paused: boolean;
+  seed: number;
+  /** Of ours; then it is stopped, and what was obtained is kept. */
+  time_limit_s: number;
+}
+
+/** What a run is to do. */
+export interface ControlRequest {
+  /** pause, resume, step, speed or stop. */
+  act: string;
+  /** Of a step; null: to the next change. */
+  duration_s: number | null;
+  speed: number | null;
+}
+
+/** Figures to be found for a branch. */
+export interface EvaluationRequest {
+  evaluator: string;
+  options: Record<string, unknown>;
+  replications: number;
+  /** Branches evaluated with the same seed are compared in pairs. */
+  seed: number;
+  time_limit_s: number;
+}
+
+/** One figure of an evaluation over its replications. */
+export interface KpiRow {
+  name: string;
+  /** UCUM. */
+  unit: string;
+  /** higher or lower. */
+  better: string;
+  n: number;
+  mean: number | null;
+  /** Of the 95 % interval of the mean (Student's t); null: fewer than two replications. */
+  low: number | null;
+  high: number | null;
+  values: (number | null)[];
+}
+
+/** An evaluation of a branch and how far it is. */
+export interface Evaluation {
+  id: string;
+  branch: string;
+  evaluator: string;
+  options: Record<string, unknown>;
+  replications: number;
+  seed: number;
+  /** waiting, running, done, cancelled or failed. What was found before it ended is kept. */
+  state: string;
+  /** 0 to 1. */
+  progress: number;
+  detail: string;
+  by: string;
+  made_ns: number;
+  /** Of the branch when it was asked for. */
+  position: string;
+  /** Whether the branch is still as it was then. */
+  is_current: boolean;
+  kpis: KpiRow[];
+}
+
+/** The evaluations of a branch, latest first. */
+export interface EvaluationsPage {
+  evaluations: Evaluation[];
+}
+
+/** One branch's figure beside the baseline's. */
+export interface ComparedCell {
+  branch: string;
+  evaluation: string;
+  n: number;
+  mean: number | null;
+  low: number | null;
+  high: number | null;
+  /** From the baseline; null for the baseline itself. */
+  difference: number | null;
+  difference_low: number | null;
+  difference_high: number | null;
+  /** Same seed and as many replications: differences are taken one by one. */
+  is_paired: boolean;
+  /** That its mean is better than the baseline's, after what was sampled. */
+  probability_better: number | null;
+}
+
+/** One figure over all branches compared. */
+export interface ComparedRow {
+  name: string;
+  unit: string;
+  better: string;
+  cells: ComparedCell[];
+}
+
+/** Branches beside each other by the latest evaluations of them. */
+export interface Comparison {
+  baseline: string;
+  evaluator: string;
+  branches: string[];
+  rows: ComparedRow[];
+  /** Branches without such an evaluation. */
+  missing: string[];
+}
+
+/** Make a plan of what differs in a branch. */
+export interface PlanRequest {
+  reason: string;
+}
+
+/** One step of a plan: a desired value or a call that the machine carries out, or a task. */
+export interface PlanStep {
+  number: number;
+  /** command or task. */
+  kind: string;
+  /** The twin. */
+  about: string;
+  /** Of the point or operation; of a task, of what is to be changed. */
+  name: string;
+  words: string;
+  before: unknown;
+  after: unknown;
+  unit: string;
+  /** waiting, sent, confirmed, refused, failed, expired, rolled back, stuck (could not be rolled back), open or done (tasks). */
+  state: string;
+  detail: string;
+  /** Id of the command. */
+  command: string;
+}
+
+/** The differences of a branch as steps in the real world. */
+export interface Plan {
+  id: string;
+  branch: string;
+  branch_name: string;
+  author: string;
+  reason: string;
+  made_ns: number;
+  /** proposed, approved, executing, applied, rolled back, failed, or rejected. */
+  state: string;
+  approved_by: string;
+  approved_ns: number;
+  detail: string;
+  steps: PlanStep[];
+  may_approve: boolean;
+  /** Whether somebody else than the author has to approve it. */
+  needs_other: boolean;
+}
+
+/** Plans, latest first. */
+export interface PlansPage {
+  plans: Plan[];
+}
+
+/** What is to become of a plan. */
+export interface PlanAct {
+  /** approve, reject, execute or done (a task). */
+  act: string;
+  /** Number of the task that is done. */
+  step: number | null;
+  comment: string;
+}
+
 /** A point by name: it means the same after its source was declared anew. */
 export interface PointAt {
   twin: string;

@@ -21,6 +21,7 @@ from mirrorworld.protocol import (
     accounts,
     binary,
     boards,
+    branches,
     discovery,
     exchange,
     mapping,
@@ -96,7 +97,9 @@ def text() -> str:
     writer = _Writer()
     writer.declare(messages.ClientMessage)
     writer.declare(messages.ServerMessage)
-    modules = (rest, discovery, accounts, rules, operations, mapping, exchange, quantities)
+    modules = (
+        rest, discovery, accounts, rules, operations, mapping, exchange, quantities, branches,
+    )  # fmt: skip
     for module in modules:
         for cls in vars(module).values():
             if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
