@@ -1,0 +1,79 @@
+"""What figures a simulation is asked for, and who finds them: the door `mirrorworld.evaluators`.
+
+An evaluator looks at a world as it stands, works out what would come of it by a model of its own,
+and says figures (KPIs), each with one value a replication. Branches ask it in a process of its
+own, end that process when it is cancelled or takes too long, and keep what it had told by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorworld.world.world import World
+
+Better = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kpi:
+    """One figure over replications.
+
+    Raises:
+        ValueError: it says neither `higher` nor `lower`, or its values are no row of numbers.
+    """
+
+    name: str
+    """In words, without its unit; the same figure has the same name in every branch."""
+    unit: str
+    """UCUM; "1" for shares and counts."""
+    better: Better
+    values: NDArray[np.float64]
+    """[replications], in the order of their numbers, so that two evaluations with the same seed
+    pair. NaN: the replication came to no value."""
+
+    def __post_init__(self) -> None:
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"{self.name}: better is '{self.better}'; say higher or lower")
+        if self.values.ndim != 1:
+            raise ValueError(f"{self.name}: values have {self.values.ndim} dimensions; give one")
+
+
+class Progress(Protocol):
+    """Hears how far an evaluation is."""
+
+    def __call__(self, share: float, kpis: Sequence[Kpi] = ()) -> None:
+        """Takes note of a share of the work, 0 to 1, and of what is known by now, over the
+        replications done so far. Cheap; call it as often as you like."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Finds figures for a world. What an entry point of `mirrorworld.evaluators` names gives one
+    when it is called: its parameters with defaults are the options, its docstring's first line
+    is what people read."""
+
+    def evaluate(
+        self, world: World, *, replications: int, seed: int, progress: Progress
+    ) -> Sequence[Kpi]:
+        """The figures of a world as it stands.
+
+        Args:
+            world: is the evaluator's own; it may change it.
+            replications: 1 or more.
+            seed: of all chance. Replication i of one seed draws the same in every branch (common
+                random numbers), as far as the model can.
+            progress: told now and then.
+
+        Raises:
+            ValueError: the world does not make such a model; the message says where and what
+                would mend it.
+        """
+        ...
+
+
+__all__ = ["Better", "Evaluator", "Kpi", "Progress"]
