@@ -91,6 +91,11 @@ def test_hostile_text_is_refused(text: str) -> None:
         units.parse(text)
 
 
+@pytest.mark.parametrize("product", ["N.m/s", "m/s.N", "V.A", "A.V", "Pa.m3/s", "m3/s.Pa", "J/s"])
+def test_a_product_fits_in_whatever_order_it_is_written(product: str) -> None:
+    assert units.linear(product, "W") == (1.0, 0.0)
+
+
 def test_every_unit_of_every_table_is_ucum() -> None:
     for table in (units._UNECE.values(), units._SPELLINGS.values(), units._COMMON):
         for ucum in table:

@@ -247,7 +247,9 @@ def _engine() -> Callable[[str], Unit]:
         if not hasattr(quantity, "dimensionality"):  # an annotation alone: {count}
             quantity = registry.Quantity(1)
         special = quantity._get_non_multiplicative_units()
-        dimension = str(quantity.dimensionality)
+        # pint writes the parts in the order in which they came: N.m/s would not be a W.
+        parts = sorted(quantity.dimensionality.items())
+        dimension = str(type(quantity.dimensionality)(dict(parts)))
         if special and f"delta_{special[0]}" not in registry:
             return Unit(ucum, 1.0, 0.0, f"level {special[0]}", is_level=True)
         if special and registry._units[special[0]].converter.is_logarithmic:

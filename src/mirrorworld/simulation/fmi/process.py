@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, NoReturn
 
 import numpy as np
-import psutil
 
 from mirrorworld.simulation.fmi.allowed import AllowList
 from mirrorworld.simulation.fmi.archive import (
@@ -34,26 +26,11 @@ from mirrorworld.simulation.fmi.archive import (
     platform_folder,
     unpack,
 )
+from mirrorworld.simulation.fmi.child import ROWS_BYTES, Child, Gone
 from mirrorworld.simulation.fmi.description import Sort, Variable, describe
 from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, width
 from mirrorworld.simulation.fmi.quantities import quantity_of
-from mirrorworld.simulation.fmi.wire import (
-    REACHED,
-    RUN,
-    STATE,
-    STEP,
-    Answer,
-    Flag,
-    Mark,
-    Op,
-    receive,
-    send,
-)
-
-ROWS_BYTES: Final = 4 << 20
-"""Size of the memory that a run's outputs pass through."""
-LOOKS_EVERY_S: Final = 0.05
-LOG_BYTES_SHOWN: Final = 500
+from mirrorworld.simulation.fmi.wire import REACHED, RUN, STATE, STEP, Flag, Mark, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +78,7 @@ class FmuProcess:
         self.lacks: tuple[str, ...] = ()
         """What this system cannot keep the unit from; known once it is initialised."""
         self._folder = Path(tempfile.mkdtemp(prefix="mirrorworld-fmu-"))
-        self._finalizer = weakref.finalize(self, discard, self._folder)
+        self._folder_finalizer = weakref.finalize(self, discard, self._folder)
         copy = self._folder / "unit.fmu"
         sha256 = copied(path, copy)
         try:
@@ -126,11 +103,8 @@ class FmuProcess:
         self._early = can.can_return_early
         self._n_in, self._n_out = width(self.inputs), width(self.outputs)
         self._time_s = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watch: _Watch | None = None
+        self._child: Child | None = None
         self._ended: UnitEnded | None = None
-        self._rows: mmap.mmap | None = None
-        self._log: IO[bytes] | None = None
 
     def _usable(self, path: Path) -> None:
         said = self.description
@@ -210,7 +184,9 @@ class FmuProcess:
             raise FmiError(
                 f"unit '{self.name}': binaries/{folder} holds no {library.name}; ask its maker"
             )
-        self._start_process()
+        if self._child is not None or self._ended is not None:
+            raise FmiError(f"unit '{self.name}' is initialised already; make another instance")
+        self._child = Child(self._folder, self.limits.memory_bytes, self._n_out)
         self._time_s = start_s
         numbers = [(v, x) for v, x in self._starts if not isinstance(x, str)]
         asked: dict[str, Any] = {
@@ -318,10 +294,9 @@ class FmuProcess:
         return np.concatenate(parts) if parts else np.empty((0, self._n_out)), last
 
     def _run(self, start_s: float, step_s: float, n: int, rows: Row) -> tuple[Row, StepEnd]:
-        assert self._rows is not None
-        counter = np.frombuffer(self._rows, np.int64, 1)
-        table = np.frombuffer(self._rows, np.float64, n * self._n_out, 8).reshape(n, self._n_out)
-        counter[0] = 0
+        child = self._alive
+        child.rows[:8] = bytes(8)
+        table = np.frombuffer(child.rows, np.float64, n * self._n_out, 8).reshape(n, self._n_out)
         self._time_s = start_s
         head = RUN.pack(start_s, step_s, n, len(rows), 0)
         timeout_s = self.limits.step_timeout_s
@@ -334,7 +309,7 @@ class FmuProcess:
                 step_s=step_s,
             )
         except UnitEnded as ended:
-            ended.rows = self._good(table[: int(counter[0])])  # pyright: ignore[reportAttributeAccessIssue]
+            ended.rows = self._good(table[: child.steps_done])  # pyright: ignore[reportAttributeAccessIssue]
             raise
         time_s, marks, next_s, done = REACHED.unpack_from(answer)
         got = table[:done].copy()
@@ -383,14 +358,13 @@ class FmuProcess:
 
     def close(self) -> None:
         """Terminates the unit if it still answers, and ends its process in any case."""
-        if self._process is None:
-            self._finalizer()
-            return
-        if self._ended is None:
-            with contextlib.suppress(UnitEnded):
-                self._ask(Op.STOP)
-        self._end_process()
-        self._finalizer()
+        if self._child is not None:
+            if self._ended is None:
+                with contextlib.suppress(UnitEnded):
+                    self._ask(Op.STOP)
+            self._child.end()
+            self._child = None
+        self._folder_finalizer()
 
     def __enter__(self) -> FmuProcess:
         return self
@@ -398,37 +372,7 @@ class FmuProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- the process ---
-
-    def _start_process(self) -> None:
-        if self._process is not None:
-            raise FmiError(f"unit '{self.name}' is initialised already; make another instance")
-        shared = self._folder / "rows"
-        with shared.open("w+b") as stream:
-            stream.truncate(max(ROWS_BYTES, 8 + 8 * self._n_out))
-            self._rows = mmap.mmap(stream.fileno(), 0)
-        self._log = (self._folder / "log").open("w+b")
-        keep = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-        environment = {key: os.environ[key] for key in keep if key in os.environ}
-        environment |= {
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "HOME": str(self._folder),
-            "TMPDIR": str(self._folder),
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        # -P: what lies in the unit's folder must not pass for a module of ours.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mirrorworld.simulation.fmi.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=self._folder,
-            env=environment,
-            bufsize=0,
-        )
-        self._watch = _Watch(self._process, self.limits.memory_bytes, self._rows)
-        self._finalizer = weakref.finalize(self, _abandon, self._process, self._watch, self._folder)
+    # --- asking ---
 
     def _ask(
         self, op: Op, *parts: bytes, timeout_s: float | None = None, step_s: float = 0.0
@@ -437,38 +381,27 @@ class FmuProcess:
         return self._receive(step_s)
 
     def _send(self, op: Op, *parts: bytes, timeout_s: float) -> None:
-        if self._ended is not None:
-            raise self._ended
-        if self._process is None or self._process.stdin is None or self._watch is None:
-            raise FmiError(f"unit '{self.name}' is not initialised")
-        self._watch.begin(timeout_s, counts=op is Op.RUN)
         try:
-            send(self._process.stdin.fileno(), op, *parts)
-        except OSError:
-            self._fail(self._why_gone())
+            self._alive.send(op, *parts, timeout_s=timeout_s)
+        except Gone as gone:
+            self._fail(str(gone))
 
     def _receive(self, step_s: float = 0.0) -> bytes:
-        assert self._process is not None and self._process.stdout is not None
-        assert self._watch is not None
+        child = self._alive
         try:
-            code, payload = receive(self._process.stdout.fileno())
-        except (EOFError, OSError):
-            self._at_counter(step_s)
-            self._fail(self._why_gone())
-        except ValueError as error:
-            self._fail(f"what it answers is nonsense ({error}); its process was ended")
-        self._watch.end()
-        if code != Answer.DONE:
-            said = json.loads(payload)
-            self._at_counter(step_s)
-            call = f"{said['call']}: " if said["call"] else ""
-            self._fail(f"{call}{said['why']}{self._said()}")
-        return payload
+            return child.receive()
+        except Gone as gone:
+            if step_s:
+                self._time_s += child.steps_done * step_s
+            self._fail(str(gone))
 
-    def _at_counter(self, step_s: float) -> None:
-        """In a run, the time of the step that did not end."""
-        if step_s and self._rows is not None:
-            self._time_s += int(np.frombuffer(self._rows, np.int64, 1)[0]) * step_s
+    @property
+    def _alive(self) -> Child:
+        if self._ended is not None:
+            raise self._ended
+        if self._child is None:
+            raise FmiError(f"unit '{self.name}' is not initialised, or closed")
+        return self._child
 
     def _end(self, answer: bytes) -> StepEnd:
         time_s, marks, next_s, _ = REACHED.unpack_from(answer)
@@ -484,41 +417,11 @@ class FmuProcess:
         if bad is not None:
             self._fail(f"it gives {bad[1]}", bad[0])
 
-    def _fail(self, why: str, variable: str = "") -> Any:
+    def _fail(self, why: str, variable: str = "") -> NoReturn:
         self._ended = UnitEnded(self.name, self._time_s, why, variable)
-        self._end_process()
+        if self._child is not None:
+            self._child.end()
         raise self._ended
-
-    def _why_gone(self) -> str:
-        assert self._process is not None and self._watch is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(2.0)
-        if self._watch.reason:
-            return self._watch.reason + self._said()
-        code = self._process.poll()
-        if code is None:
-            return "it no longer answers; its process was ended" + self._said()
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                return f"its process died of {signal.Signals(-code).name}" + self._said()
-        return f"its process ended with status {code}" + self._said()
-
-    def _said(self) -> str:
-        """The end of what the unit printed."""
-        if self._log is None:
-            return ""
-        with contextlib.suppress(OSError, ValueError):
-            size = self._log.seek(0, os.SEEK_END)
-            self._log.seek(max(0, size - LOG_BYTES_SHOWN))
-            text = " ".join(self._log.read().decode(errors="replace").split())
-            return f"; it said: {text}" if text else ""
-        return ""
-
-    def _end_process(self) -> None:
-        if self._process is not None and self._watch is not None:
-            _stop(self._process, self._watch)
-        if self._log is not None:
-            self._log.close()
 
 
 def _wired(variable: Variable) -> tuple[int, str, int]:
@@ -534,80 +437,3 @@ def _step_end(outputs: Row, time_s: float, marks: int, next_s: float) -> StepEnd
         bool(marks & Mark.EARLY),
         next_s if marks & Mark.NEXT_EVENT else None,
     )
-
-
-def _stop(process: subprocess.Popen[bytes], watch: _Watch) -> None:
-    watch.stop()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(0.5)
-    process.kill()
-    process.wait()
-
-
-def _abandon(process: subprocess.Popen[bytes], watch: _Watch, folder: Path) -> None:
-    _stop(process, watch)
-    discard(folder)
-
-
-class _Watch:
-    """Ends a unit's process when an answer takes too long, or it takes too much memory."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], memory_bytes: int, rows: mmap.mmap
-    ) -> None:
-        self.reason = ""
-        self._process = process
-        self._rows = rows
-        self._memory_bytes = memory_bytes
-        self._deadline_s: float | None = None
-        self._timeout_s = 0.0
-        self._counts = False
-        self._counted = 0
-        self._stopped = threading.Event()
-        threading.Thread(target=self._look, daemon=True).start()
-
-    def begin(self, timeout_s: float, *, counts: bool) -> None:
-        """An answer is due; with `counts`, each step of a run has its own time."""
-        self._timeout_s, self._counts, self._counted = timeout_s, counts, 0
-        self._deadline_s = time.monotonic() + timeout_s
-
-    def end(self) -> None:
-        """It has come."""
-        self._deadline_s = None
-
-    def stop(self) -> None:
-        """Looks no more."""
-        self._stopped.set()
-
-    def _look(self) -> None:
-        looks = 0
-        while not self._stopped.wait(LOOKS_EVERY_S):
-            deadline_s = self._deadline_s
-            if deadline_s is None:
-                continue
-            now_s = time.monotonic()
-            if self._counts:
-                counted = int.from_bytes(self._rows[:8], sys.byteorder)
-                if counted != self._counted:
-                    self._counted = counted
-                    self._deadline_s = deadline_s = now_s + self._timeout_s
-            if now_s > deadline_s:
-                self._end_with(f"no answer within {self._timeout_s:g} s; its process was ended")
-                return
-            looks += 1
-            if looks % 10 == 0 and self._resident() > self._memory_bytes + (256 << 20):
-                self._end_with("it takes more memory than it may; its process was ended")
-                return
-
-    def _resident(self) -> int:
-        with contextlib.suppress(psutil.Error):
-            return psutil.Process(self._process.pid).memory_info().rss
-        return 0
-
-    def _end_with(self, reason: str) -> None:
-        self.reason = reason
-        self._process.kill()
