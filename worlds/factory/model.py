@@ -1,0 +1,314 @@
+"""The twin's line model of the works, read from its twins and nothing else.
+
+Areas, machines, families, crews and AGVs with their properties, and `feeds` with the families that
+go that way, become a `FlowModel`; allowances for what data sheets leave out are given. It knows
+no plant, no design file and no protocol: what is not in the world is not in the model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mirrorworld.simulation.flow.distributions import Distribution
+from mirrorworld.simulation.flow.model import (
+    ANY,
+    Breakdown,
+    Buffer,
+    Calendar,
+    Drain,
+    Energy,
+    Fleet,
+    FlowModel,
+    Link,
+    Loop,
+    Maintenance,
+    Need,
+    PartType,
+    Pool,
+    Rule,
+    Setup,
+    Source,
+    Station,
+)
+from mirrorworld.world.model import FEEDS, PART_OF, Twin
+
+from .allowances import Allowances, OfArea
+from .authored import AGVS, AREA_TYPE, CREW, ORDERS, WORKS
+
+if TYPE_CHECKING:
+    from mirrorworld.world.structure import Structure
+
+HAND_CV: Final = 0.15
+"""Of a lot's hand work, as time studies of such cells find it."""
+REPAIR_CV: Final = 0.7
+WEEK: Final = "week"
+SOURCE: Final = "orders"
+SHIPPED: Final = "shipped"
+
+
+class NotPlannedError(ValueError):
+    """The world lacks what a model of the works needs; the message names the twin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A works as its twins describe it, ready to be made a line of."""
+
+    structure: Structure
+    works: Twin
+    areas: dict[str, Twin]
+    machines: dict[str, int]
+    families: dict[str, Twin]
+
+
+def planned(structure: Structure) -> Planned:
+    """What the world says of the works.
+
+    Raises:
+        NotPlannedError: it has none, or one without machines or orders.
+    """
+    works = structure.twins.get(WORKS)
+    if works is None:
+        raise NotPlannedError(f"{WORKS}: there is no such twin; author the works first")
+    areas: dict[str, Twin] = {}
+    machines: dict[str, int] = {}
+    families: dict[str, Twin] = {}
+    for twin in structure.twins.values():
+        name = twin.id.rpartition("/")[2]
+        if twin.type == AREA_TYPE.id:
+            areas[name] = twin
+            parts = structure.relations_to(twin.id)
+            machines[name] = sum(1 for r in parts if r.kind == PART_OF and _is_machine(r.source))
+            if machines[name] == 0:
+                raise NotPlannedError(f"{twin.id}: no machine is part of it")
+        elif twin.id.startswith(f"{ORDERS}/") and twin.property("route") is not None:
+            families[name] = twin
+    if not families:
+        raise NotPlannedError(f"{ORDERS}: no family is ordered")
+    return Planned(structure, works, areas, machines, families)
+
+
+def _is_machine(twin: str) -> bool:
+    area, _, name = twin.removeprefix(f"{WORKS}/").partition("/")
+    return name.startswith(f"{area}-")
+
+
+def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
+    """The works as a line.
+
+    Raises:
+        NotPlannedError: the world lacks something.
+        FlowError: what it says does not fit together.
+    """
+    world = planned(structure)
+    works = world.works
+    week_s, open_s = _number(works, "week"), _number(works, "open")
+    calendar = Calendar(WEEK, week_s, ((0.0, open_s),))
+    nodes: list[Source | Drain | Buffer | Station] = [
+        Source(
+            SOURCE,
+            None,
+            tuple((name, _number(twin, "share")) for name, twin in world.families.items()),
+            batch=int(_number(works, "campaign")),
+        )
+    ]
+    rule = Rule.LEAST_SETUP if _text(works, "rule") == "least_setup" else Rule.FIFO
+    for area, twin in world.areas.items():
+        nodes.append(Buffer(_before(area), int(_number(twin, "room")), rule))
+        nodes.append(_station(world, area, allowances[area], rule))
+        batch = int(_number(twin, "batch"))
+        nodes.append(Buffer(_after(area), world.machines[area] * batch))
+    nodes.append(Drain(SHIPPED))
+    links = _links(world)
+    inner = tuple(node.name for node in nodes if isinstance(node, Buffer | Station))
+    return FlowModel(
+        name="works",
+        nodes=tuple(nodes),
+        links=tuple(links),
+        part_types=tuple(PartType(name) for name in world.families),
+        pools=_pools(world),
+        fleets=(_fleet(world, links),),
+        loops=(Loop("works", inner, int(_number(works, "limit"))),),
+        calendars=(calendar,),
+    )
+
+
+def _before(area: str) -> str:
+    return f"before {area}"
+
+
+def _after(area: str) -> str:
+    return f"after {area}"
+
+
+def _station(world: Planned, area: str, allow: OfArea, rule: Rule) -> Station:
+    twin = world.areas[area]
+    skill, setup_skill = _text(twin, "skill"), _text(twin, "setup_skill")
+    cv = HAND_CV if skill else 0.0
+    factor = allow.pace * (1.0 + allow.lost) * 60.0
+    by_type: list[tuple[str, Distribution]] = []
+    for name, family in world.families.items():
+        minutes = family.property(f"minutes/{area}")
+        if minutes is not None and isinstance(minutes.value, float):
+            by_type.append((name, _spread(minutes.value * factor + allow.walk_s, cv)))
+    always = _number(twin, "process")
+    batch = int(_number(twin, "batch"))
+    if batch > 1:
+        # All that is in an oven stays as long as the longest programme.
+        by_type, process = [], max((d for _, d in by_type), key=lambda d: d.mean())
+    else:
+        process = _spread(always * factor + allow.walk_s, cv) if always else by_type[0][1]
+    between, care_lots = _number(twin, "between_failures"), int(_number(twin, "care_lots"))
+    setup = _number(twin, "setup")
+    repair_s = 60.0 * _number(twin, "repair_time") * allow.repair
+    idle = _number(twin, "idle_power") * allow.power
+    return Station(
+        name=area,
+        process=process,
+        process_by_type=tuple(by_type) if not always else (),
+        servers=world.machines[area],
+        takes=((_before(area), batch),) if batch > 1 else (),
+        is_batch=batch > 1,
+        rule=rule,
+        setup=Setup(
+            ((ANY, ANY, Distribution.by_cv(60.0 * setup * allow.setup, 0.15)),),
+            _needs(setup_skill),
+        )
+        if setup
+        else None,
+        breakdowns=(
+            Breakdown(
+                "failure",
+                Distribution.exponential(3600.0 * between * allow.between),
+                Distribution.by_cv(repair_s, REPAIR_CV),
+                needs=_needs("technician"),
+            ),
+        )
+        if between
+        else (),
+        maintenance=(
+            Maintenance(
+                "care",
+                Distribution.constant(60.0 * _number(twin, "care_time") * allow.care),
+                every_parts=care_lots,
+                needs=_needs(setup_skill),
+            ),
+        )
+        if care_lots
+        else (),
+        scrap=_number(twin, "scrap"),
+        rework=_number(twin, "rework") * allow.rework,
+        needs=_needs(skill),
+        calendar="" if _is_true(twin, "is_always_open") else WEEK,
+        energy=Energy(
+            busy_w=_number(twin, "busy_power") * allow.power,
+            idle_w=idle,
+            blocked_w=idle,
+            setup_w=_number(twin, "setup_power") * allow.power,
+            down_w=_number(twin, "down_power") * allow.power,
+            off_w=_number(twin, "off_power") * allow.power,
+        ),
+        cost_per_h=_number(twin, "machine_cost"),
+    )
+
+
+def _links(world: Planned) -> list[Link]:
+    """From orders to kitting, through areas by families, over AGVs, and out."""
+    ends: dict[str, list[str]] = defaultdict(list)
+    starts: dict[str, list[str]] = defaultdict(list)
+    for name, family in world.families.items():
+        route = _text(family, "route").split()
+        starts[route[0]].append(name)
+        ends[route[-1]].append(name)
+    links = [Link(SOURCE, _before(area), tuple(names)) for area, names in starts.items()]
+    for area, twin in world.areas.items():
+        links += [Link(_before(area), area), Link(area, _after(area))]
+        repair = _text(twin, "repair_area")
+        for relation in world.structure.relations_from(twin.id):
+            target = relation.target.rpartition("/")[2]
+            if relation.kind != FEEDS or target not in world.areas:
+                continue
+            told = {p.name: p.value for p in relation.properties}
+            families = tuple(str(told.get("families", "")).split())
+            if target == repair:
+                links.append(Link(area, _before(target), fleet="agvs", is_rework=True))
+            else:
+                links.append(Link(_after(area), _before(target), families, fleet="agvs"))
+        if area in ends:
+            links.append(Link(_after(area), SHIPPED, tuple(ends[area])))
+    return links
+
+
+def _pools(world: Planned) -> tuple[Pool, ...]:
+    attendance = _number(world.works, "attendance")
+    members: list[tuple[int, tuple[str, ...]]] = []
+    for twin in world.structure.twins.values():
+        if twin.id.startswith(f"{CREW}/") and twin.property("planned") is not None:
+            there = max(1, round(_number(twin, "planned") * attendance))
+            members.append((there, tuple(_text(twin, "skills").split())))
+    if not members:
+        raise NotPlannedError(f"{CREW}: nobody is planned")
+    return (Pool("crew", tuple(members), WEEK),)
+
+
+def _fleet(world: Planned, links: list[Link]) -> Fleet:
+    """Vehicles that are in nobody's way; a trip is as long as the ways are on average, weighted
+    by what is ordered."""
+    twins = world.structure.twins
+    if AGVS not in twins:
+        raise NotPlannedError(f"{AGVS}: there is no such twin")
+    agvs = twins[AGVS]
+    shares = {name: _number(twin, "share") for name, twin in world.families.items()}
+    flow = metres = 0.0
+    for area in world.areas.values():
+        for relation in world.structure.relations_from(area.id):
+            told = {p.name: p.value for p in relation.properties}
+            length = told.get("length")
+            if relation.kind == FEEDS and isinstance(length, float):
+                weight = sum(shares[name] for name in str(told["families"]).split())
+                flow, metres = flow + weight, metres + weight * length
+    n = sum(
+        1
+        for r in world.structure.relations_to(AGVS)
+        if r.kind == PART_OF and r.source.startswith(f"{AGVS}/")
+    )
+    handling = Distribution.constant(_number(agvs, "handling"))
+    return Fleet(
+        "agvs",
+        n,
+        travel=Distribution.by_cv(metres / flow / _number(agvs, "speed"), 0.5),
+        load=handling,
+        unload=handling,
+        picks_nearest=True,
+        energy_busy_w=_number(agvs, "busy_power"),
+        energy_idle_w=_number(agvs, "idle_power"),
+    )
+
+
+def _spread(mean_s: float, cv: float) -> Distribution:
+    return Distribution.lognormal(mean_s, cv) if cv else Distribution.constant(mean_s)
+
+
+def _needs(skill: str) -> tuple[Need, ...]:
+    return (Need("crew", 1, skill),) if skill else ()
+
+
+def _number(twin: Twin, name: str) -> float:
+    found = twin.property(name)
+    if found is None or not isinstance(found.value, int | float):
+        raise NotPlannedError(f"{twin.id}.{name}: there is no such number; the plan needs it")
+    return float(found.value)
+
+
+def _text(twin: Twin, name: str) -> str:
+    found = twin.property(name)
+    if found is None or not isinstance(found.value, str):
+        raise NotPlannedError(f"{twin.id}.{name}: there is no such text; the plan needs it")
+    return found.value
+
+
+def _is_true(twin: Twin, name: str) -> bool:
+    found = twin.property(name)
+    return found is not None and found.value is True
