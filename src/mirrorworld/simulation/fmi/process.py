@@ -30,7 +30,19 @@ from mirrorworld.simulation.fmi.child import ROWS_BYTES, Child, Gone
 from mirrorworld.simulation.fmi.description import Sort, Variable, describe
 from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, width
 from mirrorworld.simulation.fmi.quantities import quantity_of
-from mirrorworld.simulation.fmi.wire import REACHED, RUN, STATE, STEP, Flag, Mark, Op
+from mirrorworld.simulation.fmi.wire import (
+    EARLY,
+    ENDED,
+    EVENT,
+    MAY_RESTORE,
+    NEXT_EVENT,
+    REACHED,
+    RUN,
+    SLOPES,
+    STATE,
+    STEP,
+    Op,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +248,7 @@ class FmuProcess:
     ) -> None:
         """Starts a step and does not wait for it."""
         self._time_s = time_s
-        flags = (Flag.MAY_RESTORE if may_restore else 0) | (
-            Flag.SLOPES if slopes is not None else 0
-        )
+        flags = (MAY_RESTORE if may_restore else 0) | (SLOPES if slopes is not None else 0)
         parts = [STEP.pack(time_s, step_s, flags), inputs.tobytes()]
         if slopes is not None:
             parts.append(slopes.tobytes())
@@ -432,8 +442,8 @@ def _step_end(outputs: Row, time_s: float, marks: int, next_s: float) -> StepEnd
     return StepEnd(
         outputs,
         time_s,
-        bool(marks & Mark.EVENT),
-        bool(marks & Mark.ENDED),
-        bool(marks & Mark.EARLY),
-        next_s if marks & Mark.NEXT_EVENT else None,
+        bool(marks & EVENT),
+        bool(marks & ENDED),
+        bool(marks & EARLY),
+        next_s if marks & NEXT_EVENT else None,
     )

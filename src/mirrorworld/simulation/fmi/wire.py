@@ -12,6 +12,7 @@ import struct
 from typing import Final
 
 FRAME_BYTES_MAX: Final = 256 << 20
+READ_BYTES: Final = 1 << 16
 
 _HEAD: Final = struct.Struct("<IB")
 
@@ -56,26 +57,21 @@ class Answer(enum.IntEnum):
     """JSON: call, status, why."""
 
 
-class Flag(enum.IntFlag):
-    """Of a step."""
+# Flags of a step. Plain numbers: an enum's `&` costs more than the rest of a frame's head.
+MAY_RESTORE: Final = 1
+"""The owner may go back behind the start of this step."""
+SLOPES: Final = 2
+"""Derivatives of the inputs follow the inputs (FMI 2)."""
 
-    MAY_RESTORE = 1
-    """The owner may go back behind the start of this step."""
-    SLOPES = 2
-    """Derivatives of the inputs follow the inputs (FMI 2)."""
-
-
-class Mark(enum.IntFlag):
-    """Of an answer."""
-
-    EVENT = 1
-    """FMI 3: the unit wants event mode."""
-    ENDED = 2
-    """The unit asks to end the simulation."""
-    EARLY = 4
-    """It stopped before the end of the step."""
-    NEXT_EVENT = 8
-    """The time of its next event is known."""
+# Marks of an answer.
+EVENT: Final = 1
+"""FMI 3: the unit wants event mode."""
+ENDED: Final = 2
+"""The unit asks to end the simulation."""
+EARLY: Final = 4
+"""It stopped before the end of the step."""
+NEXT_EVENT: Final = 8
+"""The time of its next event is known."""
 
 
 def send(fd: int, code: int, *parts: bytes | memoryview) -> None:
@@ -87,23 +83,33 @@ def send(fd: int, code: int, *parts: bytes | memoryview) -> None:
 
 
 def receive(fd: int) -> tuple[int, bytes]:
-    """Reads one frame: (code, payload). EOFError if the other side is gone, ValueError if what
-    comes is no frame."""
-    length, code = _HEAD.unpack(_exactly(fd, _HEAD.size))
+    """Reads one frame: (code, payload). Each side waits for the other's frame before it sends the
+    next, so nothing of a later frame can come with it.
+
+    Raises:
+        EOFError: the other side is gone.
+        ValueError: what comes is no frame.
+    """
+    data = _more(fd, READ_BYTES)
+    while len(data) < _HEAD.size:
+        data += _more(fd, _HEAD.size - len(data))
+    length, code = _HEAD.unpack_from(data)
     if length > FRAME_BYTES_MAX:
         raise ValueError(f"a frame of {length} bytes")
-    return code, _exactly(fd, length) if length else b""
-
-
-def _exactly(fd: int, n: int) -> bytes:
-    data = os.read(fd, n)
-    if len(data) == n:
-        return data
-    parts = [data]
-    missing = n - len(data)
+    missing = _HEAD.size + length - len(data)
+    if missing < 0:
+        raise ValueError("more than a frame")
+    if not missing:
+        return code, data[_HEAD.size :]
+    parts = [data[_HEAD.size :]]
     while missing:
-        if not parts[-1]:
-            raise EOFError
-        parts.append(os.read(fd, min(missing, 1 << 20)))
+        parts.append(_more(fd, min(missing, 1 << 20)))
         missing -= len(parts[-1])
-    return b"".join(parts)
+    return code, b"".join(parts)
+
+
+def _more(fd: int, n: int) -> bytes:
+    data = os.read(fd, n)
+    if not data:
+        raise EOFError
+    return data

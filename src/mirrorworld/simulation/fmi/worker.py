@@ -19,13 +19,17 @@ import numpy as np
 from mirrorworld.simulation.fmi import confinement
 from mirrorworld.simulation.fmi.native import CallFailed, Native, Reached, Row
 from mirrorworld.simulation.fmi.wire import (
+    EARLY,
+    ENDED,
+    EVENT,
+    MAY_RESTORE,
+    NEXT_EVENT,
     REACHED,
     RUN,
+    SLOPES,
     STATE,
     STEP,
     Answer,
-    Flag,
-    Mark,
     Op,
     receive,
     send,
@@ -153,9 +157,9 @@ class _Served:
         time_s, step_s, flags = STEP.unpack_from(payload)
         if unit.n_inputs:
             unit.set(np.frombuffer(payload, np.float64, unit.n_inputs, STEP.size))
-        if flags & Flag.SLOPES:
+        if flags & SLOPES:
             unit.slopes(np.frombuffer(payload, offset=STEP.size + 8 * unit.n_inputs))
-        self._answer(unit.step(time_s, step_s, bool(flags & Flag.MAY_RESTORE)))
+        self._answer(unit.step(time_s, step_s, bool(flags & MAY_RESTORE)))
 
     def _run(self, payload: bytes) -> None:
         """Many steps in one go: until the end, an event, an early return or the unit's wish."""
@@ -172,7 +176,7 @@ class _Served:
             time_s = start_s + (done - 1) * step_s
             if n_rows > 1:
                 unit.set(rows[done - 1])
-            reached = unit.step(time_s, step_s, bool(flags & Flag.MAY_RESTORE))
+            reached = unit.step(time_s, step_s, bool(flags & MAY_RESTORE))
             unit.get(outputs[done - 1])
             counter[0] = done
             if reached.has_event or reached.has_ended or reached.is_early:
@@ -188,10 +192,10 @@ class _Served:
     def _send(self, reached: Reached, n: int, row: bytes = b"") -> None:
         next_s = reached.next_event_s
         marks = (
-            (Mark.EVENT if reached.has_event else 0)
-            | (Mark.ENDED if reached.has_ended else 0)
-            | (Mark.EARLY if reached.is_early else 0)
-            | (Mark.NEXT_EVENT if next_s is not None else 0)
+            (EVENT if reached.has_event else 0)
+            | (ENDED if reached.has_ended else 0)
+            | (EARLY if reached.is_early else 0)
+            | (NEXT_EVENT if next_s is not None else 0)
         )
         head = REACHED.pack(reached.time_s, marks, next_s or 0.0, n)
         send(self._fd, Answer.DONE, head, row)
