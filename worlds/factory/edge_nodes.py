@@ -36,7 +36,7 @@ class EdgeNode:
         self._is_birth_due = False
         self._publisher: Publisher | None = None
         self.sent = 0
-        """Metrics in all."""
+        """Readings in all, those of births included."""
 
     async def start(self, time_ms: int) -> None:
         """Connects and is born; ConnectionError: the broker is not there."""
@@ -90,6 +90,7 @@ class EdgeNode:
                 ("readOnly", True),
             )  # fmt: skip
             born.append(Metric(value, metric.datatype, metric.name, alias + 1, about))
+        self.sent += len(self._metrics)
         await self._send("NBIRTH", born, time_ms)
 
     async def _send(self, kind: str, metrics: list[Metric], time_ms: int) -> None:
