@@ -1,7 +1,7 @@
 """Which units may run here: exactly the bytes that an owner has allowed, by their SHA-256.
 
 The list is one JSON file in a directory of the owner's, beside the world or given by name. Nothing
-is on it by default, and a file that others may write is not believed.
+is on it by default, and a file that others own or may write is not believed.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ class AllowList:
         """
         try:
             with self.path.open("rb") as stream:
-                mode = os.fstat(stream.fileno()).st_mode
+                found = os.fstat(stream.fileno())
                 data = stream.read(SIZE_BYTES_MAX + 1)
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise FmiError(f"{self.path}: {error.strerror}") from None
-        if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if os.name == "posix" and found.st_uid not in (0, os.geteuid()):
+            raise FmiError(f"{self.path}: another user's file, so it allows nothing")
+        if os.name == "posix" and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise FmiError(
                 f"{self.path}: others may write it, so it allows nothing; chmod go-w mends it"
             )

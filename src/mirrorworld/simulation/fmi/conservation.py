@@ -139,6 +139,10 @@ class BondMeter:
             power *= value
         return float(power)
 
+    def forget(self) -> None:
+        """Keeps the sum, not the way to it."""
+        self._rows = self._rows[-1:]
+
     def report(self) -> BondReport:
         """What was kept and lost so far."""
         return BondReport(

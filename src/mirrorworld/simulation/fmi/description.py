@@ -412,7 +412,7 @@ class _Reader:
             return found
 
         found: dict[str, tuple[str, ...] | None] = {
-            v.name: None for v in variables if v.causality == "output"
+            v.name: None for v in variables if v.causality == "output" and v.sort.is_number
         }
         for row in self.outputs:
             output = at(row.get("valueReference" if is_three else "index", ""))

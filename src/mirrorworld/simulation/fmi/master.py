@@ -24,13 +24,14 @@ from mirrorworld.simulation.fmi.conservation import Bond, BondMeter
 from mirrorworld.simulation.fmi.description import Sort
 from mirrorworld.simulation.fmi.graph import Connection, Place, Wiring
 from mirrorworld.simulation.fmi.ports import CoupledUnit, Row, StepEnd, UnitEnded
-from mirrorworld.simulation.fmi.results import Rows, RunResult
+from mirrorworld.simulation.fmi.results import Rows, RunResult, told
 from mirrorworld.simulation.fmi.solving import NoSolution, solve
 
 T = TypeVar("T")
 
 EVENT_ROUNDS_MAX: Final = 50
 EVENTS_PER_STEP_MAX: Final = 10_000
+NOTES_MAX: Final = 100
 STEPS_MAX: Final = 100_000_000
 SMALL: Final = 1e-12
 """Times nearer than this, relative to their size, are one."""
@@ -129,7 +130,9 @@ class Master:
         self._ended: list[UnitEnded] = []
         self._stopped: dict[str, str] = {}
         self._events: list[tuple[float, str]] = []
-        self._notes = [f"{place}: one side says nothing of its unit" for place in self._unchecked()]
+        self._notes: dict[str, None] = {}
+        for place in self.wiring.unchecked:
+            self._note(f"{place}: one side says nothing of its unit")
         self._steps = self._rejected = 0
         self._state: _State | None = None
         self._pending: list[tuple[float, Row, float, Row, Row, Row | None]] = []
@@ -137,8 +140,9 @@ class Master:
         self.has_ended = False
         """Whether a unit has asked for the end, or none is left."""
 
-    def _unchecked(self) -> list[str]:
-        return self.wiring.unchecked
+    def _note(self, text: str) -> None:
+        if len(self._notes) < NOTES_MAX:
+            self._notes[text] = None
 
     def _free(self, name: str) -> Place:
         place = self.wiring.find(name, is_input=True)
@@ -268,12 +272,32 @@ class Master:
 
     def result(self) -> RunResult:
         """What there is so far."""
-        times_s, values = self.rows.since(0)
+        times_s, values = self.rows.all()
         return RunResult(
             times_s, self.rows.names, values, tuple(self._ended), dict(self._stopped),
             tuple(self._events), tuple(meter.report() for meter in self._meters),
-            tuple(dict.fromkeys(self._notes)), self._steps, self._rejected,
+            tuple(self._notes), self._steps, self._rejected,
         )  # fmt: skip
+
+    def take(self) -> tuple[Row, Row]:
+        """(times in s, rows of outputs) since it was last asked; they are forgotten here, so that
+        a run may last for ever."""
+        taken = self.rows.all()
+        self.rows.clear()
+        self._events.clear()
+        for meter in self._meters:
+            meter.forget()
+        return taken
+
+    def findings(self) -> list[str]:
+        """Everything that a person should be told so far, in sentences."""
+        bonds = [meter.report() for meter in self._meters]
+        return told(self._ended, self._stopped, bonds, list(self._notes))
+
+    @property
+    def stopped(self) -> Mapping[str, str]:
+        """Units that were stopped since one that feeds them ended -> why."""
+        return self._stopped
 
     @property
     def ended(self) -> tuple[UnitEnded, ...]:
@@ -433,7 +457,7 @@ class Master:
             if end.has_ended:
                 break
             # An FMI 2 unit that discards a step goes on from where it came to.
-            self._notes.append(f"unit '{unit.name}' has cut steps short; it went on alone")
+            self._note(f"unit '{unit.name}' has cut steps short; it went on alone")
             row, from_s = state.u[self.wiring.inputs_of[k]], end.time_s
             more = self._try(
                 k, lambda row=row, from_s=from_s: unit.begin_step(
@@ -485,9 +509,7 @@ class Master:
     ) -> None:  # fmt: skip
         state = self._now
         if k not in states:
-            self._notes.append(
-                f"unit '{self.units[k].name}' cannot go back: it meets others' events late"
-            )
+            self._note(f"unit '{self.units[k].name}' cannot go back: it meets others' events late")
             return
         self._rejected += 1
         if self._try(k, lambda: self.units[k].restore(states[k]) or True) is not None:
@@ -669,7 +691,7 @@ class Master:
                 error /= tolerance
                 if error <= 1 or reached_s - start_s <= step_min_s:
                     if error > 1:
-                        self._notes.append(
+                        self._note(
                             f"at t = {start_s:.9g} s no step above {step_min_s:g} s is exact enough"
                         )
                     self._commit()
@@ -742,7 +764,5 @@ class Master:
         if is_event:
             self._now.next_event[k] = np.inf if end.next_event_s is None else end.next_event_s
         if end.has_ended:
-            self._notes.append(
-                f"unit '{self.units[k].name}' asked for the end at t = {end.time_s:.9g} s"
-            )
+            self._note(f"unit '{self.units[k].name}' asked for the end at t = {end.time_s:.9g} s")
             self.has_ended = True

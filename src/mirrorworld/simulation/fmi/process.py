@@ -101,14 +101,14 @@ class FmuProcess:
         self._usable(path)
         allowed.require(sha256, path)
         self._variables = {v.name: v for v in self.description.variables}
-        self.inputs = self._ports(inputs, "input")
-        self.outputs = self._ports(outputs, "output")
+        self.inputs: Sequence[Port] = self._ports(inputs, "input")
+        self.outputs: Sequence[Port] = self._ports(outputs, "output")
         self._starts = self._checked(parameters or {})
         can = self.description.co_simulation
         assert can is not None
         self.can_save, self.can_vary_step = can.can_save, can.can_vary_step
         self.can_interpolate, self.has_events = can.can_interpolate, can.has_event_mode
-        self.feedthrough = {
+        self.feedthrough: Mapping[str, Sequence[str] | None] = {
             port.name: self.description.feedthrough.get(port.name) for port in self.outputs
         }
         self._identifier = can.identifier

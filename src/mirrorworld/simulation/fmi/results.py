@@ -50,9 +50,17 @@ class RunResult:
 
     def findings(self) -> list[str]:
         """Everything that a person should be told, in sentences."""
-        beyond = [str(bond) for bond in self.bonds if bond.beyond_s is not None]
-        stopped = [f"unit '{name}' was stopped: {why}" for name, why in self.stopped.items()]
-        return [*(str(one) for one in self.ended), *stopped, *beyond, *self.notes]
+        return told(self.ended, self.stopped, self.bonds, self.notes)
+
+
+def told(
+    ended: Sequence[UnitEnded], stopped: Mapping[str, str], bonds: Sequence[BondReport],
+    notes: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """Everything that a person should be told of a run, in sentences."""
+    beyond = [str(bond) for bond in bonds if bond.beyond_s is not None]
+    gone = [f"unit '{name}' was stopped: {why}" for name, why in stopped.items()]
+    return [*map(str, ended), *gone, *beyond, *notes]
 
 
 class Rows:
@@ -76,6 +84,10 @@ class Rows:
     def __len__(self) -> int:
         return self._n
 
-    def since(self, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(times, values) from a row on; copies."""
-        return self._times[first : self._n].copy(), self._values[first : self._n].copy()
+    def all(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(times, values); copies."""
+        return self._times[: self._n].copy(), self._values[: self._n].copy()
+
+    def clear(self) -> None:
+        """Forgets them all."""
+        self._n = 0
