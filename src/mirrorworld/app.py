@@ -460,6 +460,8 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     Raises:
         UsageError: it cannot start; the message says what to do.
     """
+    from mirrorworld.branches import routes as branches
+    from mirrorworld.branches.room import FOLDER, room_of
     from mirrorworld.exchange import routes as exchange
     from mirrorworld.operations import routes as operations
     from mirrorworld.operations.schedule import Scheduler
@@ -536,6 +538,9 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
         mirror.state_dir = directory / "sources"
         await mirror.start()
         ending.push_async_callback(mirror.stop)
+        room = room_of(mirror, directory / FOLDER)
+        ending.push_async_callback(room.close)
+        await room.start()
         followed: list[SourceConfig] | None = None
         if follower is not None:
             followed = await _follow(mirror, follower, directory, ending, say)
@@ -549,7 +554,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
                 accounts=accounts,
                 network=network,
                 providers=providers,
-                routers=[operations.router, exchange.router],
+                routers=[operations.router, exchange.router, branches.router],
                 assets=assets,
                 examiners=examiners(),
                 on_ready=on_ready,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrorworld.exchange.planning import Plan, plan, taken, words
+from mirrorworld.exchange.planning import Plan, plan, taken
+from mirrorworld.live.wording import words
 from mirrorworld.standards.world_yaml import WorldText, read_text, write
 from mirrorworld.testing.formats import canonical_world
 from mirrorworld.world import changes as c

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Response
 
-from mirrorworld.exchange.planning import Plan, plan, words
+from mirrorworld.exchange.planning import Plan, plan
 from mirrorworld.live.sources import Source
+from mirrorworld.live.wording import words
 from mirrorworld.protocol import exchange as shapes
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer

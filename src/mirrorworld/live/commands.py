@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 
-from mirrorworld import units
 from mirrorworld.live.pipeline import Pipeline, Refused
 from mirrorworld.live.sources import Source, Sources
+from mirrorworld.live.typed import typed
 from mirrorworld.world.changes import Arm, Change, Command, CommandState, Origin, OriginKind
 from mirrorworld.world.frames import decode
 from mirrorworld.world.model import Kind, PointType, Scalar, point_id
@@ -145,45 +145,10 @@ class CommandRoad:
         return command, source
 
     def _typed(self, place: str, command: Command, kind: PointType, unit: str) -> Command:
-        value = command.value
-        match kind.kind:
-            case Kind.FLOAT | Kind.INT:
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise _Interlock(f"{place}: {value!r} is not a number")
-                if unit and unit != kind.unit:
-                    try:
-                        scale, offset = units.linear(unit, kind.unit, place)
-                    except ValueError as error:
-                        raise _Interlock(str(error)) from None
-                    value = value * scale + offset
-                if not math.isfinite(value):
-                    raise _Interlock(f"{place}: {value} is not a finite number")
-                if kind.kind is Kind.INT:
-                    if value != int(value):
-                        raise _Interlock(f"{place}: {value} is not a whole number")
-                    value = int(value)
-                else:
-                    value = float(value)
-                if (kind.low is not None and value < kind.low) or (
-                    kind.high is not None and value > kind.high
-                ):
-                    raise _Interlock(
-                        f"{place}: {value} {kind.unit} is outside its range"
-                        f" {kind.low} to {kind.high}"
-                    )
-            case Kind.BOOL:
-                if not isinstance(value, bool):
-                    raise _Interlock(f"{place}: {value!r} is not true or false")
-            case Kind.ENUM:
-                codes = {label: code for code, label in kind.labels}
-                value = codes.get(value, value) if isinstance(value, str) else value
-                if not isinstance(value, int) or (codes and value not in codes.values()):
-                    raise _Interlock(f"{place}: {value!r} is none of {', '.join(codes)}")
-            case Kind.TEXT:
-                if not isinstance(value, str):
-                    raise _Interlock(f"{place}: {value!r} is not a text")
-            case _:
-                raise _Interlock(f"{place}: a {kind.kind.name.lower()} cannot be commanded")
+        try:
+            value = typed(place, command.value, kind, unit)
+        except ValueError as error:
+            raise _Interlock(str(error)) from None
         return dataclasses.replace(command, value=value)
 
     def _interlock(self, place: str, arm: Arm, command: Command, *, is_confirmed: bool) -> None:

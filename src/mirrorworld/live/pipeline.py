@@ -187,7 +187,7 @@ class Pipeline:
             OSError: the record has failed before.
         """
         now_ns = self.now_ns()
-        named = sorted(_twins_of(body)) or [twin]
+        named = sorted(twins_of(body)) or [twin]
         for each in named:
             self.ask(who, action, each, now_ns)
         if check is not None:
@@ -273,7 +273,7 @@ class Pipeline:
         self._waiters.clear()
 
 
-def _twins_of(body: Body) -> set[str]:
+def twins_of(body: Body) -> set[str]:
     """The twins that a change is about, for the guard."""
     if isinstance(body, Edits):
         twins: set[str] = set()

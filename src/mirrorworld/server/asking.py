@@ -36,13 +36,14 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 
 async def context(request: Request) -> Context:
-    """What the application was made with."""
-    return request.app.state.context
+    """What the application was made with; or that of a branch, where one is asked."""
+    of_branch = getattr(request.state, "context", None)
+    return request.app.state.context if of_branch is None else of_branch
 
 
 async def sight(request: Request) -> Sight:
     """What the one who asks may see; 403 where it may not see the world at all."""
-    found = request.app.state.context.sights.of(request.state.principal)
+    found = (await context(request)).sights.of(request.state.principal)
     if not found.sees(""):
         raise Refused(403, f"{found.who.id} may not see this world", "session", "ask its owner")
     return found
