@@ -35,6 +35,7 @@ import type { Id, PointRef } from "./structure.ts";
 
 export { armKey, relationKey, text };
 export { RestError } from "./rest.ts";
+export type { Rest } from "./rest.ts";
 export type {
   Arm,
   Command,
@@ -99,9 +100,11 @@ export class Mirror {
   readonly #columns = new Columns();
   readonly #listeners = new Map<keyof Told, Set<Listener<never>>>();
   #stream: Stream;
+  #isOpen = false;
   /** Up to where everything is here for certain, the texts that follow a frame included. */
   #resume: string | null = null;
   #clockOffsetMs = 0;
+  #branchMs = 0;
   #timeBaseMs = 0;
   #timeAtMs = 0;
   #isFrameAsked = false;
@@ -138,6 +141,7 @@ export class Mirror {
   }
 
   open(): void {
+    this.#isOpen = true;
     this.#stream.open();
   }
 
@@ -153,7 +157,7 @@ export class Mirror {
     this.#setTime(null, 0);
     this.#stream = this.#makeStream();
     this.#tell("branch", { id: branch });
-    this.#stream.open();
+    if (this.#isOpen) this.#stream.open();
   }
 
   close(): void {
@@ -165,9 +169,15 @@ export class Mirror {
     this.#stream.drop();
   }
 
-  /** The server's clock now, Unix milliseconds. */
+  /** The server's clock now, Unix milliseconds; of a branch its own, which stands while it does not run. */
   nowMs(): number {
-    return Date.now() + this.#clockOffsetMs;
+    return this.branch === null ? Date.now() + this.#clockOffsetMs : this.#branchMs;
+  }
+
+  /** The server says what its clock says, or that of the branch. */
+  takeClock(now_ms: number): void {
+    if (this.branch === null) this.#clockOffsetMs = now_ms - Date.now();
+    else this.#branchMs = now_ms;
   }
 
   // --- structure -------------------------------------------------------------------------
@@ -185,6 +195,11 @@ export class Mirror {
   sheets(kind: string): Sheet[] {
     const found = [...this.#structure.sheets.values()].filter((sheet) => sheet.kind === kind);
     return found.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  /** The kinds of what people wrote down. */
+  sheetKinds(): string[] {
+    return [...new Set([...this.#structure.sheets.values()].map((sheet) => sheet.kind))].sort();
   }
 
   get arms(): ReadonlyMap<string, Arm> {
@@ -443,7 +458,7 @@ export class Mirror {
         this.principal = message.principal;
         this.features = message.features;
         this.firstMs = message.first_ms;
-        this.#clockOffsetMs = message.now_ms - Date.now();
+        this.takeClock(message.now_ms);
         if (!this.time.live) this.seek(this.viewMs(), this.time.speed);
         break;
       case "Structure":
@@ -481,7 +496,7 @@ export class Mirror {
         this.#exactWaiting.delete(message.id);
         break;
       case "Pong":
-        this.#clockOffsetMs = message.now_ms - Date.now();
+        this.takeClock(message.now_ms);
         break;
       case "Refusal":
         console.warn(`mirror: refused: ${message.detail}`, message.place, message.mend);
@@ -528,7 +543,7 @@ export class Mirror {
     if (isPast) {
       this.#timeBaseMs = frame.baseMs;
       this.#timeAtMs = performance.now();
-    } else if (this.branch !== null) this.#clockOffsetMs = frame.baseMs - Date.now(); // it may run at any speed
+    } else if (this.branch !== null) this.takeClock(frame.baseMs);
     this.#columns.apply(frame);
     this.#valuesDue();
   }

@@ -1,6 +1,7 @@
 /** Asking the server for what the stream does not bring. Knows addresses and errors, no meaning. */
 
 import type { Problem } from "./protocol.ts";
+import { t } from "./words.ts";
 
 /** A request that was not done; the message is the server's own, `mend` what to do about it. */
 export class RestError extends Error {
@@ -36,13 +37,18 @@ export function idPath(id: string): string {
   return id.split("/").map(encodeURIComponent).join("/");
 }
 
+/** What is the same whichever branch is shown: branches, plans, accounts, files. */
+const OF_ALL = /^(branches|plans|sessions?|accounts|reach|assets|blobs|connectors|discovered|invitations|audit|access|people|passkeys|password|tokens)\b/;
+/** What can be asked of a branch as of the world. */
+const IN_BRANCH = /^(edits|undo)$/;
+
 const UNREACHED: Partial<Problem> = {
   detail: "The server cannot be reached.",
   mend: "Check that it is running; the page reconnects by itself.",
 };
 
 export class Rest {
-  /** The branch that is asked in place of the world, for what a branch has of its own. */
+  /** The branch that is asked in place of the world; null: the world itself is asked. */
   branch: string | null = null;
 
   get<T>(path: string, parameters?: Parameters, signal?: AbortSignal): Promise<T> {
@@ -99,6 +105,18 @@ export class Rest {
     return this.#ask<T>("DELETE", path, parameters);
   }
 
+  /**
+   * The path that asks the branch that is shown. A branch has no way to the plant, so whatever
+   * would change the world itself is refused here, before it is sent.
+   */
+  #placed(method: string, path: string): string {
+    if (this.branch === null || OF_ALL.test(path)) return path;
+    const branch = `branches/${encodeURIComponent(this.branch)}`;
+    if (method === "GET") return `${branch}/world/${path}`;
+    if (method === "POST" && IN_BRANCH.test(path)) return `${branch}/${path}`;
+    throw new RestError(0, { detail: t("You are in a branch: this would change the world itself."), mend: t("Leave the branch first."), place: path });
+  }
+
   async #ask<T>(
     method: string,
     path: string,
@@ -115,7 +133,7 @@ export class Rest {
     if (signal !== undefined) request.signal = signal;
     let response: Response;
     try {
-      response = await fetch(apiUrl(path, parameters), request);
+      response = await fetch(apiUrl(this.#placed(method, path), parameters), request);
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new RestError(0, { ...UNREACHED, place: path });

@@ -21,6 +21,8 @@ const BACKOFF_MS = [250, 500, 1000, 2000, 4000, 8000];
 /** Without a word for this long the line is tried with a ping, and given up after as long again. */
 const SILENCE_MS = 8000;
 const CLOSE_LOGIN = 4401;
+/** Codes that say as those of HTTP why this stream is not to be had, 4404 for one that is not there. */
+const CLOSE_REFUSED: readonly [number, number] = [4400, 4499];
 
 export class Stream {
   readonly #listener: StreamListener;
@@ -120,6 +122,10 @@ export class Stream {
     if (this.#isClosed || this.#hasRefused) return;
     if (code === CLOSE_LOGIN) {
       this.#refuse("Not logged in. Open the address that the server printed when it started.");
+      return;
+    }
+    if (code >= CLOSE_REFUSED[0] && code <= CLOSE_REFUSED[1]) {
+      this.#refuse(reason);
       return;
     }
     const wait = BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length - 1)]!;

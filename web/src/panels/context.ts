@@ -7,7 +7,7 @@ import type { Pulse } from "./pulse.ts";
 import type { SeriesStore } from "./series.ts";
 
 /** Parts of the page that can be brought forward. */
-export type View = "tree" | "inspector" | "trends" | "alarms" | "commands";
+export type View = "tree" | "branches" | "inspector" | "trends" | "alarms" | "commands";
 
 /** A message that shows itself for a while. */
 export interface Toast {

@@ -27,6 +27,11 @@ export class Controls {
     private readonly twin: Id,
   ) {
     const { mirror } = context;
+    if (mirror.branch !== null) {
+      this.isEmpty = mirror.operationsOf(twin).length === 0 && !mirror.pointsOf(twin).some(({ type }) => type.is_writable);
+      this.element.append(h("p", { class: "dim" }, t("A branch has no way to the plant: nothing can be asked of it here. Change values in the panel of branches instead.")));
+      return;
+    }
     const writable = mirror.pointsOf(twin).filter((point) => point.type.is_writable || mirror.armed(twin, point.name));
     const operations = mirror.operationsOf(twin);
     this.isEmpty = writable.length === 0 && operations.length === 0;

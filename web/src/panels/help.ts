@@ -13,6 +13,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     ["]", t("Details")],
     ["B", t("Trends, alarms and commands")],
     ["A", t("Alarms")],
+    ["Y", t("Branches")],
     ["T", t("Light or dark")],
     ["Esc", t("Deselect, close")],
     ["?", t("This list")],

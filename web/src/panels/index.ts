@@ -6,6 +6,7 @@ import type { Id, Mirror } from "../mirror.ts";
 import type { SceneApi } from "../scene/api.ts";
 import { theme } from "../style/theme.ts";
 import { Boards } from "../boards/index.ts";
+import { Branches } from "../branches/index.ts";
 import { AlarmPanel } from "./alarms.ts";
 import { Around } from "./around.ts";
 import { CommandPanel } from "./commands.ts";
@@ -82,8 +83,15 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     treeBesideBoard = false;
     if (isBuilt) arrange();
   });
+  const branches = new Branches(context, () => {
+    if (!isBuilt) return;
+    if (PHONE.matches) sheet = branches.isOpen ? "branches" : sheet === "branches" ? "none" : sheet;
+    arrange();
+  });
+  left.append(branches.element);
   const top = new TopBar(slot("top"), context, {
     boards: boards.button,
+    branches: branches.button,
     toggle: (which) => {
       if (which === "left") setLeft(left.hidden !== false);
       else if (which === "right") setRight(right.hidden !== false);
@@ -100,6 +108,10 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
   bottom.append(dock.element, timeBar.element, phoneTabs.element);
 
   function setLeft(isOpen: boolean): void {
+    if (branches.isOpen) {
+      branches.open(false);
+      if (!isOpen) return;
+    }
     if (boards.isOpen) treeBesideBoard = isOpen;
     else leftOpen.set(isOpen);
     arrange();
@@ -113,6 +125,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
 
   function setSheet(next: Sheet): void {
     sheet = next;
+    branches.open(next === "branches");
     if (next === "trends" || next === "alarms" || next === "commands") dock.open(next);
     arrange();
   }
@@ -122,7 +135,8 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
       setSheet(view);
       return;
     }
-    if (view === "tree") setLeft(true);
+    if (view === "branches") branches.open(true);
+    else if (view === "tree") setLeft(true);
     else if (view === "inspector") setRight(true);
     else dock.open(view);
   }
@@ -139,7 +153,8 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
   function arrange(): void {
     const isPhone = PHONE.matches;
     document.documentElement.dataset["sheet"] = isPhone ? sheet : "none";
-    left.hidden = isPhone ? sheet !== "tree" : !(boards.isOpen ? treeBesideBoard : leftOpen.get());
+    left.dataset["showing"] = branches.isOpen ? "branches" : "tree";
+    left.hidden = isPhone ? sheet !== "tree" && sheet !== "branches" : !branches.isOpen && !(boards.isOpen ? treeBesideBoard : leftOpen.get());
     right.hidden = isPhone ? sheet !== "inspector" : !(rightWanted && (mirror.selected !== null || inspector.hasPins));
     if (isPhone && sheet !== "trends" && sheet !== "alarms" && sheet !== "commands" && dock.isOpen()) dock.close();
     phoneTabs.mark(sheet);
@@ -192,6 +207,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     switch (event.key) {
       case "/": top.search.focus(); break;
       case "?": openHelp(); break;
+      case "y": branches.open(!branches.isOpen); break;
       case "t": theme.set(theme.mode === "dark" ? "light" : "dark"); break;
       case "[": PHONE.matches ? setSheet(sheet === "tree" ? "none" : "tree") : setLeft(left.hidden !== false); break;
       case "]": PHONE.matches ? setSheet(sheet === "inspector" ? "none" : "inspector") : setRight(right.hidden !== false); break;

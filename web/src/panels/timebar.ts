@@ -26,6 +26,7 @@ export class TimeBar implements Painter {
   private readonly playButton: HTMLButtonElement;
   private readonly speeds;
   private readonly live: HTMLButtonElement;
+  private readonly liveWord = h("span", {}, t("Live"));
   private readonly now = h("span", { class: "time-now num" });
   /** What the bar shows; null: the whole record to now. */
   private view: { start_ms: number; end_ms: number } | null = null;
@@ -51,7 +52,7 @@ export class TimeBar implements Painter {
       "button",
       { class: "live-button", attrs: { type: "button" }, on: { click: () => this.goLive() } },
       h("span", { class: "dot live" }),
-      h("span", {}, t("Live")),
+      this.liveWord,
     );
     this.track = h(
       "div",
@@ -88,6 +89,11 @@ export class TimeBar implements Painter {
       this.live,
     );
     mirror.on("time", () => pulse.mark(this));
+    mirror.on("branch", () => {
+      this.first_ms = 0;
+      this.firstAskedAt = -Infinity;
+      this.view = null;
+    });
     mirror.on("values", () => mirror.time.live || pulse.mark(this));
     mirror.on("events", () => pulse.mark(this));
     mirror.on("commands", () => pulse.mark(this));
@@ -277,6 +283,7 @@ export class TimeBar implements Painter {
     this.live.classList.toggle("on", isLive);
     setAttr(this.live, "aria-pressed", String(isLive));
     this.live.disabled = isLive;
+    setText(this.liveWord, mirror.branch === null ? t("Live") : t("Latest"));
     const isMoving = isLive || (mirror.time.live === false && mirror.time.speed > 0);
     setIcon(this.playButton.querySelector("svg")!, isMoving ? "pause" : "play");
     const label = isLive ? t("Hold this moment  Space") : isMoving ? t("Pause  Space") : t("Play on  Space");

@@ -51,7 +51,7 @@ export class TopBar implements Painter {
   constructor(
     host: HTMLElement,
     private readonly context: Context,
-    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void; boards: HTMLElement },
+    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void; boards: HTMLElement; branches: HTMLElement },
   ) {
     const { mirror, pulse } = context;
     this.search = new Search(context, layout.showType);
@@ -85,6 +85,7 @@ export class TopBar implements Painter {
         this.viewers,
         this.bell,
         layout.boards,
+        layout.branches,
         h("span", { class: "top-toggles" },
           iconButton("panel", t("Tree of twins  ["), () => layout.toggle("left")),
           iconButton("trend", t("Trends and lists  B"), () => layout.toggle("dock")),
@@ -134,8 +135,9 @@ export class TopBar implements Painter {
   private titleText(): string {
     const { mirror } = this.context;
     const { count } = AlarmPanel.unseen(this.context);
+    const branch = mirror.branch === null ? "" : `${t("Branch")} · `;
     const board = document.documentElement.dataset["board"];
-    return `${count > 0 ? `(${count}) ` : ""}${board ? `${board} · ` : ""}${mirror.world ? `${mirror.world.replace(/_/g, " ")} · ` : ""}Mirrorworld`;
+    return `${branch}${count > 0 ? `(${count}) ` : ""}${board ? `${board} · ` : ""}${mirror.world ? `${mirror.world.replace(/_/g, " ")} · ` : ""}Mirrorworld`;
   }
 
   private paintTime(): void {
@@ -151,10 +153,10 @@ export class TopBar implements Painter {
     setText(
       this.timeText,
       isLive
-        ? isLinked ? "LIVE" : mirror.link.state === "refused" ? t("REFUSED") : t("RECONNECTING")
+        ? isLinked ? (mirror.branch === null ? "LIVE" : t("BRANCH")) : mirror.link.state === "refused" ? t("REFUSED") : t("RECONNECTING")
         : `${t("PAST")}  ${dayText(view_ms) === dayText(mirror.nowMs()) ? "" : `${dayText(view_ms)} `}${clockText(view_ms)}`,
     );
-    const label = isLive ? t("You see the present") : t("You see the past. Back to live");
+    const label = isLive ? (mirror.branch === null ? t("You see the present") : t("You see a branch, not the plant")) : t("You see the past. Back to live");
     setAttr(this.timePill, "aria-label", label);
     this.timePill.title = label;
     this.timePill.disabled = isLive;

@@ -1,0 +1,133 @@
+// Where a line is held up: stations coloured by the share of time that they are busy, blocked or
+// starved, from the figures of an evaluation.
+
+import { numberText } from "../format.ts";
+import { cssOf } from "../heat/colours.ts";
+import type { Id, Mirror } from "../mirror.ts";
+import type { Context } from "../panels/context.ts";
+import { h, iconButton, segmented } from "../panels/dom.ts";
+import type { KpiRow } from "../protocol.ts";
+import { t } from "../words.ts";
+import { percentText } from "./kpis.ts";
+
+/** One station's load after an evaluation. */
+export interface Load {
+  twin: Id;
+  /** What part of the time it is in which condition, and how much the line gains by it. */
+  shares: Readonly<Record<string, number>>;
+}
+
+const CONDITIONS = ["busy", "blocked", "starved", "down", "sensitivity"] as const;
+type Condition = (typeof CONDITIONS)[number];
+const NAMES: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), sensitivity: t("Gain") };
+const WORDS: readonly (readonly [Condition, RegExp])[] = [
+  ["busy", /busy|utili[sz]ation|working/i],
+  ["blocked", /block/i],
+  ["starved", /starv/i],
+  ["down", /\bdown|broken|failed/i],
+  ["sensitivity", /sensitiv|derivative|bottleneck/i],
+];
+
+/** Loads of stations among figures that are named after twins, such as `line/filler.busy`. */
+export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly KpiRow[]): Load[] {
+  const byTwin = new Map<Id, Record<string, number>>();
+  const ends = new Map<string, Id>();
+  for (const id of mirror.twins.keys()) {
+    ends.set(id.slice(id.lastIndexOf("/") + 1).toLowerCase(), id);
+    ends.set(mirror.nameOf(id).toLowerCase(), id);
+  }
+  for (const { name, mean } of kpis) {
+    if (mean === null) continue;
+    const condition = WORDS.find(([, word]) => word.test(name))?.[0];
+    if (condition === undefined) continue;
+    const twin = twinIn(name, mirror, ends);
+    if (twin === undefined) continue;
+    const shares = byTwin.get(twin) ?? {};
+    shares[condition] = mean;
+    byTwin.set(twin, shares);
+  }
+  return [...byTwin].map(([twin, shares]) => ({ twin, shares }));
+}
+
+function twinIn(name: string, mirror: Pick<Mirror, "twins">, ends: ReadonlyMap<string, Id>): Id | undefined {
+  for (const part of [name, ...name.split(/[.:\s]+/)]) {
+    const cut = part.includes(".") ? part.slice(0, part.lastIndexOf(".")) : part;
+    if (mirror.twins.has(cut)) return cut;
+    const found = ends.get(cut.toLowerCase());
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Stations in colours, with a legend that lists them: the most loaded first. */
+export class BottleneckMap {
+  private readonly element = h("section", { class: "bottleneck", hidden: true, attrs: { "aria-label": t("Bottleneck map") } });
+  private loads: readonly Load[] = [];
+  private condition: Condition = "busy";
+
+  constructor(private readonly context: Context) {
+    document.body.append(this.element);
+    context.mirror.on("branch", () => this.hide());
+    context.scene.onBuilt(() => this.colour());
+  }
+
+  show(loads: readonly Load[]): void {
+    this.loads = loads;
+    const has = CONDITIONS.filter((condition) => loads.some(({ shares }) => shares[condition] !== undefined));
+    if (!has.includes(this.condition)) this.condition = has[0] ?? "busy";
+    this.element.hidden = false;
+    this.write(has);
+    this.colour();
+  }
+
+  hide(): void {
+    if (this.element.hidden) return;
+    this.element.hidden = true;
+    this.context.scene.setHeat(null);
+  }
+
+  private get most(): number {
+    if (this.condition !== "sensitivity") return 1;
+    return Math.max(...this.loads.map(({ shares }) => Math.abs(shares["sensitivity"] ?? 0)), Number.MIN_VALUE);
+  }
+
+  private colour(): void {
+    if (this.element.hidden) return;
+    const { mirror, scene } = this.context;
+    const levels = new Uint8Array(mirror.nOrdinals);
+    for (const { twin, shares } of this.loads) {
+      const share = shares[this.condition];
+      const ordinal = mirror.ordinal(twin);
+      if (share === undefined || ordinal < 0) continue;
+      levels[ordinal] = 1 + Math.round(Math.min(Math.max(share / this.most, 0), 1) * 254);
+    }
+    scene.setHeat(levels);
+  }
+
+  private write(has: readonly Condition[]): void {
+    const { mirror } = this.context;
+    const rows = this.loads
+      .filter(({ shares }) => shares[this.condition] !== undefined)
+      .sort((a, b) => b.shares[this.condition]! - a.shares[this.condition]!);
+    const choose = segmented(t("Coloured by"), has.map((condition) => [condition, NAMES[condition]] as const), this.condition, (condition) => {
+      this.condition = condition;
+      this.write(has);
+      this.colour();
+    });
+    this.element.replaceChildren(
+      h("div", { class: "heat-head" }, h("strong", { class: "grow" }, t("Bottleneck map")), iconButton("close", t("Close the bottleneck map"), () => this.hide(), "small")),
+      choose.element,
+      h(
+        "ol",
+        { class: "bottleneck-rows" },
+        ...rows.slice(0, 12).map(({ twin, shares }) => {
+          const share = shares[this.condition]!;
+          const bar = h("i", {});
+          bar.style.width = `${Math.min(1, Math.abs(share) / this.most) * 100}%`;
+          bar.style.background = cssOf(Math.min(1, Math.max(0, share / this.most)));
+          return h("li", {}, h("button", { attrs: { type: "button" }, on: { click: () => this.context.goTo(twin, true) } }, h("span", { class: "clip" }, mirror.nameOf(twin)), h("span", { class: "bottleneck-bar", attrs: { "aria-hidden": "true" } }, bar), h("span", { class: "num" }, this.condition === "sensitivity" ? numberText(share) : percentText(share))));
+        }),
+      ),
+    );
+  }
+}
