@@ -102,15 +102,6 @@ def test_breakdowns() -> None:
     assert line.busy[0] * 0.05 == pytest.approx(line.down[0] * 0.5)
 
 
-def test_iterating_solves_as_factorising_does(monkeypatch) -> None:
-    from mirrorworld.simulation.flow import markov
-
-    direct = exponential_line([1.0, 1.1, 0.9], [6, 6])
-    monkeypatch.setattr(markov, "_DIRECT", 10)
-    iterated = exponential_line([1.0, 1.1, 0.9], [6, 6])
-    assert iterated.throughput_per_s == pytest.approx(direct.throughput_per_s, rel=1e-10)
-
-
 def test_the_recurrence_agrees() -> None:
     rates, buffers = np.array([1.0, 1.3, 0.9]), [1, 2]
     n = 300_000
@@ -129,7 +120,7 @@ def test_the_recurrence_agrees() -> None:
 
 
 def test_too_many_states_are_named_before_they_are_made() -> None:
-    with pytest.raises(FlowError, match="states, more than 200000; simulate it"):
+    with pytest.raises(FlowError, match="states, more than 30000; simulate it"):
         exponential_line(np.ones(12), np.full(11, 20))
     with pytest.raises(FlowError, match="the chain has 24 states"):
         exponential_line(np.ones(3), [2, 2], most_states=20)

@@ -23,9 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mirrorworld.simulation.flow.model import FlowError
 
-MOST_STATES: Final = 200_000
-_DIRECT: Final = 20_000
-"""States up to which a factorisation is cheaper than iterating."""
+MOST_STATES: Final = 30_000
+"""Factorising the chain of four stations with 12,000 states takes a second, 36,000 states 12 s."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -393,18 +392,7 @@ def _stationary(generator: Any) -> NDArray[np.float64]:
     # left out.
     system = generator.T.tocsc()
     inner, right = system[1:, 1:].tocsc(), -system[1:, [0]].toarray()[:, 0]
-    if n <= _DIRECT:
-        rest = linalg.spsolve(inner, right)
-    else:
-        rough = linalg.spilu(inner, drop_tol=1e-4, fill_factor=10)
-        rest, _ = linalg.gmres(
-            inner,
-            right,
-            M=linalg.LinearOperator(inner.shape, rough.solve),
-            rtol=1e-13,
-            restart=60,
-            maxiter=40,
-        )
+    rest = linalg.spsolve(inner, right)
     p = np.concatenate(([1.0], np.asarray(rest)))
     p /= p.sum()
     error = float(np.abs(system @ p).max())
