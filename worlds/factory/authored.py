@@ -97,6 +97,14 @@ MACHINE_TYPES: Final = {
 }
 
 
+BOARD: Final = f"asset:{NAME}/board"
+
+
+def _boards(twins: list[str], x_m: float, z_m: float) -> list[Edit]:
+    """Boards side by side."""
+    return [PutPose(twin, Pose(x_m + 2.6 * i, 0.0, z_m), BOARD) for i, twin in enumerate(twins)]
+
+
 def edits(design: Design) -> list[Edit]:
     """All of it, for one design."""
     out: list[Edit] = [
@@ -122,7 +130,11 @@ def _put(
     twin: str, of: TwinType, name: Text, part_of: str, facts: list[Property], pose: Pose | None
 ) -> list[Edit]:
     """A twin, said so that it holds over what a source says of it later."""
-    out: list[Edit] = [PutTwin(Twin(twin, of.id, name)), PutTypeOf(twin, of.id), PutName(twin, name)]
+    out: list[Edit] = [
+        PutTwin(Twin(twin, of.id, name)),
+        PutTypeOf(twin, of.id),
+        PutName(twin, name),
+    ]
     if part_of:
         out.append(PutRelation(Relation(PART_OF, twin, part_of)))
     if pose is not None:
@@ -152,7 +164,7 @@ def _works(design: Design) -> list[Edit]:
         _count("limit", design.limit),
         Property("rule", design.rule),
     ]
-    twin = Twin(PLANT, WORKS_TYPE.id, text("Plant", "Anlage"))
+    twin = Twin(PLANT, "", text("Plant", "Anlage"))
     out: list[Edit] = [PutTwin(twin)]
     name = text("Electronics works", "Elektronikwerk")
     out += _put(WORKS, WORKS_TYPE, name, PLANT, facts, None)
@@ -188,10 +200,13 @@ def _area(area: Area, design: Design) -> list[Edit]:
         _number("setup_power", area.setup_w, "W"), _number("down_power", area.down_w, "W"),
         _number("off_power", area.off_w, "W"),
         _number("machine_area", area.machine_m2, "m2"),
-        _number("machine_cost", area.machine_cost_h, "[EUR]/h"),
+        _number("machine_cost", area.machine_cost_h, "{EUR}/h"),
     ]  # fmt: skip
     twin, zone = area_twin(area.id), layout.ZONE_OF[area.id]
+    x, z = layout.DOCKS[area.id]
     out = _put(twin, AREA_TYPE, text(*area.name), WORKS, facts, None)
+    # Beside the dock, at the edge of the aisle.
+    out.append(PutPose(twin, Pose(x + 3.4, 0.0, z + 3.4), BOARD))
     out.append(PutRelation(Relation(LOCATED_IN, twin, zone_twin(zone.id))))
     of = MACHINE_TYPES[area.id]
     places = layout.places(area.id, dict(design.machines)[area.id])
@@ -237,7 +252,7 @@ def _orders(design: Design) -> list[Edit]:
         ]
         twin = f"{ORDERS}/{family.id}"
         out += _put(twin, FAMILY_TYPE, text(*family.name), ORDERS, facts, None)
-    return out
+    return out + _boards([ORDERS, *(f"{ORDERS}/{family.id}" for family in FAMILIES)], 296.0, 4.0)
 
 
 def _crew(design: Design) -> list[Edit]:
@@ -248,7 +263,8 @@ def _crew(design: Design) -> list[Edit]:
         facts = [_count("planned", crew.count), Property("skills", " ".join(crew.skills))]
         twin = f"{CREW}/{'-'.join(crew.skills)}"
         out += _put(twin, CREW_TYPE, text(english, german), CREW, facts, None)
-    return out
+    twins = [CREW, *(f"{CREW}/{'-'.join(crew.skills)}" for crew in design.crew)]
+    return out + _boards(twins, 292.0, 100.0)
 
 
 def _agvs(design: Design) -> list[Edit]:
@@ -257,6 +273,7 @@ def _agvs(design: Design) -> list[Edit]:
         _number("busy_power", AGV_BUSY_W, "W"), _number("idle_power", AGV_IDLE_W, "W"),
     ]  # fmt: skip
     out = _put(AGVS, DESK_TYPE, text("AGVs", "FTF"), WORKS, facts, None)
+    out += _boards([AGVS], 203.0, 126.0)
     docks = tuple(DOCKS.values())
     for number in range(1, design.vehicles + 1):
         x, z = docks[(number - 1) % len(docks)]

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from . import areas as equipment
@@ -60,7 +61,9 @@ class Design:
             raise ValueError(f"design {self.name}: rule '{self.rule}' is no fifo or least_setup")
         for name in ("campaign", "limit", "vehicles"):
             if getattr(self, name) < 1:
-                raise ValueError(f"design {self.name}: {name} {getattr(self, name)}: give 1 or more")
+                raise ValueError(
+                    f"design {self.name}: {name} {getattr(self, name)}: give 1 or more"
+                )
 
     @property
     def people(self) -> int:
@@ -150,3 +153,14 @@ PILOT: Final = Design(
     vehicles=6,
 )  # fmt: skip
 """A works of a seventh of the size that ran before: only allowances are learnt from it."""
+
+DESIGNS: Final = {"drawn": DRAWN, "pilot": PILOT}
+
+
+def design_of(said: str) -> Design:
+    """A design by its name, or from its file.
+
+    Raises:
+        ValueError, OSError: there is none.
+    """
+    return DESIGNS[said] if said in DESIGNS else from_json(Path(said).read_text())

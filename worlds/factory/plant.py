@@ -16,15 +16,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from .areas import WEEK_S
-from .design import DRAWN, PILOT, Design, from_json
+from .design import design_of
 from .edge_nodes import EdgeNode
 from .instruments import nodes, totals
 from .shopfloor import Shopfloor
-
-DESIGNS = {"drawn": DRAWN, "pilot": PILOT}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,22 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--time-scale", type=float, default=60.0, help="plant seconds a second")
     parser.add_argument("--report-s", type=float, default=900.0, help="plant seconds")
     parser.add_argument("--first-ns", type=int, default=0, help="stamp of the beginning; 0: now")
-    parser.add_argument("--ran-s", type=float, default=0.0, help="how long it has run when it appears")
+    parser.add_argument(
+        "--ran-s", type=float, default=0.0, help="how long it has run when it appears"
+    )
     parser.add_argument(
         "--totals", action="store_true",
         help="serve nothing; print what the instruments say at the end of each week",
     )  # fmt: skip
     parser.add_argument("--follow-stdin", action="store_true", help="end when stdin is closed")
     return parser
-
-
-def design_of(said: str) -> Design:
-    """A design by its name or its file.
-
-    Raises:
-        ValueError, OSError: there is none.
-    """
-    return DESIGNS[said] if said in DESIGNS else from_json(Path(said).read_text())
 
 
 def _floor(options: argparse.Namespace) -> Shopfloor:

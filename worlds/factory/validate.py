@@ -34,9 +34,8 @@ from . import measured
 from .allowances import Allowances, read
 from .areas import WEEK_S
 from .authored import NAME, PLANT, edits
-from .design import Design
+from .design import design_of
 from .forecast import Forecast, Foretold, foretell
-from .plant import design_of
 from .world import source
 
 WHO: Final = principal(f"world {NAME}", OWNER)
@@ -128,7 +127,9 @@ async def validate(
         await _until(lambda: heard.link.state is LinkState.LIVE, "the broker is heard")
         span_ns = int((warm_up_weeks + weeks) * WEEK_S * 1e9)
         first_ns = time.time_ns() - span_ns - 3_600_000_000_000
-        told = await _plant(design, port, seed, warm_up_weeks + weeks, time_scale, report_s, first_ns)
+        told = await _plant(
+            design, port, seed, warm_up_weeks + weeks, time_scale, report_s, first_ns
+        )
         last_ns = first_ns + span_ns
         await _until(lambda: heard.tally.accepted >= told["sent"], "all that was sent")
         await mirror.pipeline.until_durable(world.position.sequence)
@@ -222,7 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="validate", description=__doc__)
     parser.add_argument("--design", default="drawn", help="drawn, pilot, or a file of JSON")
     parser.add_argument("--weeks", type=float, default=4.0, help="after the warm-up")
-    parser.add_argument("--seed", type=int, default=None, help="of the plant; else it draws its own")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of the plant; else it draws its own"
+    )
     parser.add_argument("--runs", type=int, default=0, help="of the model; 0: one for each pilot")
     parser.add_argument("--dir", type=Path, default=None, help="else a temporary one")
     options = parser.parse_args(arguments)

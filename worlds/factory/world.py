@@ -14,7 +14,7 @@ from mirrorworld.world.ports import Model, SourceConfig, SourceError
 from ..broker import broker_command
 from ..processes import Processes, StartError, free_port
 from .authored import NAME, PLANT, WORKS, WORKS_TYPE, edits
-from .plant import design_of
+from .design import design_of
 
 if TYPE_CHECKING:
     from mirrorworld.world.world import World

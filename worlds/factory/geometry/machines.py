@@ -160,6 +160,15 @@ def agv() -> Node:
     return root
 
 
+def board() -> Node:
+    """A board that stands for what is no machine: an area, a crew, a family of orders."""
+    root = Node("board")
+    root.add(ANTHRACITE, *(box(0.08, 2.4, 0.08, 0.01).move(s * 0.9, 0.0, 0.0) for s in (-1, 1)))
+    root.add(WHITE, box(2.0, 1.2, 0.08, 0.02).move(0.0, 1.2, 0.0))
+    root.add(SCREEN, box(1.8, 1.0, 0.02, 0.01).move(0.0, 1.3, 0.05))
+    return root
+
+
 PARTS: Final[dict[str, Callable[[], Node]]] = {
     "kitting": kitting,
     "smt": smt,
@@ -173,4 +182,5 @@ PARTS: Final[dict[str, Callable[[], Node]]] = {
     "repair_fct": repair,
     "packing": packing,
     "agv": agv,
+    "board": board,
 }
