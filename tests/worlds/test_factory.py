@@ -119,7 +119,7 @@ def test_the_works_is_in_the_world_before_there_is_a_plant() -> None:
     for area, n in DRAWN.machines:
         parts_of = {r.source for r in world.structure.relations_to(area_twin(area))}
         assert {machine_twin(area, i) for i in range(1, n + 1)} <= parts_of
-        inside = [r for r in world.structure.relations_from(area_twin(area))]
+        inside = list(world.structure.relations_from(area_twin(area)))
         assert any(r.kind == LOCATED_IN and r.target in twins for r in inside)
         assert any(r.kind == PART_OF and r.target == WORKS for r in inside)
         assert any(r.kind == FEEDS for r in inside), area

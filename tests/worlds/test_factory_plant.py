@@ -145,7 +145,7 @@ async def test_a_forecast_is_hashed_before_the_plant_starts_and_compared_with_th
 ) -> None:
     said: list[str] = []
     done = await validate(
-        "pilot", tmp_path, weeks=0.4, warm_up_weeks=0.2, seed=77, runs=2, time_scale=200_000.0,
+        "pilot", tmp_path, weeks=0.5, warm_up_weeks=0.25, seed=77, runs=2, time_scale=200_000.0,
         say=said.append,
     )  # fmt: skip
     text = (tmp_path / "forecast.json").read_bytes()
@@ -159,10 +159,10 @@ async def test_a_forecast_is_hashed_before_the_plant_starts_and_compared_with_th
         sheet = world.structure.sheets[SHEET, "validation"]
         assert json.loads(sheet.body)["sha256"] == done.sha256
     truth = Shopfloor(PILOT, 77)
-    truth.advance(0.2 * WEEK_S)
+    truth.advance(0.25 * WEEK_S)
     first = instruments.totals(truth)
-    truth.advance(0.6 * WEEK_S)
-    true = measured.figures(first, instruments.totals(truth), 0.4)
+    truth.advance(0.75 * WEEK_S)
+    true = measured.figures(first, instruments.totals(truth), 0.5)
     compared = {one.name: one for one in done.compared}
     for name, value in true.items():
         assert compared[name].measured == pytest.approx(value, rel=1e-5, abs=1e-6), name

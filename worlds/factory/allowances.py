@@ -21,6 +21,7 @@ from typing import Any, Final
 from . import areas as equipment
 from .areas import AREAS, OPEN_S, WEEK_S, Area
 from .design import PILOT, Design
+from .measured import STATE_TIMES
 from .products import FAMILIES
 
 FILE: Final = Path(__file__).with_name("allowances.json")
@@ -68,16 +69,17 @@ def learnt(first: Readings, last: Readings, design: Design) -> dict[str, OfArea]
     return out
 
 
+_COUNTED: Final[tuple[str, ...]] = ("Lots", "Setups", "Failures", "Energy", *STATE_TIMES)
+
+
 def _sums(first: Readings, last: Readings, area: str, machines: int) -> dict[str, float]:
     """Of all machines of an area: lots, set-ups, failures, hours by state, kilowatt-hours."""
-    names = ("Lots", "Setups", "Failures", "Energy", "StarvedTime", "BusyTime", "BlockedTime",
-             "SetupTime", "DownTime", "CareTime", "WaitingTime", "OffTime")  # fmt: skip
-    out = dict.fromkeys(names, 0.0)
+    out: dict[str, float] = dict.fromkeys(_COUNTED, 0.0)
     for i in range(1, machines + 1):
-        for name in names:
+        for name in _COUNTED:
             point = f"{area}/{area}-{i:02d}/{name}"
             out[name] += last[point] - first[point]
-    out["hours"] = sum(out[name] for name in names if name.endswith("Time"))
+    out["hours"] = sum(out[name] for name in _COUNTED if name.endswith("Time"))
     return out
 
 

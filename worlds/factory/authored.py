@@ -7,6 +7,7 @@ measured falls onto what was planned. `model.py` reads this back from the world 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from typing import Final
 
@@ -222,7 +223,7 @@ def _feeds() -> list[Edit]:
     going: dict[tuple[str, str], list[str]] = defaultdict(list)
     for family in FAMILIES:
         route = family.route
-        for source, target in zip(route, route[1:], strict=False):
+        for source, target in itertools.pairwise(route):
             going[source, target].append(family.id)
     for area in AREAS:
         if area.repair:

@@ -8,6 +8,7 @@ adds them up. It knows no protocol, no state and nothing hidden.
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def _edges() -> dict[str, list[tuple[str, str, float]]]:
             for name, point in at.items()
             if point[1 - axis] == value and start <= point[axis] <= end
         )
-        for (a, left), (b, right) in zip(on, on[1:], strict=False):
+        for (a, left), (b, right) in itertools.pairwise(on):
             out[left].append((right, stretch, b - a))
             out[right].append((left, stretch, b - a))
     return out

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Readings = Mapping[str, float]
 Figures = dict[str, float]
 HOURS: Final = 3600.0
-STATE_TIMES: Final = (
+STATE_TIMES: Final[tuple[str, ...]] = (
     "StarvedTime", "BusyTime", "BlockedTime", "SetupTime", "DownTime", "CareTime", "WaitingTime",
     "OffTime",
 )  # fmt: skip
@@ -52,7 +52,7 @@ def figures(first: Readings, last: Readings, weeks: float) -> Figures:
     busy_h: dict[str, float] = {}
     for point in last:
         area, _, rest = point.partition("/")
-        name, _, metric = rest.partition("/")
+        metric = rest.partition("/")[2]
         if metric == "BusyTime":
             machines[area] = machines.get(area, 0) + 1
             busy_h[area] = busy_h.get(area, 0.0) + grown(point)

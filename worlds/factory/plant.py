@@ -1,8 +1,8 @@
 """The plant as a process: `python -m mirrorworld_worlds.factory.plant`.
 
 It lives on its own engine and its own clock, mostly faster than the wall's, says what its
-instruments see over Sparkplug B with stamps of its own time, prints one JSON line when it is up and one
-when it has ended by itself. Without `--seed` it draws its own, and nobody is told.
+instruments see over Sparkplug B with stamps of its own time, prints one JSON line when it is up
+and one when it has ended by itself. Without `--seed` it draws its own, and nobody is told.
 """
 
 from __future__ import annotations

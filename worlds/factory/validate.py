@@ -2,8 +2,8 @@
 
 The order is what counts. The works is authored into a world of its own, the model made from its
 twins, the forecast written to a file and its SHA-256 into the world's log; only then does a plant
-start, as a process that draws its own departures, seen over Sparkplug alone. What is compared at the end is
-read from the record.
+start, as a process that draws its own departures, seen over Sparkplug alone. What is compared at
+the end is read from the record.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mirrorworld.connectors.sparkplug import Sparkplug
-from mirrorworld.live.mirror import Mirror
+from mirrorworld.installed import connectors
 from mirrorworld.live.guard import OWNER, principal
+from mirrorworld.live.mirror import Mirror
 from mirrorworld.record import open_record, restore
 from mirrorworld.world.changes import Change, Edits, PutSheet
 from mirrorworld.world.frames import Frame
@@ -106,7 +106,7 @@ async def validate(
     planned = design_of(design)
     record = open_record(directory / "record", NAME)
     world = restore(record)
-    mirror = Mirror(world, record, {"sparkplug": Sparkplug})
+    mirror = Mirror(world, record, connectors())
     seen = _FirstSample()
     mirror.pipeline.listeners.append(seen)
     await mirror.start()
@@ -238,8 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     print(table(done))
     print(
-        f"hash at {done.forecast_sequence} of the log, first sample at {done.first_sample_sequence};"
-        f" {done.rows} readings"
+        f"hash at {done.forecast_sequence} of the log, the plant's first sample at"
+        f" {done.first_sample_sequence}; {done.rows} readings"
     )
     return 0
 

@@ -112,8 +112,8 @@ def _racks(root: Node, width: float, depth: float) -> None:
     for i in range(rows):
         x = (i - (rows - 1) / 2) * 5.2
         root.add(RACK, *(_post(1.3, 0.14, length).move(x, 1.9 * k, 0.0) for k in (1, 2, 3)))
-        root.add(LOAD if i % 3 else LOAD_PALE,
-                 *(_post(1.1, 1.3, length - 1.0).move(x, 0.1 + 1.93 * k, 0.0) for k in range(3)))  # fmt: skip
+        loads = (_post(1.1, 1.3, length - 1.0).move(x, 0.1 + 1.93 * k, 0.0) for k in range(3))
+        root.add(LOAD if i % 3 else LOAD_PALE, *loads)
         posts = int(length / 6.0)
         root.add(RACK, *(
             _post(1.3, 6.4, 0.12).move(x, 0.0, (k - posts / 2) * length / posts)
@@ -126,9 +126,8 @@ def _pallets(root: Node, width: float, depth: float) -> None:
         for k in range(max(1, int((depth - 6.0) / 5.0))):
             if (i * 7 + k * 3) % 5 < 3:
                 high = 0.7 + 0.35 * ((i + 2 * k) % 3)
-                block = _post(1.2, high, 1.0)
-                root.add(LOAD_PALE if (i + k) % 2 else LOAD,
-                         block.move(4.0 * i - width / 2 + 5.0, 0.0, 5.0 * k - depth / 2 + 4.0))  # fmt: skip
+                at = (4.0 * i - width / 2 + 5.0, 0.0, 5.0 * k - depth / 2 + 4.0)
+                root.add(LOAD_PALE if (i + k) % 2 else LOAD, _post(1.2, high, 1.0).move(*at))
 
 
 def _benches(root: Node, width: float, depth: float) -> None:

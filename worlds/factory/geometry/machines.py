@@ -39,7 +39,7 @@ def _tower(root: Node, x: float, y: float, z: float) -> None:
 
 
 def smt() -> Node:
-    """An SMT line of 34 m: loader, printer, inspection, four placers, oven, inspection, magazine."""
+    """A line of 34 m: loader, printer, inspection, four placers, oven, inspection, magazine."""
     root = Node("smt")
     x = -17.0
     for length, height, depth, material in (
