@@ -59,7 +59,8 @@ def test_a_description_of_fmi_3_has_arrays_and_events(tmp_path: Path) -> None:
       <ModelVariables>
         <Float64 name="time" valueReference="0" causality="independent"/>
         <UInt64 name="n" valueReference="1" causality="structuralParameter" start="2"/>
-        <Float64 name="a" valueReference="2" causality="input" declaredType="Bar" start="1 2 3 4 5 6">
+        <Float64 name="a" valueReference="2" causality="input" declaredType="Bar"
+          start="1 2 3 4 5 6">
           <Dimension valueReference="1"/><Dimension start="3"/></Float64>
         <Boolean name="b" valueReference="3" causality="output"/>
         <String name="s" valueReference="4" causality="parameter"><Start value="hello"/></String>

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
+import subprocess
+import sys
+import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mirrorworld.simulation.fmi.allowed import AllowList, NotAllowedError
-from mirrorworld.simulation.fmi.archive import FmiError
+from mirrorworld.simulation.fmi.archive import FmiError, platform_folder
 from mirrorworld.simulation.fmi.ports import UnitEnded, starts
 from mirrorworld.simulation.fmi.process import FmuProcess, Limits
-from tests.simulation.fmi.built import allowed, build, needs_compiler
+from tests.simulation.fmi.built import MODELS, allowed, build, description, needs_compiler
 
 pytestmark = needs_compiler
+
+
+@cache
+def lacking() -> str:
+    """What a process here cannot be kept from; asked of one that may be confined."""
+    code = (
+        "import sys; from pathlib import Path; from mirrorworld.simulation.fmi import confinement;"
+        " print(*confinement.confine(Path(sys.argv[1])), sep=',')"
+    )
+    command = [sys.executable, "-c", code, "/tmp"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
 
 def begun(unit: FmuProcess, start_s: float = 0.0) -> np.ndarray:
@@ -84,3 +101,135 @@ def test_what_a_unit_prints_is_no_answer(tmp_path: Path) -> None:
         begun(unit)
         for n in range(5):
             assert unit.step(n * 0.1, 0.1, np.empty(0)).outputs[0] == pytest.approx((n + 1) * 0.1)
+
+
+needs_landlock = pytest.mark.skipif(
+    "writing elsewhere" in lacking(), reason="this kernel has no Landlock (Linux 5.13)"
+)
+
+
+@needs_landlock
+def test_a_unit_writes_nowhere_but_in_its_own_folder(tmp_path: Path) -> None:
+    path = build(tmp_path, "Bad")
+    here, outside = allowed(tmp_path, path), tmp_path / "outside"
+    with FmuProcess(path, here, parameters={"how": 7, "at": 0.1, "path": str(outside)}) as unit:
+        begun(unit)
+        with pytest.raises(UnitEnded, match="fmi2DoStep: error"):
+            unit.step(0.0, 0.1, np.empty(0))
+    assert not outside.exists()
+    with FmuProcess(path, here, parameters={"how": 7, "at": 0.1, "path": "inside"}) as unit:
+        begun(unit)
+        assert unit.step(0.0, 0.1, np.empty(0)).outputs == pytest.approx([0.1])
+        assert "writing elsewhere" not in unit.lacks
+
+
+@needs_landlock
+def test_without_confinement_it_could(tmp_path: Path) -> None:
+    """The test above would otherwise pass with a unit that never writes."""
+    path, outside = build(tmp_path, "Bad"), tmp_path / "outside"
+    parameters = {"how": 7, "at": 0.1, "path": str(outside)}
+    limits = Limits(is_confined=False)
+    with FmuProcess(path, allowed(tmp_path, path), parameters=parameters, limits=limits) as unit:
+        begun(unit)
+        unit.step(0.0, 0.1, np.empty(0))
+    assert outside.read_text() == "outside"
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_states_are_kept_and_given_back(tmp_path: Path, version: str) -> None:
+    path = build(tmp_path, "Mass", version)
+    here, force = allowed(tmp_path, path), np.array([1.0])
+    with FmuProcess(path, here) as unit:
+        begun(unit)
+        unit.step(0.0, 1.0, force)
+        state = unit.save()
+        after = unit.step(1.0, 1.0, force).outputs
+        unit.restore(state)
+        assert unit.step(1.0, 1.0, force).outputs == pytest.approx(after)
+        unit.free(state)
+        with pytest.raises(UnitEnded, match="state 1 is not kept here"):
+            unit.restore(state)
+
+
+def test_a_state_travels_as_bytes_to_another_instance(tmp_path: Path) -> None:
+    path = build(tmp_path, "Mass", canSerializeFMUstate=True)
+    here, force = allowed(tmp_path, path), np.array([1.0])
+    with FmuProcess(path, here) as one, FmuProcess(path, here) as other:
+        begun(one)
+        begun(other)
+        one.step(0.0, 1.0, force)
+        data = one.serialise(one.save())
+        other.restore(other.deserialise(data))
+        assert other.step(1.0, 1.0, force).outputs == pytest.approx(
+            one.step(1.0, 1.0, force).outputs
+        )
+
+
+def test_its_process_ends_with_it(tmp_path: Path) -> None:
+    path = build(tmp_path, "Dahlquist")
+    unit = FmuProcess(path, allowed(tmp_path, path))
+    begun(unit)
+    child = unit._child
+    assert child is not None
+    process, folder = child._process, unit._folder
+    assert process.poll() is None and folder.is_dir()
+    del unit, child
+    gc.collect()
+    assert process.poll() is not None
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"kk": 1.0}, "has no variable 'kk'"),
+        ({"x": 1.0}, "is output and cannot be set"),
+        ({"k": float("nan")}, "nan is not within"),
+        ({"k": "fast"}, "is a Real; 'fast' is none"),
+    ],
+)
+def test_parameters_are_checked(
+    tmp_path: Path, parameters: dict[str, float | bool | str], message: str
+) -> None:
+    path = build(tmp_path, "Dahlquist")
+    with pytest.raises(FmiError, match=message):
+        FmuProcess(path, allowed(tmp_path, path), parameters=parameters)
+
+
+def test_a_unit_for_another_platform_and_one_without_its_library(tmp_path: Path) -> None:
+    path = build(tmp_path, "Dahlquist", platform="amiga68k")
+    with pytest.raises(FmiError, match=r"no binary for this platform .*; it has amiga68k"):
+        FmuProcess(path, allowed(tmp_path, path))
+    text = description("Dahlquist", "2.0", MODELS["Dahlquist"], {})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("modelDescription.xml", text)
+        archive.writestr(f"binaries/{platform_folder('2.0')}/other.so", b"")
+    with pytest.raises(FmiError, match=r"holds no Dahlquist\.so"):
+        begun(FmuProcess(path, allowed(tmp_path, path)))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("modelDescription.xml", text)
+        archive.writestr(f"binaries/{platform_folder('2.0')}/Dahlquist.so", b"no library")
+    unit = FmuProcess(path, allowed(tmp_path, path))
+    with pytest.raises(UnitEnded, match="loading: "):
+        begun(unit)
+    unit.close()
+
+
+def test_a_unit_of_model_exchange_only_is_refused(tmp_path: Path) -> None:
+    path = build(tmp_path, "Dahlquist")
+    text = description("Dahlquist", "2.0", MODELS["Dahlquist"], {})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("modelDescription.xml", text.replace("CoSimulation", "ModelExchange"))
+    with pytest.raises(FmiError, match="offers model exchange only"):
+        FmuProcess(path, AllowList(tmp_path))
+
+
+def test_arrays_of_fmi_3_are_rows(tmp_path: Path) -> None:
+    variables = (
+        dataclasses.replace(MODELS["Mass"][2], name="all", reference=0, size=4, unit=""),
+        MODELS["Mass"][3],
+    )
+    path = build(tmp_path, "Mass", "3.0", variables=variables)
+    with FmuProcess(path, allowed(tmp_path, path), parameters={"m": 3.0}) as unit:
+        assert begun(unit) == pytest.approx([0.0, 0.0, 1.0, 3.0])
+        assert unit.step(0.0, 0.5, np.empty(0)).outputs == pytest.approx([0.0, 0.5, 1.0, 3.0])

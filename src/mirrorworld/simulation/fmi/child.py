@@ -55,6 +55,7 @@ class Child:
         environment |= {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
             "HOME": str(folder),
             "TMPDIR": str(folder),
             "OPENBLAS_NUM_THREADS": "1",

@@ -136,6 +136,7 @@ class UnitDescription:
     stop_s: float | None = None
     step_s: float | None = None
     tolerance: float | None = None
+    log_categories: tuple[str, ...] = ()
     sha256: str = ""
 
     def variable(self, name: str) -> Variable:
@@ -179,6 +180,7 @@ class _Reader:
         self.rows: list[tuple[dict[str, str], str, dict[str, str], list[dict[str, str]], str]] = []
         """(attributes, type, attributes of the type, dimensions, start texts)"""
         self.outputs: list[dict[str, str]] = []
+        self.log_categories: list[str] = []
         self._unit = ""
         self._type = ""
         self._elements = 0
@@ -226,6 +228,8 @@ class _Reader:
                     self.has_model_exchange = True
                 case "DefaultExperiment":
                     self.experiment = attributes
+        elif name == "Category" and above == "LogCategories":
+            self.log_categories.append(attributes.get("name", ""))
         elif self.path[1] == "UnitDefinitions":
             self._in_units(name, attributes)
         elif self.path[1] == "TypeDefinitions":
@@ -306,6 +310,7 @@ class _Reader:
             stop_s=self._optional(self.experiment, "stopTime"),
             step_s=self._optional(self.experiment, "stepSize"),
             tolerance=tolerance,
+            log_categories=tuple(self.log_categories),
             sha256=sha256,
         )
 

@@ -22,6 +22,9 @@ EVENT_ITERATIONS_MAX: Final = 100
 EXACT_MAX: Final = float(1 << 53)
 """Whole numbers beyond it are not exact as float64."""
 
+_ERRORS: Final = ("logStatusDiscard", "logStatusError", "logStatusFatal")
+"""Log categories of FMI 2.0.4 §2.2.4 and FMI 3.0.2 §2.4.5."""
+
 Row = NDArray[np.float64]
 Port = tuple[int, str, int]
 """(value reference, type, how many numbers)."""
@@ -84,7 +87,7 @@ class Native:
     def __init__(
         self, *, version: str, library: Path, unpacked: Path, token: str, identifier: str,
         name: str, inputs: Sequence[Port], outputs: Sequence[Port], event_mode: bool = False,
-        early_return: bool = False,
+        early_return: bool = False, log_categories: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._is_three = version.startswith("3")
         self._v = "3" if self._is_three else "2"
@@ -103,11 +106,14 @@ class Native:
         self._states: dict[int, Any] = {}
         self._last_state = 0
         self._instantiate(early_return)
+        self._hush(log_categories)
         self._component = self._fmu.component
         self._inputs = self._groups("Set", inputs)
         self._outputs = self._groups("Get", outputs)
         self.n_inputs = sum(size for _, _, size in inputs)
         self.n_outputs = sum(size for _, _, size in outputs)
+        self._last_row: Row | None = None
+        """Inputs as last set; None: whatever they are."""
         self._step: Any = self._function("DoStep")
         self._flags = [ctypes.c_bool() for _ in range(5)]
         self._reached = ctypes.c_double()
@@ -134,12 +140,22 @@ class Native:
         try:
             if self._is_three:
                 self._fmu.instantiate(
-                    eventModeUsed=self._event_mode, earlyReturnAllowed=early_return, logMessage=log
+                    eventModeUsed=self._event_mode,
+                    earlyReturnAllowed=early_return,
+                    loggingOn=True,
+                    logMessage=log,
                 )
             else:
-                self._fmu.instantiate()
+                self._fmu.instantiate(loggingOn=True)
         except Exception as error:
             raise CallFailed(f"fmi{self._v}Instantiate", " ".join(str(error).split())) from None
+
+    def _hush(self, categories: Sequence[str]) -> None:
+        """From here on it tells of errors only, or nothing: some units log every step."""
+        chosen = [name.encode() for name in categories if name in _ERRORS]
+        names = (ctypes.c_char_p * len(chosen))(*chosen)
+        set_ = self._function("SetDebugLogging")
+        set_(self._fmu.component, bool(chosen), len(chosen), names)
 
     def _groups(self, verb: str, ports: Sequence[Port]) -> list[_Group]:
         kinds = _KINDS[self._v]
@@ -172,8 +188,14 @@ class Native:
     # --- values ---
 
     def set(self, row: Row) -> None:
-        """Sets the inputs."""
+        """Sets the inputs, those groups of one type that differ from what is set."""
+        last = self._last_row
+        if last is not None and np.array_equal(row, last):
+            return
+        self._last_row = row.copy()
         for group in self._inputs:
+            if last is not None and np.array_equal(row[group.columns], last[group.columns]):
+                continue
             group.buffer[:] = row[group.columns]
             self._checked(group.name, group.call(self._component, *group.arguments))
 
@@ -186,6 +208,10 @@ class Native:
                 why = "a whole number beyond 2^53, which is not carried"
                 raise CallFailed(f"fmi{self._v}{group.name}", why)
             row[group.columns] = group.buffer
+
+    def starts_with(self, row: Row) -> None:
+        """What the inputs are by themselves: some units do not like to be told what they know."""
+        self._last_row = row.copy()
 
     def put(self, ports: Sequence[Port], values: Sequence[float]) -> None:
         """Sets starts and parameters once."""
@@ -258,6 +284,7 @@ class Native:
 
     def slopes(self, row: Row) -> None:
         """FMI 2: first derivatives of the float inputs, for units that interpolate."""
+        self._last_row = None  # setting an input ends its slope
         for group in self._inputs:
             if group.name != "SetReal":
                 continue
@@ -308,6 +335,7 @@ class Native:
 
     def restore(self, number: int) -> None:
         """Back to a state that was kept."""
+        self._last_row = None
         self._call(f"SetFMU{self._state}", self._kept(number))
 
     def free(self, number: int) -> None:

@@ -28,7 +28,7 @@ from mirrorworld.simulation.fmi.archive import (
 )
 from mirrorworld.simulation.fmi.child import ROWS_BYTES, Child, Gone
 from mirrorworld.simulation.fmi.description import Sort, Variable, describe
-from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, width
+from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, starts, width
 from mirrorworld.simulation.fmi.quantities import quantity_of
 from mirrorworld.simulation.fmi.wire import (
     EARLY,
@@ -211,6 +211,8 @@ class FmuProcess:
             "inputs": [_wired(self._variables[port.name]) for port in self.inputs],
             "outputs": [_wired(self._variables[port.name]) for port in self.outputs],
             "event_mode": self.has_events,
+            "log_categories": said.log_categories,
+            "known": self._known_inputs(),
             "early_return": self.has_events or self._early,
             "starts": [_wired(v) for v, _ in numbers],
             "values": [x for _, x in numbers],
@@ -224,6 +226,13 @@ class FmuProcess:
         started = self._ask(Op.START, json.dumps(asked).encode(), timeout_s=self._start_timeout_s)
         self.lacks = tuple(json.loads(started)["lacks"])
         return self.settle(inputs)
+
+    def _known_inputs(self) -> list[float] | None:
+        """What all inputs are by themselves, if that is said, and no parameter changes it."""
+        given = {variable.name for variable, _ in self._starts}
+        if any(len(port.start) != port.size or port.name in given for port in self.inputs):
+            return None
+        return starts(self.inputs).tolist()
 
     @property
     def _start_timeout_s(self) -> float:

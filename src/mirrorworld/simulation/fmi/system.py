@@ -96,6 +96,15 @@ class System:
                 unit.close()
             raise
 
+    def _used(self, name: str) -> list[str]:
+        """The inputs of a unit that something feeds or that a bond looks at; the others are left
+        to the unit."""
+        fed = [connection.target for connection in self.connections]
+        fed += [*self.constants, *self.from_world]
+        return list(dict.fromkeys(
+            one[len(name) + 1 :] for one in fed if one.startswith(name + ".")
+        ))  # fmt: skip
+
     def _unit(self, name: str, spec: UnitSpec, directory: Path) -> CoupledUnit:
         if spec.fmu:
             path = below(directory, spec.fmu)
@@ -103,6 +112,7 @@ class System:
                 path,
                 AllowList(directory),
                 name=name,
+                inputs=self._used(name),
                 parameters=spec.parameters,
                 limits=self.limits,
             )

@@ -141,7 +141,10 @@ class _Served:
             outputs=[(r, t, n) for r, t, n in asked["outputs"]],
             event_mode=asked["event_mode"],
             early_return=asked["early_return"],
+            log_categories=asked["log_categories"],
         )
+        if asked["known"] is not None:
+            unit.starts_with(np.array(asked["known"], np.float64))
         if asked["starts"]:
             ports = [(r, t, n) for r, t, n in asked["starts"]]
             unit.put(ports, asked["values"])
