@@ -182,6 +182,14 @@ def changed(**changes: object) -> FlowModel:
             ),
             "a choice between links",
         ),
+        (
+            FlowModel(
+                "buffers in a row",
+                (Source("in"), Buffer("a", 1), Buffer("b", 1), WORK[0], Drain("out")),
+                (Link("in", "a"), Link("a", "b"), Link("b", "s0"), Link("s0", "out")),
+            ),
+            "buffers in a row/a: the recurrence does not cover a buffer behind a buffer",
+        ),
     ],
 )
 def test_what_it_does_not_cover_is_named(model: FlowModel, says: str) -> None:

@@ -180,8 +180,8 @@ class _Reader:
         if isinstance(node, Buffer):
             if into != 1:
                 raise beyond(f"{self.model.name}/{node.name}", "roads that meet")
-            after, beyond, _ = self.follow(self.out(target)[0])
-            if beyond >= 0:
+            after, second, _ = self.follow(self.out(target)[0])
+            if second >= 0:
                 raise beyond(f"{self.model.name}/{node.name}", "a buffer behind a buffer")
             if isinstance(self.model.nodes[after], Drain):
                 raise beyond(f"{self.model.name}/{node.name}", "a buffer before a drain")

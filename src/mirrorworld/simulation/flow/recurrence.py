@@ -261,11 +261,11 @@ class _Replication:
         leads: list[NDArray[np.float64]] = []
         lefts: list[NDArray[np.float64]] = []
         for i, drain in net.tails:
-            came = entered[i] if times.order is None else entered[i][times.order]
+            since = entered[i] if times.order is None else entered[i][times.order]
             is_made = counts(times.departure[:, i])
             jobs[drain] += int(is_made.sum())
             lefts.append(times.departure[is_made, i])
-            leads.append(lefts[-1] - came[is_made])
+            leads.append(lefts[-1] - since[is_made])
         lead_s = np.concatenate(leads)[np.argsort(np.concatenate(lefts), kind="stable")]
         parts = model.part_types[:1]
         return Counted(
