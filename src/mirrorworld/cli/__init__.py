@@ -5,10 +5,21 @@ Each file here holds the commands of one area and registers them with `app`.
 
 from __future__ import annotations
 
-from mirrorworld.cli import accounts, care, commands, edge, mapping, new, operations
+from mirrorworld.cli import accounts, care, commands, edge, fmi, mapping, new, operations
 from mirrorworld.cli.commands import app
 
-__all__ = ["accounts", "app", "care", "commands", "edge", "main", "mapping", "new", "operations"]
+__all__ = [
+    "accounts",
+    "app",
+    "care",
+    "commands",
+    "edge",
+    "fmi",
+    "main",
+    "mapping",
+    "new",
+    "operations",
+]
 
 
 def main() -> None:

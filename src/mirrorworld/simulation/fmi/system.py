@@ -68,11 +68,12 @@ class System:
     loops: Loops = Loops.REFUSE
     limits: Limits = field(default_factory=Limits)
 
-    def master(self, directory: Path) -> Master:
+    def master(self, directory: Path, allowed: AllowList | None = None) -> Master:
         """The master of these units, nothing of which runs yet.
 
         Args:
-            directory: where the files and the owner's allow-list are.
+            directory: where the files are.
+            allowed: the owner's list; None: the one in that directory.
 
         Raises:
             FmiError, UnitError: something does not fit, or is not allowed to run.
@@ -80,7 +81,7 @@ class System:
         made: list[CoupledUnit] = []
         try:
             for name, spec in self.units.items():
-                made.append(self._unit(name, spec, directory))
+                made.append(self._unit(name, spec, directory, allowed or AllowList(directory)))
             return Master(
                 made,
                 self.connections,
@@ -105,12 +106,12 @@ class System:
             one[len(name) + 1 :] for one in fed if one.startswith(name + ".")
         ))  # fmt: skip
 
-    def _unit(self, name: str, spec: UnitSpec, directory: Path) -> CoupledUnit:
+    def _unit(self, name: str, spec: UnitSpec, directory: Path, allowed: AllowList) -> CoupledUnit:
         if spec.fmu:
             path = below(directory, spec.fmu)
             return FmuProcess(
                 path,
-                AllowList(directory),
+                allowed,
                 name=name,
                 inputs=self._used(name),
                 parameters=spec.parameters,
