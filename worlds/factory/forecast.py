@@ -24,7 +24,7 @@ from .allowances import Allowances
 from .areas import OPEN_S, WEEK_S
 from .engine import run_model
 from .measured import Figures
-from .model import flow_model
+from .model import ORDER, flow_model
 
 if TYPE_CHECKING:
     from mirrorworld.world.structure import Structure
@@ -78,6 +78,8 @@ def figures_of(model: FlowModel, result: Result, weeks: float, row: int = 0) -> 
     at = {name: i for i, name in enumerate(result.nodes)}
     out: Figures = {"output": float(result.made[row].sum()) / weeks}
     for i, family in enumerate(model.types):
+        if family == ORDER:
+            continue
         out[f"output/{family}"] = float(result.made[row, i]) / weeks
     out["lead time"] = float(result.lead_time_s[row]) / 3600.0
     out["in works"] = float(result.wip[row])

@@ -7,8 +7,10 @@ no plant, no design file and no protocol: what is not in the world is not in the
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from mirrorworld.simulation.flow.distributions import Distribution
@@ -27,6 +29,7 @@ from mirrorworld.simulation.flow.model import (
     Need,
     PartType,
     Pool,
+    Route,
     Rule,
     Setup,
     Source,
@@ -46,6 +49,8 @@ REPAIR_CV: Final = 0.7
 WEEK: Final = "week"
 SOURCE: Final = "orders"
 SHIPPED: Final = "shipped"
+ORDER: Final = "order"
+"""What a lot is before it is known of which family."""
 
 
 class NotPlannedError(ValueError):
@@ -107,12 +112,7 @@ def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
     week_s, open_s = _number(works, "week"), _number(works, "open")
     calendar = Calendar(WEEK, week_s, ((0.0, open_s),))
     nodes: list[Source | Drain | Buffer | Station] = [
-        Source(
-            SOURCE,
-            None,
-            tuple((name, _number(twin, "share")) for name, twin in world.families.items()),
-            batch=int(_number(works, "campaign")),
-        )
+        Source(SOURCE, None, ((ORDER, 1.0),), route=Route.ROUND_ROBIN)
     ]
     rule = Rule.LEAST_SETUP if _text(works, "rule") == "least_setup" else Rule.FIFO
     for area, twin in world.areas.items():
@@ -127,12 +127,36 @@ def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
         name="works",
         nodes=tuple(nodes),
         links=tuple(links),
-        part_types=tuple(PartType(name) for name in world.families),
+        part_types=(PartType(ORDER), *(PartType(name) for name in world.families)),
         pools=_pools(world),
         fleets=(_fleet(world, links),),
         loops=(Loop("works", inner, int(_number(works, "limit"))),),
         calendars=(calendar,),
     )
+
+
+def shares(world: Planned) -> dict[str, float]:
+    """Family → its share of what is ordered."""
+    return {name: _number(twin, "share") for name, twin in world.families.items()}
+
+
+def levelled(shares: dict[str, float]) -> list[str]:
+    """The order in which campaigns are released: each time the family that is most behind its
+    share (levelled production). Repeats after the list.
+
+    >>> levelled({"a": 0.5, "b": 0.25, "c": 0.25})
+    ['a', 'b', 'c', 'a']
+    """
+    exact = {name: Fraction(share).limit_denominator(100) for name, share in shares.items()}
+    length = math.lcm(*(share.denominator for share in exact.values()))
+    debt, out = dict.fromkeys(exact, Fraction()), []
+    for _ in range(length):
+        for name, share in exact.items():
+            debt[name] += share
+        chosen = max(debt, key=lambda name: debt[name])
+        debt[chosen] -= 1
+        out.append(chosen)
+    return out
 
 
 def _before(area: str) -> str:
@@ -217,12 +241,14 @@ def _station(world: Planned, area: str, allow: OfArea, rule: Rule) -> Station:
 def _links(world: Planned) -> list[Link]:
     """From orders to kitting, through areas by families, over AGVs, and out."""
     ends: dict[str, list[str]] = defaultdict(list)
-    starts: dict[str, list[str]] = defaultdict(list)
     for name, family in world.families.items():
-        route = _text(family, "route").split()
-        starts[route[0]].append(name)
-        ends[route[-1]].append(name)
-    links = [Link(SOURCE, _before(area), tuple(names)) for area, names in starts.items()]
+        ends[_text(family, "route").split()[-1]].append(name)
+    campaign = int(_number(world.works, "campaign"))
+    links = [
+        Link(SOURCE, _before(_text(world.families[name], "route").split()[0]), becomes=name)
+        for name in levelled(shares(world))
+        for _ in range(campaign)
+    ]
     for area, twin in world.areas.items():
         links += [Link(_before(area), area), Link(area, _after(area))]
         repair = _text(twin, "repair_area")
@@ -260,14 +286,14 @@ def _fleet(world: Planned, links: list[Link]) -> Fleet:
     if AGVS not in twins:
         raise NotPlannedError(f"{AGVS}: there is no such twin")
     agvs = twins[AGVS]
-    shares = {name: _number(twin, "share") for name, twin in world.families.items()}
+    ordered = shares(world)
     flow = metres = 0.0
     for area in world.areas.values():
         for relation in world.structure.relations_from(area.id):
             told = {p.name: p.value for p in relation.properties}
             length = told.get("length")
             if relation.kind == FEEDS and isinstance(length, float):
-                weight = sum(shares[name] for name in str(told["families"]).split())
+                weight = sum(ordered[name] for name in str(told["families"]).split())
                 flow, metres = flow + weight, metres + weight * length
     n = sum(
         1
