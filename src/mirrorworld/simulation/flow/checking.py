@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from mirrorworld.simulation.flow.model import (
     ANY,
+    UNBOUNDED,
     Buffer,
     Conveyor,
     Drain,
@@ -80,6 +81,11 @@ def _links(model: FlowModel) -> None:
             raise FlowError(f"{place}: share {link.share}; give a number of 0 or more")
         if link.fleet:
             _known(place, "fleet", link.fleet, [fleet.name for fleet in model.fleets])
+            target = nodes[link.target]
+            if isinstance(target, Conveyor) or (isinstance(target, Station) and target.takes):
+                raise FlowError(
+                    f"{place}: a vehicle cannot put a part down there; carry it to a Buffer before"
+                )
         for name in (*link.types, *([link.becomes] if link.becomes else [])):
             _known(place, "part type", name, model.types)
         if (link.is_scrap or link.is_rework) and not isinstance(nodes[link.source], Station):
@@ -118,6 +124,21 @@ def _station(model: FlowModel, node: Station) -> None:
     for name, count in node.takes:
         _known(f"{place}.takes", "node that feeds it", name, feeders)
         _at_least(f"{place}.takes {name}", count, 1)
+    for name in feeders if node.takes else ():
+        if name not in dict(node.takes):
+            raise FlowError(f"{place}.takes: nothing of '{name}', which feeds it; name it")
+    for name, count in node.takes:
+        feeder = model.node(name)
+        most = feeder.capacity if isinstance(feeder, Buffer) else UNBOUNDED
+        if isinstance(feeder, Conveyor):
+            most = 1
+        elif isinstance(feeder, Station) and not (feeder.is_batch or feeder.gives):
+            most = feeder.servers
+        if count > most and not (node.is_batch and 0 < node.least_batch <= most):
+            raise FlowError(
+                f"{place}.takes: {count} of '{name}', which offers {most} at most; "
+                "put a Buffer between that holds them"
+            )
     if node.is_batch and len(node.takes) != 1:
         raise FlowError(f"{place}: a batch has one entry in `takes`, not {len(node.takes)}")
     if node.is_batch and node.least_batch > node.takes[0][1]:
@@ -202,6 +223,15 @@ def _around(model: FlowModel) -> None:
         _at_least(f"{place}.limit", loop.limit, 1)
         for name in loop.nodes:
             _known(place, "node", name, nodes)
+            node = model.node(name)
+            if isinstance(node, Source | Drain):
+                raise FlowError(f"{place}: '{name}' holds no part of the line; leave it out")
+            outside = [k.source for k in model.into(name) if k.source not in loop.nodes]
+            if isinstance(node, Station) and node.takes and outside:
+                raise FlowError(
+                    f"{place}: it begins at '{name}', which takes several parts at once; "
+                    f"begin it at '{outside[0]}'"
+                )
         for name in loop.types:
             _known(place, "part type", name, model.types)
     for name in ("carbon_kg_per_kwh", "energy_cost_per_kwh", "wip_cost_per_h"):

@@ -2,7 +2,8 @@
 
 # numba has no type stubs.
 # pyright: basic
-# ruff: noqa: E741
+# The docstrings of the plain loop hold.
+# ruff: noqa: D103, E741
 
 from __future__ import annotations
 
@@ -262,8 +263,7 @@ def loaded(I: Any, F: Any, v: int) -> None:
     I[v + k.V_TRIP] = k.BRING
     cross(I, F, p, w, -1)
     enter(I, F, p, n)
-    if s != -1:
-        take_off(I, F, s, p)
+    take_off(I, F, n, s, p)
     depart(I, F, p, n, s)
     go(I, F, v, stop(I, F, I[v + k.V_FLEET], I[w + k.W_TARGET]))
 

@@ -29,13 +29,10 @@ from mirrorworld.simulation.flow.model import (
     Source,
     Station,
 )
-from mirrorworld.simulation.flow.plan import (
-    NONE,
-    Draws,
-    Plan,
-    capacity,
-    edges,
-)
+from mirrorworld.simulation.flow.plan import NONE, Draws, Plan, capacity, edges
+from mirrorworld.simulation.flow.plan import REWORK as REWORK
+from mirrorworld.simulation.flow.plan import SCRAP as SCRAP
+from mirrorworld.simulation.flow.plan import SOUND as SOUND
 from mirrorworld.simulation.flow.results import Doing
 from mirrorworld.simulation.flow.streams import compiled, njit
 

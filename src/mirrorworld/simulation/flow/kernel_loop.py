@@ -5,7 +5,8 @@ Returns to its caller when arrays have to grow, between two events, and goes on 
 
 # numba has no type stubs.
 # pyright: basic
-# ruff: noqa: E741
+# The docstrings of the plain loop hold.
+# ruff: noqa: D103, E741
 
 from __future__ import annotations
 
@@ -66,8 +67,7 @@ def send(I: Any, F: Any, p: int, w: int, s: int) -> None:
         return
     cross(I, F, p, w, -1)
     enter(I, F, p, n)
-    if I[n + k.N_KIND] == k.STATION:
-        take_off(I, F, old, p)
+    take_off(I, F, n, old, p)
     arrive(I, F, p, I[w + k.W_TARGET], s)
     depart(I, F, p, n, old)
 

@@ -6,7 +6,8 @@ n is a node, w a link, s a server, p a part: addresses in `I` and `F`.
 
 # numba has no type stubs.
 # pyright: basic
-# ruff: noqa: E741
+# The docstrings of the plain loop hold.
+# ruff: noqa: D103, E741
 
 from __future__ import annotations
 
@@ -493,8 +494,16 @@ def arrive(I: Any, F: Any, p: int, n: int, s: int) -> None:
 
 
 @k.lean
-def take_off(I: Any, F: Any, s: int, p: int) -> None:
-    """Takes a part out of the list of a server's parts."""
+def take_off(I: Any, F: Any, n: int, s: int, p: int) -> None:
+    """Takes a part out of the list of its conveyor or server, whose links it will need anew."""
+    if I[n + k.N_KIND] == k.CONVEYOR:
+        I[n + k.N_BELT] = I[p + k.P_BELT]
+    if I[n + k.N_KIND] == k.STATION:
+        take_from_server(I, F, s, p)
+
+
+@k.lean
+def take_from_server(I: Any, F: Any, s: int, p: int) -> None:
     before = -1
     at = I[s + k.S_PARTS]
     while at != p:

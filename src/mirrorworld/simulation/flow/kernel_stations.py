@@ -2,7 +2,8 @@
 
 # numba has no type stubs.
 # pyright: basic
-# ruff: noqa: E741
+# The docstrings of the plain loop hold.
+# ruff: noqa: D103, E741, SIM110
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from mirrorworld.simulation.flow.kernel_moves import (
     roll,
     schedule,
     show,
-    take_off,
+    take_from_server,
     touch,
     touch_loop,
     touch_node,
@@ -178,7 +179,7 @@ def finish(I: Any, F: Any, s: int) -> None:
         after = I[p + k.P_MATE]
         I[p + k.P_SORT] = outcome(I, F, n)
         if I[p + k.P_SORT] == k.SCRAP and not has_way(I, F, n, p):
-            take_off(I, F, s, p)
+            take_from_server(I, F, s, p)
             uncount(I, F, p, n)
             leave(I, F, p, 1)
         elif I[p + k.P_SORT] == k.SOUND and I[n + k.N_GIVES] > 0:
@@ -279,7 +280,7 @@ def vacated(I: Any, F: Any, s: int) -> None:
 
 @k.lean
 def depart(I: Any, F: Any, p: int, n: int, s: int) -> None:
-    """Its caller has taken it off its server."""
+    """Its caller has taken it off."""
     hold(I, F, n, -1, p)
     kind = I[n + k.N_KIND]
     if kind == k.STATION:
@@ -292,7 +293,6 @@ def depart(I: Any, F: Any, p: int, n: int, s: int) -> None:
             schedule(I, F, F[k.NOW], k.FEED, n, 0, -1, 0.0, -2)
         return
     if kind == k.CONVEYOR:
-        I[n + k.N_BELT] = I[p + k.P_BELT]
         F[n + k.N_LAST_OUT] = F[k.NOW]
         if I[n + k.N_BELT] != -1:
             roll(I, F, n)

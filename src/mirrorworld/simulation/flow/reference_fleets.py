@@ -112,7 +112,7 @@ class Fleets:
             self.is_calling[i] = True
             self.touch(self.assign, i)
 
-    def stop(self, i: int, node: int) -> int:
+    def stop_of(self, i: int, node: int) -> int:
         """Where a fleet picks up and puts down a node's parts."""
         track = self.plan.trips[i].track
         return track.stop_of[node] if track else node
@@ -129,7 +129,7 @@ class Fleets:
                     if vehicle.trip is Trip.IDLE:
                         far = 0.0
                         if fleet.picks_nearest:
-                            place = self.stop(i, part.place.index)
+                            place = self.stop_of(i, part.place.index)
                             if track:
                                 far = track.distance[vehicle.at][place]
                             else:
@@ -141,7 +141,7 @@ class Fleets:
                 return
             part, vehicle = calls.pop(best[2]), self.fleet[i][best[3]]
             vehicle.part, vehicle.trip = part, Trip.FETCH
-            self.go(vehicle, self.stop(i, part.place.index))
+            self.go(vehicle, self.stop_of(i, part.place.index))
         if track and track.home != NONE:
             for vehicle in self.fleet[i]:
                 if vehicle.trip is Trip.IDLE and vehicle.at != track.home:
@@ -253,7 +253,7 @@ class Fleets:
         self.cross(part, way, -1)
         self.enter(part, place)
         self.depart(part, place, server)
-        self.go(vehicle, self.stop(vehicle.fleet, way.target))
+        self.go(vehicle, self.stop_of(vehicle.fleet, way.target))
 
     def unloaded(self, vehicle: Vehicle) -> None:
         """The part is in its next place."""
