@@ -33,6 +33,7 @@ BENCHES: Final = (
     "thingsboard",
     "kill",
     "soak",
+    "factory",
 )
 
 
