@@ -16,22 +16,24 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from mirrorworld.branches import kept
+from mirrorworld.branches.bases import as_branch, at_time, base_from, base_kept
 from mirrorworld.branches.branch import Branch
 from mirrorworld.branches.kept import Head
 from mirrorworld.branches.past import BranchRecord
 from mirrorworld.protocol.branches import RunState
 from mirrorworld.record.files import Files
 from mirrorworld.record.keyframes import Keyframes
-from mirrorworld.server.mirrored import Mirrored
 from mirrorworld.world.changes import Position
-from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Record
 from mirrorworld.world.world import Snapshot, World
+
+if TYPE_CHECKING:
+    from mirrorworld.server.mirrored import Mirrored
 
 T = TypeVar("T")
 
@@ -40,8 +42,6 @@ OPEN_LOGS_MAX: Final = 64
 """Logs that are held open for writing; each is a file."""
 NAME_MAX: Final = 200
 NOTE_MAX: Final = 10_000
-HEAP_POINTS_MAX: Final = 20_000
-"""Points of variable size that a fork at a time looks up one by one."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -219,8 +219,8 @@ class Branches:
         now_ns = self.mirror.now_ns() if live is None else live.clock_ns
         if time_ns is not None:
             record = self.record_of(parent)
-            snapshot = await self.do(_at_time, world.snapshot(), record, time_ns)
-            return await self.do(_as_branch, snapshot), snapshot, time_ns
+            snapshot = await self.do(at_time, world.snapshot(), record, time_ns)
+            return await self.do(as_branch, snapshot), snapshot, time_ns
         if at is None or at.sequence == world.position.sequence:
             return self._base_now(parent, world), None, now_ns
         if at.sequence > world.position.sequence:
@@ -243,14 +243,14 @@ class Branches:
         key = (parent, str(at))
         base = self._bases.get(key)
         if base is None:
-            base = await self.do(_base_from, self.record_of(parent), at)
+            base = await self.do(base_from, self.record_of(parent), at)
             self._bases[key] = base
         return base
 
     async def _base(self, entry: Entry) -> World:
         head = entry.head
         if head.has_base:
-            return await self.do(_base_kept, entry.directory)
+            return await self.do(base_kept, entry.directory)
         if head.parent:
             await self.opened(head.parent)
         return await self._base_at(head.parent, Position.parse(head.at))
@@ -346,59 +346,3 @@ def _put_down(directory: Path, head: Head, snapshot: Snapshot | None) -> None:
     if snapshot is not None:
         Keyframes(directory / kept.BASE, files).write(snapshot)
     kept.write(directory / kept.HEAD, head)
-
-
-def _base_from(record: Record, at: Position) -> World:
-    return _as_branch(record.as_of(at))
-
-
-def _base_kept(directory: Path) -> World:
-    snapshot = Keyframes(directory / kept.BASE, Files()).latest()
-    if snapshot is None:
-        raise ValueError(f"{directory / kept.BASE}: holds no world; restore it from a backup")
-    return _as_branch(snapshot)
-
-
-def _as_branch(snapshot: Snapshot) -> World:
-    world = World.from_snapshot(snapshot)
-    world.parent = (snapshot.world, snapshot.position)
-    world.id = "fork"
-    return world
-
-
-def _at_time(now: Snapshot, record: Record, time_ns: int) -> Snapshot:
-    """The world of now with the values that were true at a time."""
-    cell, source_ns, quality = record.as_of_time(time_ns)
-    n = min(len(cell), len(now.cell))
-    cell, source_ns, quality = cell[:n].copy(), source_ns[:n], quality[:n]
-    kinds = np.array([t.kind for t in now.point_types], np.uint8)[now.point_type[:n]]
-    is_known = source_ns > 0
-    variable = np.flatnonzero(is_known & (kinds >= Kind.TEXT))
-    if len(variable) > HEAP_POINTS_MAX:
-        raise ValueError(
-            f"{len(variable)} texts and arrays have to be looked up for this; at most"
-            f" {HEAP_POINTS_MAX} are: branch from a position instead"
-        )
-    heap: dict[int, bytes] = {}
-    for handle in variable.tolist():
-        series = record.read(handle, int(source_ns[handle]), int(source_ns[handle]) + 1)
-        if len(series.cell):
-            at = int(series.cell[-1])
-            heap[handle] = series.heap[at >> 32 : (at >> 32) + (at & 0xFFFF_FFFF)]
-    never = World("none").state
-    never.grow(n)
-    bare = never.read(np.arange(n, dtype=np.uint32))
-    return dataclasses.replace(
-        now,
-        cell=np.where(is_known, cell, bare.cell),
-        quality=np.where(is_known, quality, bare.quality).astype(np.uint32),
-        source_ns=np.where(is_known, source_ns, bare.source_ns),
-        received_ns=np.where(is_known, source_ns, bare.received_ns),
-        changed=np.where(is_known, np.minimum(now.changed[:n], now.position.sequence), -1),
-        origin=now.origin[:n],
-        point_twin=now.point_twin[:n],
-        point_type=now.point_type[:n],
-        heap=heap,
-        events=(),
-        commands=(),
-    )

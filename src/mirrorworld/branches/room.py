@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from mirrorworld.branches import doors
 from mirrorworld.branches.book import Branches, Entry
 from mirrorworld.branches.branch import Branch
+from mirrorworld.branches.evaluations import Evaluations
 from mirrorworld.branches.mirrored import BranchMirror
+from mirrorworld.branches.runs import Runs
 from mirrorworld.protocol import branches as shapes
 from mirrorworld.protocol.answers import near
 from mirrorworld.server.context import Context
@@ -32,6 +34,9 @@ class Room:
     def __init__(self, mirror: Mirrored, directory: Path) -> None:
         self.mirror = mirror
         self.book = Branches(mirror, directory)
+        record = getattr(mirror.record, "directory", None)
+        self.runs = Runs(self.book, record)
+        self.evaluations = Evaluations(self.book, record)
         self.models = doors.installed(doors.MODELS)
         self.evaluators = doors.installed(doors.EVALUATORS)
         self._contexts: dict[str, Context] = {}
@@ -41,8 +46,8 @@ class Room:
 
     async def close(self) -> None:
         """Stops what runs and lets go of all files."""
-        for context in self._contexts.values():
-            context.past.close()
+        await self.runs.close()
+        await self.evaluations.close()
         await self.book.close()
 
     # --- who ---
@@ -89,6 +94,8 @@ class Room:
 
     async def discard(self, branch_id: str) -> None:
         """Stops what runs of a branch and removes it."""
+        await self.runs.stop(branch_id)
+        await self.evaluations.forget(branch_id)
         self._contexts.pop(branch_id, None)
         await self.book.discard(branch_id)
 
@@ -119,9 +126,11 @@ class Room:
     async def changing(self, branch_id: str) -> AsyncIterator[Branch]:
         """A branch while a person changes it; what was applied is durable at the end."""
         branch = await self.book.opened(branch_id)
-        await self.book.ready(branch)
-        yield branch
-        await self.book.commit(branch)
+        running = self.runs.of(branch_id)
+        async with running.held() if running else contextlib.nullcontext():
+            await self.book.ready(branch)
+            yield branch
+            await self.book.commit(branch)
 
     def row(self, who: Principal, entry: Entry) -> shapes.Branch:
         """A branch as others are told of it."""
@@ -144,7 +153,7 @@ class Room:
             parameters={} if branch is None else branch.parameters(),
             models=head.models,
             run=run,
-            evaluations=0,
+            evaluations=len(self.evaluations.of(head.id)),
             size_bytes=0 if branch is None else branch.size_bytes,
             problem=entry.problem,
         )

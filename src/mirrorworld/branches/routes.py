@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request, Response, WebSocket
-from fastapi import Path as PathParameter
+from fastapi import APIRouter, Body, FastAPI, Query, Request, Response, WebSocket
 
-from mirrorworld.branches.book import Entry
+from mirrorworld.branches import run_routes
+from mirrorworld.branches.asked import Here, Id, Known, Seen, own, seen
 from mirrorworld.branches.branch import VALUES_MAX, Made
 from mirrorworld.branches.diff import differences
-from mirrorworld.branches.room import Room, changed_since_fork, person, room_of
+from mirrorworld.branches.room import changed_since_fork, person, room_of
 from mirrorworld.branches.saying import lines
 from mirrorworld.protocol import branches as shapes
 from mirrorworld.protocol import rest
@@ -20,9 +20,8 @@ from mirrorworld.server import asking, editing, problems
 from mirrorworld.server.app import VIEWERS_MAX
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
-from mirrorworld.server.problems import Refused, unknown
+from mirrorworld.server.problems import Refused
 from mirrorworld.server.routes import PROBLEMS, answers, past, problem, world
-from mirrorworld.server.sight import Sight
 from mirrorworld.server.stream import CLOSE_FULL, Session
 from mirrorworld.world.ports import Action
 
@@ -30,38 +29,7 @@ ROWS_MAX: Final = 1_000
 """Of a difference, unless fewer are asked for."""
 
 router = APIRouter(tags=["branches"])
-Here = Annotated[Context, Depends(asking.context)]
-Seen = Annotated[Sight, Depends(asking.sight)]
-
-
-async def room(here: Here) -> Room:
-    """The branches of the world that is asked."""
-    return room_of(here.mirror)
-
-
-Known = Annotated[Room, Depends(room)]
-Id = Annotated[str, PathParameter(max_length=64, description="Of the branch")]
-
-
-def seen(known: Room, view: Sight, id: str) -> Entry:
-    """The branch of an id, if it is shown; else 404, so that nobody learns what there is."""
-    entry = known.book.entries.get(id)
-    if entry is None or not known.sees(view.who, entry):
-        raise unknown("branch", id, (), "GET /api/branches lists them")
-    return entry
-
-
-def own(known: Room, view: Sight, id: str) -> Entry:
-    """As `seen`, for who may change it; 403 for others."""
-    entry = seen(known, view, id)
-    if not known.may_change(view.who, entry):
-        raise Refused(
-            403,
-            f"'{entry.head.name}' is {entry.head.author}'s",
-            "branch",
-            "make a branch of it, or ask them",
-        )
-    return entry
+router.include_router(run_routes.comparing)
 
 
 @router.get(
@@ -419,3 +387,6 @@ class _Forward(Response):
         for name in ("app", "router", "endpoint", "route", "path_params"):
             inner.pop(name, None)
         await _INSIDE(inner, receive, send)
+
+
+router.include_router(run_routes.router)

@@ -7,13 +7,15 @@ own, end that process when it is cancelled or takes too long, and keep what it h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mirrorworld.world.changes import Position
+from mirrorworld.world.ports import Record
 from mirrorworld.world.world import World
 
 Better = Literal["higher", "lower"]
@@ -76,4 +78,25 @@ class Evaluator(Protocol):
         ...
 
 
-__all__ = ["Better", "Evaluator", "Kpi", "Progress"]
+@runtime_checkable
+class StatesUnits(Protocol):
+    """A model, or an evaluator, that says in which units it takes points to be. A world where one
+    of them is in another unit contradicts it, and it is not started."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """`twin.point`, or the bare name of a point wherever there is one -> UCUM."""
+        ...
+
+
+@runtime_checkable
+class FollowsRecord(Protocol):
+    """A model that looks at the past: it is given it once, before its first step."""
+
+    def follow(self, record: Record, at: Position) -> None:
+        """Takes note of the record of the parent, and of where the branch left it. Its samples
+        go on after that, as far as they were durable when the run began."""
+        ...
+
+
+__all__ = ["Better", "Evaluator", "FollowsRecord", "Kpi", "Progress", "StatesUnits"]
