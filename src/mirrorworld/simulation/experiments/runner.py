@@ -307,7 +307,7 @@ def own_seeds(seed: int, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 def _chunk(left: int, workers: int, is_batch: bool) -> int:
     share = -(-left // (workers * 8))
-    return max(1, min(share, BATCH_CHUNK if is_batch else CHUNK_MAX))
+    return min(max(share, 64), BATCH_CHUNK) if is_batch else min(max(share, 1), CHUNK_MAX)
 
 
 def _keep(path: Path, designs: Designs) -> None:
