@@ -110,9 +110,7 @@ def test_it_can_go_back_to_a_state(tank: tuple[Any, Path], tmp_path: Path) -> No
     assert fine.steps >= 2
 
 
-def test_beside_a_python_model_units_are_converted(
-    tank: tuple[Any, Path], tmp_path: Path
-) -> None:
+def test_beside_a_python_model_units_are_converted(tank: tuple[Any, Path], tmp_path: Path) -> None:
     path = tank[1]
     here = AllowList(tmp_path)
     here.allow(path, by="owner", at="2026-01-01T00:00:00Z")

@@ -14,10 +14,11 @@ import pytest
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.conservation import Bond
 from mirrorworld.simulation.fmi.graph import Connection
-from mirrorworld.simulation.fmi.master import Inputs, Loops, Master, Order
+from mirrorworld.simulation.fmi.master import Loops, Master
 from mirrorworld.simulation.fmi.process import FmuProcess, Limits
 from mirrorworld.simulation.fmi.python_unit import PythonUnit
 from mirrorworld.simulation.fmi.results import RunResult
+from mirrorworld.simulation.fmi.stepping import Inputs, Order
 from mirrorworld.units import UnitError
 from tests.simulation.fmi.built import allowed, build, needs_compiler
 
@@ -126,7 +127,19 @@ def test_events_of_fmi_3_are_met_when_they_happen(tmp_path: Path) -> None:
     assert result.times_s[at + 1] == result.times_s[at]
     speed = result.of("ball.v")[at : at + 2]
     assert speed == pytest.approx([-math.sqrt(2 * 9.81), 0.7 * math.sqrt(2 * 9.81)])
-    assert not result.notes or all("says nothing" in note for note in result.notes)
+    assert all("says nothing" in note for note in result.notes)
+
+
+def test_a_bond_has_a_residual_at_every_time_of_a_run_with_events(tmp_path: Path) -> None:
+    path = build(tmp_path, "Ball", "3.0", hasEventMode=True)
+    ball = FmuProcess(path, allowed(tmp_path, path), name="ball")
+    same = Bond("same", "ball.v", "ball.v")
+    result = Master([ball], bonds=[same]).run(1.0, 0.1)
+    (bond,) = result.bonds
+    assert len(bond.residual) == len(result.times_s) == 11 + 2 * len(result.events)
+    assert bond.worst == 0.0
+    assert bond.exchanged > 1.0
+    assert bond.unit == "m/s.s"
 
 
 def test_events_that_are_known_beforehand_bound_the_step(tmp_path: Path) -> None:

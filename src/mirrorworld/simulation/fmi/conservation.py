@@ -12,6 +12,7 @@ of before and after: exact to the second order of the step for smooth outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from mirrorworld import units
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.graph import Place, Wiring
-from mirrorworld.simulation.fmi.ports import Row
+from mirrorworld.simulation.fmi.ports import Step
 from mirrorworld.simulation.fmi.quantities import Quantity, linear
 
 
@@ -111,32 +112,28 @@ class BondMeter:
             factor *= units.linear(product, "W", f"{place}, {flow} × {effort}")[0]
         return (ports, factor), "J"
 
-    def step(
-        self, until_s: float, step_s: float, before: Row, after: Row, inputs: Row,
-        slopes: Row | None,
-    ) -> None:  # fmt: skip
+    def step(self, step: Step) -> None:
         """Counts one step of all units."""
-        given = self._power(self._a, step_s, before, after, inputs, slopes)
-        taken = self._power(self._b, step_s, before, after, inputs, slopes) * self._b_scale
-        self._residual += (given - taken) * step_s
-        self._exchanged += abs(given + taken) / 2 * step_s
+        given = self._power(self._a, step)
+        taken = self._power(self._b, step) * self._b_scale
+        lost = (given - taken) * step.length_s
+        if step.length_s > 0 and math.isfinite(lost):  # else an event, or a side that has ended
+            self._residual += lost
+            self._exchanged += abs(given + taken) / 2 * step.length_s
         self._rows.append(self._residual)
         if self._beyond_s is None and abs(self._residual) > self.bond.tolerance:
-            self._beyond_s = until_s
+            self._beyond_s = step.until_s
 
     @staticmethod
-    def _power(
-        side: tuple[Sequence[Place], float], step_s: float, before: Row, after: Row, inputs: Row,
-        slopes: Row | None,
-    ) -> float:  # fmt: skip
+    def _power(side: tuple[Sequence[Place], float], step: Step) -> float:
         places, power = side
         for place in places:
             at = place.columns.start
             if place.is_input:
-                value = inputs[at] + (slopes[at] * step_s / 2 if slopes is not None else 0.0)
+                slope = step.slopes[at] if step.slopes is not None else 0.0
+                power *= step.inputs[at] + slope * step.length_s / 2
             else:
-                value = (before[at] + after[at]) / 2
-            power *= value
+                power *= (step.before[at] + step.after[at]) / 2
         return float(power)
 
     def forget(self) -> None:

@@ -55,6 +55,19 @@ class StepEnd:
     next_event_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of all units, as it is recorded if it is accepted. Of no length: an event."""
+
+    until_s: float
+    after: Row
+    length_s: float
+    before: Row
+    inputs: Row
+    """As the units got them at its start."""
+    slopes: Row | None
+
+
 class CoupledUnit(Protocol):
     """What can be coupled. Every call may raise UnitEnded; after it only `close` may be called."""
 
