@@ -78,7 +78,7 @@ def test_what_is_too_much_or_wrong_is_named() -> None:
     with pytest.raises(FlowError, match=r"1e\+12 designs .* hours of one core; take at most"):
         sweep(SAMPLES, DESIGNS, 10**12)
     with pytest.raises(FlowError, match="designs 0 to 9: scales"):
-        sweep(SAMPLES, lambda first, n: (np.ones((n, 3)), np.ones((n, 3))), 10)
+        sweep(SAMPLES, lambda first, n: (np.ones((n, 3)), np.ones((n, 3), int)), 10)
     with pytest.raises(FlowError, match="designs 20 to 39: buffers"):
         sweep(
             SAMPLES,
