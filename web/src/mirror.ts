@@ -26,6 +26,7 @@ import type {
   TwinType,
   ValueFrame,
   Who,
+  WorldInfo,
 } from "./protocol.ts";
 import { apiUrl, Rest } from "./rest.ts";
 import { Stream } from "./stream.ts";
@@ -454,7 +455,8 @@ export class Mirror {
   #receive(message: ServerMessage): void {
     switch (message["@"]) {
       case "Welcome":
-        this.world = message.world;
+        if (this.branch === null) this.world = message.world;
+        else if (this.world === "") void this.#askName();
         this.principal = message.principal;
         this.features = message.features;
         this.firstMs = message.first_ms;
@@ -502,6 +504,15 @@ export class Mirror {
         console.warn(`mirror: refused: ${message.detail}`, message.place, message.mend);
         this.#tell("refusal", message);
         break;
+    }
+  }
+
+  /** A branch says its own name; what the world is called is asked of the world. */
+  async #askName(): Promise<void> {
+    try {
+      this.world = (await this.rest.ofWorld<WorldInfo>("world")).id;
+    } catch {
+      this.world = ""; // asked again with the next welcome
     }
   }
 

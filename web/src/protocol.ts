@@ -1817,17 +1817,27 @@ export interface Comparison {
   missing: string[];
 }
 
+/** An operation that a plan is to call, after its values are set. */
+export interface PlannedCall {
+  twin: string;
+  operation: string;
+  arguments: Record<string, unknown>;
+}
+
 /** Make a plan of what differs in a branch. */
 export interface PlanRequest {
   reason: string;
+  calls: PlannedCall[];
+  /** How long each step may take to be confirmed by its source. */
+  timeout_s: number;
 }
 
 /** One step of a plan: a desired value or a call that the machine carries out, or a task. */
 export interface PlanStep {
   number: number;
-  /** command or task. */
+  /** value (desired, of a writable and armed point), call (of an armed operation) or task. */
   kind: string;
-  /** The twin. */
+  /** The twin; empty: the world. */
   about: string;
   /** Of the point or operation; of a task, of what is to be changed. */
   name: string;
@@ -1835,11 +1845,12 @@ export interface PlanStep {
   before: unknown;
   after: unknown;
   unit: string;
-  /** waiting, sent, confirmed, refused, failed, expired, rolled back, stuck (could not be rolled back), open or done (tasks). */
+  /** waiting, sent, confirmed, refused, failed, expired, rolled back, stuck (was confirmed and could not be taken back), open or done (tasks). */
   state: string;
   detail: string;
-  /** Id of the command. */
+  /** Id of the command; `/api/commands/{id}` tells of it. */
   command: string;
+  arguments: Record<string, unknown>;
 }
 
 /** The differences of a branch as steps in the real world. */

@@ -55,6 +55,11 @@ export class Rest {
     return this.#ask<T>("GET", path, parameters, undefined, signal);
   }
 
+  /** Asks the world itself, whichever branch is shown. */
+  ofWorld<T>(path: string, parameters?: Parameters): Promise<T> {
+    return this.#ask<T>("GET", path, parameters, undefined, undefined, true);
+  }
+
   post<T>(path: string, body: unknown = {}, parameters?: Parameters): Promise<T> {
     return this.#ask<T>("POST", path, parameters, body);
   }
@@ -123,6 +128,7 @@ export class Rest {
     parameters?: Parameters,
     body?: unknown,
     signal?: AbortSignal,
+    isOfWorld = false,
   ): Promise<T> {
     const headers: Record<string, string> = { Accept: "application/json" };
     // A page of another origin cannot set this header without the server's leave: the CSRF check.
@@ -133,7 +139,7 @@ export class Rest {
     if (signal !== undefined) request.signal = signal;
     let response: Response;
     try {
-      response = await fetch(apiUrl(this.#placed(method, path), parameters), request);
+      response = await fetch(apiUrl(isOfWorld ? path : this.#placed(method, path), parameters), request);
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new RestError(0, { ...UNREACHED, place: path });

@@ -18,6 +18,7 @@ import type {
   PlanAct,
   PlansPage,
   RunRequest,
+  RunState,
 } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 
@@ -47,7 +48,7 @@ export class BranchApi {
   }
 
   exportUrl(id: Id): string {
-    return apiUrl(`${path(id)}/export`).href;
+    return apiUrl(`${path(id)}/world/export`).href;
   }
 
   changes(id: Id): Promise<BranchChanges> {
@@ -70,11 +71,11 @@ export class BranchApi {
     return this.#rest.get(`${path(id)}/diff`, { against });
   }
 
-  run(id: Id, request: Partial<RunRequest>): Promise<Branch> {
+  run(id: Id, request: Partial<RunRequest>): Promise<RunState> {
     return this.#rest.post(`${path(id)}/run`, request);
   }
 
-  control(id: Id, request: Partial<ControlRequest> & { act: string }): Promise<Branch> {
+  control(id: Id, request: Partial<ControlRequest> & { act: string }): Promise<RunState> {
     return this.#rest.post(`${path(id)}/control`, request);
   }
 
@@ -87,6 +88,10 @@ export class BranchApi {
   }
 
   cancel(id: Id, evaluation: Id): Promise<unknown> {
+    return this.#rest.post(`${path(id)}/evaluations/${encodeURIComponent(evaluation)}/cancel`);
+  }
+
+  forget(id: Id, evaluation: Id): Promise<unknown> {
     return this.#rest.delete(`${path(id)}/evaluations/${encodeURIComponent(evaluation)}`);
   }
 

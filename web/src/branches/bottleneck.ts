@@ -3,61 +3,13 @@
 
 import { numberText } from "../format.ts";
 import { cssOf } from "../heat/colours.ts";
-import type { Id, Mirror } from "../mirror.ts";
 import type { Context } from "../panels/context.ts";
 import { h, iconButton, segmented } from "../panels/dom.ts";
-import type { KpiRow } from "../protocol.ts";
 import { t } from "../words.ts";
 import { percentText } from "./kpis.ts";
+import { type Condition, CONDITIONS, type Load } from "./loads.ts";
 
-/** One station's load after an evaluation. */
-export interface Load {
-  twin: Id;
-  /** What part of the time it is in which condition, and how much the line gains by it. */
-  shares: Readonly<Record<string, number>>;
-}
-
-const CONDITIONS = ["busy", "blocked", "starved", "down", "sensitivity"] as const;
-type Condition = (typeof CONDITIONS)[number];
 const NAMES: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), sensitivity: t("Gain") };
-const WORDS: readonly (readonly [Condition, RegExp])[] = [
-  ["busy", /busy|utili[sz]ation|working/i],
-  ["blocked", /block/i],
-  ["starved", /starv/i],
-  ["down", /\bdown|broken|failed/i],
-  ["sensitivity", /sensitiv|derivative|bottleneck/i],
-];
-
-/** Loads of stations among figures that are named after twins, such as `line/filler.busy`. */
-export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly KpiRow[]): Load[] {
-  const byTwin = new Map<Id, Record<string, number>>();
-  const ends = new Map<string, Id>();
-  for (const id of mirror.twins.keys()) {
-    ends.set(id.slice(id.lastIndexOf("/") + 1).toLowerCase(), id);
-    ends.set(mirror.nameOf(id).toLowerCase(), id);
-  }
-  for (const { name, mean } of kpis) {
-    if (mean === null) continue;
-    const condition = WORDS.find(([, word]) => word.test(name))?.[0];
-    if (condition === undefined) continue;
-    const twin = twinIn(name, mirror, ends);
-    if (twin === undefined) continue;
-    const shares = byTwin.get(twin) ?? {};
-    shares[condition] = mean;
-    byTwin.set(twin, shares);
-  }
-  return [...byTwin].map(([twin, shares]) => ({ twin, shares }));
-}
-
-function twinIn(name: string, mirror: Pick<Mirror, "twins">, ends: ReadonlyMap<string, Id>): Id | undefined {
-  for (const part of [name, ...name.split(/[.:\s]+/)]) {
-    const cut = part.includes(".") ? part.slice(0, part.lastIndexOf(".")) : part;
-    if (mirror.twins.has(cut)) return cut;
-    const found = ends.get(cut.toLowerCase());
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
 
 /** Stations in colours, with a legend that lists them: the most loaded first. */
 export class BottleneckMap {

@@ -120,14 +120,14 @@ export function openCompare(context: Context, store: BranchStore, first: readonl
             "tbody",
             {},
             ...rows.map((row) =>
-              h("tr", {}, h("th", { attrs: { scope: "row" } }, kpiName(row.name), h("small", { class: "dim" }, row.better === "lower" ? t("lower is better") : t("higher is better"))), ...branches.map((id) => cell(row.cells.find((each) => each.branch === id), row.unit, row.better))),
+              h("tr", {}, h("th", { attrs: { scope: "row" } }, kpiName(row.name, context.mirror), h("small", { class: "dim" }, row.better === "lower" ? t("lower is better") : t("higher is better"))), ...branches.map((id) => cell(row.cells.find((each) => each.branch === id), row.unit, row.better))),
             ),
           ),
         ),
       ),
     );
     const plotted = rows.slice(0, PLOTTED).map((row) =>
-      kpiPlot(row.name, row.unit, branches.map((id) => {
+      kpiPlot(kpiName(row.name, context.mirror), row.unit, branches.map((id) => {
         const found = row.cells.find((each) => each.branch === id);
         const kpi = latest.get(id)?.kpis.find((each) => each.name === row.name);
         return { name: store.nameOf(id), values: present(kpi?.values ?? []), mean: found?.mean ?? null, low: found?.low ?? null, high: found?.high ?? null };
@@ -161,7 +161,6 @@ export function openCompare(context: Context, store: BranchStore, first: readonl
   });
   dialog.element.classList.add("compare");
   void fill();
-  void context;
 }
 
 function cell(found: ComparedCell | undefined, unit: string, better: string): HTMLElement {

@@ -115,7 +115,7 @@ export function differences(here: Side, there: Side, pairs: Pairs, isHereBranch:
     const isMoved = hasMoved(twin.pose, other.pose);
     if (!isMoved && differing.length === 0) continue;
     differing.sort((a, b) => Number(b.isState) - Number(a.isState) || b.share - a.share || a.handle - b.handle);
-    const note = differing.slice(0, NOTED_POINTS).map((one) => noteOf(here, there, one, isHereBranch)).join(" · ");
+    const note = differing.slice(0, NOTED_POINTS).map((one) => noteOf(here, there, one, isHereBranch)).join("\n");
     const isState = differing[0]?.isState ?? false;
     const difference = isMoved ? "place" : isState ? "state" : "value";
     counted[difference] += 1;

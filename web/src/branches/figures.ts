@@ -4,10 +4,11 @@ import { type Context, reasonOf } from "../panels/context.ts";
 import { button, emptyState, h, openDialog, setText } from "../panels/dom.ts";
 import type { Evaluation, KpiRow, ModelRow } from "../protocol.ts";
 import { t } from "../words.ts";
-import { BottleneckMap, loadsOf } from "./bottleneck.ts";
+import { BottleneckMap } from "./bottleneck.ts";
 import { openCompare } from "./compare.ts";
 import type { Part } from "./inside.ts";
-import { kpiPlot, kpiTable, present } from "./kpis.ts";
+import { kpiName, kpiPlot, kpiTable, present } from "./kpis.ts";
+import { loadsOf } from "./loads.ts";
 import { type OptionFields, optionFields } from "./options.ts";
 import { EVALUATED } from "./state.ts";
 import type { BranchStore } from "./store.ts";
@@ -124,13 +125,16 @@ export class FiguresPart implements Part {
       isBusy && h("div", { class: "evaluation-busy" }, bar, button(t("Cancel"), cancel, "quiet")),
       evaluation.detail && h("p", { class: evaluation.state === "failed" ? "error-line" : "hint dim", role: evaluation.state === "failed" ? "alert" : "note" }, evaluation.detail),
       !isBusy && !evaluation.is_current && h("p", { class: "hint warn" }, t("The branch was changed since: evaluate it anew for figures of what it is now.")),
-      evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll" }, kpiTable(evaluation.kpis, (kpi) => openKpi(kpi, this.store.nameOf(evaluation.branch)))),
-      loads.length > 0 && button(t("Bottleneck map in the scene"), () => this.map.show(loads), "plain", "gauge"),
+      evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Figures") } }, kpiTable(this.context.mirror, evaluation.kpis, (kpi) => openKpi(kpi, kpiName(kpi.name, this.context.mirror), this.store.nameOf(evaluation.branch)))),
+      h("div", { class: "run-acts" },
+        loads.length > 0 && button(t("Bottleneck map in the scene"), () => this.map.show(loads), "plain", "gauge"),
+        !isBusy && this.store.shown?.may_change && button(t("Forget"), () => void this.store.api.forget(evaluation.branch, evaluation.id).then(() => this.fill(), (error: unknown) => setText(this.failed, reasonOf(error))), "quiet"),
+      ),
     );
   }
 }
 
 /** One figure with a dot for each replication. */
-function openKpi(kpi: KpiRow, branch: string): void {
-  openDialog(branch, h("div", {}, kpiPlot(kpi.name, kpi.unit, [{ name: branch, values: present(kpi.values), mean: kpi.mean, low: kpi.low, high: kpi.high }])), [], { wide: true });
+function openKpi(kpi: KpiRow, name: string, branch: string): void {
+  openDialog(branch, h("div", {}, kpiPlot(name, kpi.unit, [{ name: branch, values: present(kpi.values), mean: kpi.mean, low: kpi.low, high: kpi.high }])), [], { wide: true });
 }

@@ -76,7 +76,7 @@ export class GhostView {
       this.#pairs ??= new Pairs(this.#mirror, other);
       const found = differences(this.#mirror, other, this.#pairs, this.#mirror.branch !== null);
       this.counted = found.counted;
-      this.#scene.showOther(found.twins);
+      this.#scene.showOther(found.twins, this.of === null ? "plant" : "branch");
     }
     this.costMs = performance.now() - start;
     this.#onChange();

@@ -80,6 +80,7 @@ export class Branches implements Painter {
     this.legend.hidden = !ghost.isOn;
     this.context.pulse.mark(this.panel);
     if (!ghost.isOn) return;
+    this.legend.dataset["of"] = ghost.of === null ? "plant" : "branch";
     setText(this.legend.querySelector("strong")!, ghost.of === null ? t("Ghost: the plant") : t("Ghost: {name}", { name: this.store.nameOf(ghost.of ?? "") }));
     setText(this.words, this.ghostWords());
   }

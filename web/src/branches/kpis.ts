@@ -2,12 +2,18 @@
 
 import { labelText, numberText, unitText } from "../format.ts";
 import { h } from "../panels/dom.ts";
+import type { Mirror } from "../mirror.ts";
 import type { KpiRow } from "../protocol.ts";
 import { t } from "../words.ts";
 import { intervalPlot, type Sampled } from "./plots.ts";
 
-/** A figure's name as people read it. */
-export function kpiName(name: string): string {
+type Named = Pick<Mirror, "twins" | "nameOf">;
+
+/** A figure's name as people read it; one that is named after a point, by the twin and the point. */
+export function kpiName(name: string, mirror: Named): string {
+  const dot = name.lastIndexOf(".");
+  const twin = name.slice(0, dot);
+  if (dot > 0 && mirror.twins.has(twin)) return `${mirror.nameOf(twin)}: ${labelText(name.slice(dot + 1))}`;
   return labelText(name);
 }
 
@@ -25,7 +31,7 @@ export function percentText(share: number | null): string {
 }
 
 /** A table of one evaluation's figures; a click on one plots it. */
-export function kpiTable(kpis: readonly KpiRow[], onPlot: (kpi: KpiRow) => void): HTMLElement {
+export function kpiTable(mirror: Named, kpis: readonly KpiRow[], onPlot: (kpi: KpiRow) => void): HTMLElement {
   return h(
     "table",
     { class: "kpi-table" },
@@ -37,7 +43,7 @@ export function kpiTable(kpis: readonly KpiRow[], onPlot: (kpi: KpiRow) => void)
         h(
           "tr",
           {},
-          h("th", { attrs: { scope: "row" } }, h("button", { class: "kpi-name", attrs: { type: "button" }, title: t("Show each replication"), on: { click: () => onPlot(kpi) } }, kpiName(kpi.name))),
+          h("th", { attrs: { scope: "row" } }, h("button", { class: "kpi-name", attrs: { type: "button" }, title: t("Show each replication"), on: { click: () => onPlot(kpi) } }, kpiName(kpi.name, mirror))),
           h("td", { class: "num" }, withUnit(kpi.mean, kpi.unit)),
           h("td", { class: "num dim" }, kpi.n < 2 ? t("one run") : intervalText(kpi.low, kpi.high)),
         ),
@@ -55,7 +61,7 @@ export function plotWords(name: string, rows: readonly Sampled[], unit: string):
 export function kpiPlot(name: string, unit: string, rows: readonly Sampled[]): HTMLElement {
   const shown = rows.filter((row) => row.mean !== null);
   if (shown.length === 0) return h("p", { class: "dim" }, t("No figures to plot."));
-  return h("figure", { class: "plot-figure" }, h("figcaption", {}, kpiName(name)), intervalPlot(shown, unitText(unit), plotWords(kpiName(name), shown, unit)));
+  return h("figure", { class: "plot-figure" }, h("figcaption", {}, name), intervalPlot(shown, unitText(unit), plotWords(name, shown, unit)));
 }
 
 /** Values of replications without those that gave none. */

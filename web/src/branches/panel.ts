@@ -147,7 +147,7 @@ export class BranchPanel implements Painter {
       branch.run.state === "failed" && h("p", { class: "error-line" }, branch.run.detail),
       h("div", { class: "branch-acts" }, key(button(t("Go in"), () => this.enter(branch.id), "plain"), "enter"), ghost),
       isOpen && h("div", { class: "branch-more" },
-        branch.may_change && key(button(t("Rename…"), () => openRename(this.context, this.store, branch), "quiet"), "rename"),
+        branch.may_change && key(button(t("Rename…"), () => openRename(this.store, branch), "quiet"), "rename"),
         branch.may_change && key(button(branch.is_shared ? t("No longer share") : t("Share"), () => void this.act(this.store.api.patch(branch.id, { is_shared: !branch.is_shared })), "quiet"), "share"),
         h("a", { class: "button quiet", attrs: { href: this.store.api.exportUrl(branch.id), download: "" } }, t("Export")),
         branch.may_change && key(button(t("Discard…"), () => this.discard(branch), "danger"), "discard"),
@@ -239,7 +239,7 @@ export function openNew(context: Context, store: BranchStore): void {
   name.focus();
 }
 
-function openRename(context: Context, store: BranchStore, branch: Branch): void {
+function openRename(store: BranchStore, branch: Branch): void {
   const name = h("input", { class: "input", attrs: { maxlength: "120", value: branch.name } });
   const note = h("input", { class: "input", attrs: { maxlength: "500", value: branch.note } });
   const failed = h("p", { class: "form-error", role: "alert" });
@@ -262,5 +262,4 @@ function openRename(context: Context, store: BranchStore, branch: Branch): void 
   );
   const dialog = openDialog(t("Rename {name}", { name: branch.name }), form, [h("span", { class: "grow" }), button(t("Save"), () => void save(), "primary")]);
   name.select();
-  void context;
 }

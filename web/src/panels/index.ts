@@ -242,6 +242,7 @@ function makePhoneTabs(choose: (view: View) => void, shift: () => void): {
   const tabs: readonly (readonly [View, IconName, string])[] = [
     ["tree", "tree", t("Twins")],
     ["inspector", "info", t("Details")],
+    ["branches", "branch", t("Branches")],
     ["trends", "trend", t("Trends")],
     ["alarms", "bell", t("Alarms")],
     ["commands", "send", t("Commands")],

@@ -48,7 +48,7 @@ export interface SceneApi {
   /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are. */
   setHeat(levels: Uint8Array | null): void;
   /** Shows what is otherwise in another world beside this one; null: nothing of it. */
-  showOther(twins: readonly OtherTwin[] | null): void;
+  showOther(twins: readonly OtherTwin[] | null, of?: "branch" | "plant"): void;
   /** By ordinal: 1 where a twin has a body of its own to be coloured, 2 where other bodies stand on
    * it, as on a quarter: values of its parts are shown by them. Ground has none. */
   bodies(): Uint8Array;

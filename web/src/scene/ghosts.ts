@@ -29,7 +29,12 @@ export interface Ghost {
 }
 
 const STRENGTH: Readonly<Record<Difference, number>> = { place: 1, new: 1, gone: 0.75, state: 0.85, value: 0.3 };
-const COLOURS: Readonly<Record<Mode, string>> = { dark: "#c79bf2", light: "#7a4bc4" };
+/** What is of a branch is violet on the whole page, what is of the plant blue. */
+const COLOURS: Readonly<Record<Of, Readonly<Record<Mode, string>>>> = {
+  branch: { dark: "#c79bf2", light: "#7a4bc4" },
+  plant: { dark: "#57c7f2", light: "#0878ae" },
+};
+export type Of = "branch" | "plant";
 
 export class Ghosts {
   readonly group = new Group();
@@ -83,8 +88,8 @@ export class Ghosts {
     return this.group.children.length;
   }
 
-  setTheme(mode: Mode): void {
-    (this.#material.uniforms["color"]!.value as Color).set(COLOURS[mode]);
+  setTheme(mode: Mode, of: Of): void {
+    (this.#material.uniforms["color"]!.value as Color).set(COLOURS[of][mode]);
   }
 
   /** Shows these in place of those before. */

@@ -139,9 +139,9 @@ export class Labels {
       if (keep.size >= (isPhone ? 18 : MAX_LABELS)) break;
       const isFocus = candidate.ordinal === this.#selected || candidate.ordinal === this.#hovered;
       const note = this.#texts.note(candidate.ordinal);
-      const rows = (isFocus ? 1 + Math.min(this.#texts.values(candidate.ordinal).length, 4) : 1) + (note === "" ? 0 : 1);
-      const letters = Math.max(this.#texts.name(candidate.ordinal).length, note.length);
-      const halfW = isFocus ? 90 : Math.min(letters * 3.5 + 12, 110);
+      const rows = (isFocus ? 1 + Math.min(this.#texts.values(candidate.ordinal).length, 4) : 1) + (note === "" ? 0 : note.split("\n").length);
+      const letters = Math.max(this.#texts.name(candidate.ordinal).length, ...note.split("\n").map((line) => line.length));
+      const halfW = isFocus ? 90 : Math.min(letters * 3.5 + 12, 130);
       const x0 = Math.floor((candidate.x - halfW) / CELL_PX);
       const x1 = Math.floor((candidate.x + halfW) / CELL_PX);
       const y1 = Math.floor(candidate.y / CELL_PX);
@@ -186,6 +186,7 @@ export class Labels {
     const note = this.#texts.note(ordinal);
     setText(label.note, note);
     label.note.hidden = note === "";
+    root.classList.toggle("noted", note !== "");
     if (!isFull) return;
     const values = this.#texts.values(ordinal).slice(0, 4);
     while (label.values.children.length > values.length * 2) label.values.lastChild!.remove();

@@ -14,7 +14,7 @@ import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";
 import { Conditions } from "./conditions.ts";
-import { Ghosts } from "./ghosts.ts";
+import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
@@ -57,6 +57,7 @@ export class WorldScene implements SceneApi {
   readonly #outline = new Outline();
   readonly #beacons = new Beacons();
   readonly #ghosts = new Ghosts();
+  #otherOf: Of = "branch";
   #others: readonly OtherTwin[] = [];
   #notes = new Map<number, string>();
   readonly #bottles: Bottles;
@@ -195,9 +196,11 @@ export class WorldScene implements SceneApi {
     this.#ask();
   }
 
-  showOther(twins: readonly OtherTwin[] | null): void {
+  showOther(twins: readonly OtherTwin[] | null, of: Of = "branch"): void {
     if (twins === null && this.#others.length === 0) return;
     this.#others = twins ?? [];
+    this.#otherOf = of;
+    this.#ghosts.setTheme(theme.mode, of);
     this.#notes = new Map(this.#others.filter(({ note }) => note !== "").map(({ ordinal, note }) => [ordinal, note]));
     this.#drawOther();
     this.#labels.refresh();
@@ -507,7 +510,7 @@ export class WorldScene implements SceneApi {
     uniforms["badColor"]!.value.copy(palette.bad);
     palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
     this.#outline.setColors(palette.accent, palette.hover);
-    this.#ghosts.setTheme(theme.mode);
+    this.#ghosts.setTheme(theme.mode, this.#otherOf);
     this.#beacons.setTheme(theme.mode, palette.alarm);
     if (this.#population !== null) this.#isRebuildDue = true; // Plates take their colours when built.
     this.invalidate();

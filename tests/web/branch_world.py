@@ -1,0 +1,109 @@
+"""A kept line with its branches behind the page, for tests of the page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import APIRouter
+
+from mirrorworld.branches.room import Room, room_of
+from mirrorworld.branches.routes import router
+from mirrorworld.live.mirror import Mirror
+from mirrorworld.record import open_record, restore
+from mirrorworld.server import serve
+
+T = TypeVar("T")
+TOKEN = "a-token-of-the-owner-of-this-world-0123456789"
+
+
+@dataclass
+class BranchWorld:
+    """Where it is served, and what is behind it."""
+
+    address: str
+    mirror: Mirror
+    room: Room
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def url(self) -> str:
+        """Address that logs in."""
+        return f"{self.address}/?token={TOKEN}"
+
+    def do(self, act: Callable[[], T]) -> T:
+        """Runs something on the loop that owns the world."""
+
+        async def in_loop() -> T:
+            return act()
+
+        return asyncio.run_coroutine_threadsafe(in_loop(), self.loop).result(60)
+
+
+@contextlib.contextmanager
+def served(
+    directory: Path,
+    make: Callable[[Path], None],
+    static_dir: Path,
+    prepare: Callable[[Mirror, Room], None] = lambda mirror, room: None,
+    routers: Sequence[APIRouter] = (router,),
+) -> Iterator[BranchWorld]:
+    """Serves what `make` has written into the directory for as long as the test needs it."""
+    if not (directory / "record").exists():
+        make(directory)
+    ready = threading.Event()
+    found: list[BranchWorld] = []
+    failures: list[BaseException] = []
+    stops: list[asyncio.Event] = []
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        stops.append(stop)
+        record = open_record(directory / "record")
+        mirror = Mirror(restore(record), record, {})
+        await mirror.start()
+        room = room_of(mirror, directory / "branches")
+        await room.start()
+        prepare(mirror, room)
+
+        def on_ready(address: str) -> None:
+            found.append(BranchWorld(address, mirror, room, asyncio.get_running_loop()))
+            ready.set()
+
+        await serve(
+            mirror,
+            token=TOKEN,
+            port=0,
+            routers=list(routers),
+            static_dir=static_dir,
+            on_ready=on_ready,
+            stop=stop,
+        )
+        await room.close()
+        await mirror.stop()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ready.wait(60)
+    if failures or not found:
+        raise RuntimeError("the server did not start") from (failures or [None])[0]
+    try:
+        yield found[0]
+    finally:
+        found[0].loop.call_soon_threadsafe(stops[0].set)
+        thread.join(60)
+        if failures:
+            raise failures[0]

@@ -1,0 +1,52 @@
+/** How loaded stations are, among the figures of an evaluation. Knows names and numbers alone. */
+
+import type { Id, Mirror } from "../mirror.ts";
+import type { KpiRow } from "../protocol.ts";
+
+/** One station's load after an evaluation. */
+export interface Load {
+  twin: Id;
+  /** What part of the time it is in which condition, and how much the line gains by it. */
+  shares: Readonly<Record<string, number>>;
+}
+
+export const CONDITIONS = ["busy", "blocked", "starved", "down", "sensitivity"] as const;
+export type Condition = (typeof CONDITIONS)[number];
+const WORDS: readonly (readonly [Condition, RegExp])[] = [
+  ["busy", /busy|utili[sz]ation|working/i],
+  ["blocked", /block/i],
+  ["starved", /starv/i],
+  ["down", /\bdown|broken|failed/i],
+  ["sensitivity", /sensitiv|derivative|bottleneck/i],
+];
+
+/** Loads of stations among figures that are named after twins, such as `line/filler.busy`. */
+export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly KpiRow[]): Load[] {
+  const byTwin = new Map<Id, Record<string, number>>();
+  const ends = new Map<string, Id>();
+  for (const id of mirror.twins.keys()) {
+    ends.set(id.slice(id.lastIndexOf("/") + 1).toLowerCase(), id);
+    ends.set(mirror.nameOf(id).toLowerCase(), id);
+  }
+  for (const { name, mean } of kpis) {
+    if (mean === null) continue;
+    const condition = WORDS.find(([, word]) => word.test(name))?.[0];
+    if (condition === undefined) continue;
+    const twin = twinIn(name, mirror, ends);
+    if (twin === undefined) continue;
+    const shares = byTwin.get(twin) ?? {};
+    shares[condition] = mean;
+    byTwin.set(twin, shares);
+  }
+  return [...byTwin].map(([twin, shares]) => ({ twin, shares }));
+}
+
+function twinIn(name: string, mirror: Pick<Mirror, "twins">, ends: ReadonlyMap<string, Id>): Id | undefined {
+  for (const part of [name, ...name.split(/[.:\s]+/)]) {
+    const cut = part.includes(".") ? part.slice(0, part.lastIndexOf(".")) : part;
+    if (mirror.twins.has(cut)) return cut;
+    const found = ends.get(cut.toLowerCase());
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
