@@ -13,6 +13,7 @@ from mirrorworld.simulation.flow.max_plus import (
     lanes,
     serial_times,
     server_times,
+    slot_departures,
 )
 from tests.simulation.flow.simpy_lines import simpy_fork_join, simpy_line
 
@@ -117,6 +118,32 @@ def test_lanes_are_what_each_design_is_alone(designs: int) -> None:
         assert got.lead_s[d] == pytest.approx(lead, rel=1e-12)
 
 
+@pytest.mark.parametrize("is_refilled", [True, False])
+def test_slots_are_those_of_a_line_gone_through_slot_by_slot(is_refilled: bool) -> None:
+    n, buffers = 120, [1, 3]
+    s = np.random.default_rng(3).geometric(0.7, (n, 3))
+    held, done, left = [0, 0], [0, 0, 0], np.zeros((n, 3))
+    tries = s.copy()
+    for slot in range(1, 2_000):
+        moves = [False] * 3
+        for i in (2, 1, 0):
+            has_part = done[i] < n if i == 0 else held[i - 1] > 0
+            has_room = i == 2 or held[i] < buffers[i] or (is_refilled and moves[i + 1])
+            if has_part and has_room:
+                tries[done[i], i] -= 1
+                moves[i] = bool(tries[done[i], i] == 0)
+        for i in range(3):
+            if moves[i]:
+                left[done[i], i] = slot
+                done[i] += 1
+                if i:
+                    held[i - 1] -= 1
+                if i < 2:
+                    held[i] += 1
+    assert done == [n] * 3
+    assert np.array_equal(slot_departures(s, buffers, is_refilled=is_refilled), left)
+
+
 def test_one_station_and_no_part() -> None:
     s = samples_of(1, 10, 1)
     assert np.array_equal(departures(s, [])[:, 0], np.add.accumulate(s[:, 0]))
@@ -142,6 +169,7 @@ def test_no_limit_is_allowed() -> None:
         (lambda: lanes([[1.0, 2.0]], [[1.0]], [[1]]), "scales of shape"),
         (lambda: lanes([[1.0, 2.0]], [[1.0, np.nan]], [[1]]), "scales"),
         (lambda: lanes([[1.0, 2.0]], [[1.0, 1.0]], [[1]], warm_up=1), "warm_up 1"),
+        (lambda: slot_departures([[1, 2]], [0], is_refilled=True), "1 or more"),
         (lambda: server_times([[1.0, 2.0]], [1], [1, 0]), "servers"),
         (lambda: fork_join_times([[1.0, 2.0]], [(1, 0, 1)]), "edges lead upwards"),
     ],

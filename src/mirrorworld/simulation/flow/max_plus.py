@@ -206,6 +206,29 @@ def lanes(
     return Lanes(out[0], out[1], out[2] / (n - warm_up), n - warm_up)
 
 
+def slot_departures(
+    durations: ArrayLike, buffers: ArrayLike, *, is_refilled: bool
+) -> NDArray[np.float64]:
+    """[N, K] the slot (from 1) in which each part leaves each machine of a line in slotted time
+    whose machines do not begin before there is room (blocking before service).
+
+    Args:
+        durations: [N, K] slots from the first in which a machine may work on a part to the one
+            in which it does, both counted: 1 or more.
+        buffers: [K - 1] places between the machines, 1 or more.
+        is_refilled: whether a place that is emptied in a slot may be filled in the same.
+
+    Raises:
+        ValueError: shapes do not fit, or a number is too small.
+    """
+    s, caps = check_line(durations, buffers)
+    if (s < 1).any() or (caps[: len(s)] < 1).any():
+        raise ValueError("give slots and places of 1 or more")
+    out = np.zeros((len(s) + 1, s.shape[1]))
+    _slots(s, caps, 1.0 if is_refilled else 0.0, out)
+    return out[1:]
+
+
 def check_samples(samples: ArrayLike) -> NDArray[np.float64]:
     """[N, K] service times as the loops take them; ValueError."""
     s = np.ascontiguousarray(samples, np.float64)
@@ -255,6 +278,20 @@ def _serial(s: Any, caps: Any, release: Any, out: Any) -> None:
             out[n + 1, i] = d
         own = out[n, k - 1]
         out[n + 1, k - 1] = (d if d > own else own) + s[n, k - 1]
+
+
+@compiled
+def _slots(s: Any, caps: Any, early: float, out: Any) -> None:
+    """`early`: by how many slots room may be used before the part in it is counted as gone."""
+    n_parts, k = s.shape
+    for n in range(n_parts):
+        d = 0.0
+        for i in range(k):
+            d = max(d, out[n, i])
+            if i < k - 1 and n >= caps[i]:
+                d = max(d, out[n + 1 - caps[i], i + 1] - early)
+            d += s[n, i]
+            out[n + 1, i] = d
 
 
 @compiled
