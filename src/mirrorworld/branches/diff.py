@@ -32,7 +32,7 @@ def differences(
         sees: whether a twin is shown.
     """
     yield from structural(before.structure, after.structure, sees)
-    yield from _parameters(parameters_of(before), parameters_of(after))
+    yield from parameter_rows(before, after)
     yield from values(before, after, handles, sees)
 
 
@@ -96,7 +96,9 @@ def _points(before: Structure, after: Structure, sees: Sees) -> Iterator[DiffRow
             yield DiffRow("point", twin, new.name, "", _point(new))
 
 
-def _parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[DiffRow]:
+def parameter_rows(before: World, after: World) -> Iterator[DiffRow]:
+    """Scenario parameters that differ."""
+    old, new = parameters_of(before), parameters_of(after)
     for name in dict.fromkeys((*old, *new)):
         if old.get(name) != new.get(name):
             yield DiffRow("parameter", "", name, shown(old.get(name)), shown(new.get(name)))

@@ -16,7 +16,9 @@ from mirrorworld.branches.book import Branches, Entry
 from mirrorworld.branches.branch import Branch
 from mirrorworld.branches.evaluations import Evaluations
 from mirrorworld.branches.mirrored import BranchMirror
+from mirrorworld.branches.plans import Plans
 from mirrorworld.branches.runs import Runs
+from mirrorworld.branches.saying import person
 from mirrorworld.protocol import branches as shapes
 from mirrorworld.protocol.answers import near
 from mirrorworld.server.context import Context
@@ -37,15 +39,18 @@ class Room:
         record = getattr(mirror.record, "directory", None)
         self.runs = Runs(self.book, record)
         self.evaluations = Evaluations(self.book, record)
+        self.plans = Plans(mirror, directory)
         self.models = doors.installed(doors.MODELS)
         self.evaluators = doors.installed(doors.EVALUATORS)
         self._contexts: dict[str, Context] = {}
 
     async def start(self) -> None:
         """Ends what a restart has interrupted."""
+        await self.plans.start()
 
     async def close(self) -> None:
         """Stops what runs and lets go of all files."""
+        await self.plans.close()
         await self.runs.close()
         await self.evaluations.close()
         await self.book.close()
@@ -162,11 +167,6 @@ class Room:
 def changed_since_fork(branch: Branch) -> NDArray[np.uint32]:
     """The points that a branch has other values of than its parent had."""
     return branch.world.state.changed_after(branch.base.position.sequence)
-
-
-def person(principal: str) -> str:
-    """Whose principal it is: a token is its person's."""
-    return principal.partition("/")[0]
 
 
 _ROOMS: weakref.WeakKeyDictionary[Mirrored, Room] = weakref.WeakKeyDictionary()

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 import numpy as np
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response, WebSocket
 
-from mirrorworld.branches import run_routes
+from mirrorworld.branches import plan_routes, run_routes
 from mirrorworld.branches.asked import Here, Id, Known, Seen, own, seen
 from mirrorworld.branches.branch import VALUES_MAX, Made
 from mirrorworld.branches.diff import differences
-from mirrorworld.branches.room import changed_since_fork, person, room_of
-from mirrorworld.branches.saying import lines
+from mirrorworld.branches.room import changed_since_fork, room_of
+from mirrorworld.branches.saying import lines, person
 from mirrorworld.protocol import branches as shapes
 from mirrorworld.protocol import rest
 from mirrorworld.protocol.series import ARROW
@@ -390,3 +390,4 @@ class _Forward(Response):
 
 
 router.include_router(run_routes.router)
+router.include_router(plan_routes.router)

@@ -1,4 +1,4 @@
-"""What a change that a person made says, a line for each thing."""
+"""What a change that a person made says, a line for each thing, and who that person is."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def line(edit: Edit) -> str:
     if type(edit).__name__.startswith(("Drop", "Unsay", "Disarm")):
         detail += " (taken away)"
     return " ".join(part for part in (kind, about, detail) if part)[:300]
+
+
+def person(principal: str) -> str:
+    """Whose principal it is: a token is its person's."""
+    return principal.partition("/")[0]

@@ -330,10 +330,22 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """An operation that a plan is to call, after its values are set."""
+
+    twin: str
+    operation: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRequest:
     """Make a plan of what differs in a branch."""
 
     reason: str = ""
+    calls: list[PlannedCall] = field(default_factory=list[PlannedCall])
+    timeout_s: float = 30.0
+    """How long each step may take to be confirmed by its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,9 +354,9 @@ class PlanStep:
 
     number: int
     kind: str
-    """command or task."""
+    """value (desired, of a writable and armed point), call (of an armed operation) or task."""
     about: str
-    """The twin."""
+    """The twin; empty: the world."""
     name: str
     """Of the point or operation; of a task, of what is to be changed."""
     words: str
@@ -352,11 +364,12 @@ class PlanStep:
     after: Any
     unit: str
     state: str
-    """waiting, sent, confirmed, refused, failed, expired, rolled back, stuck (could not be rolled
-    back), open or done (tasks)."""
+    """waiting, sent, confirmed, refused, failed, expired, rolled back, stuck (was confirmed and
+    could not be taken back), open or done (tasks)."""
     detail: str
     command: str = ""
-    """Id of the command."""
+    """Id of the command; `/api/commands/{id}` tells of it."""
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
