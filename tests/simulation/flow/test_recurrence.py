@@ -27,6 +27,7 @@ from mirrorworld.simulation.flow.model import (
     line,
 )
 from mirrorworld.simulation.flow.results import Ending
+from mirrorworld.simulation.flow.streams import Purpose, stream_key
 
 WORK = tuple(
     Station(f"s{i}", how, energy=Energy(busy_w=100, idle_w=10, down_w=5), cost_per_h=3)
@@ -149,11 +150,15 @@ def test_it_is_the_same_run_as_that_of_the_event_loop(name: str, warm_up_s: floa
 
 
 def test_samples_are_those_of_the_streams() -> None:
-    s = recurrence.line_samples(["a", "b"], [D.exponential(1), D.gamma(2, 0.5)], 10, seed=4)
-    from mirrorworld.simulation.flow.streams import Purpose, stream_key
-
-    key = stream_key(4, 0, "b", Purpose.PROCESS)
-    assert s[7, 1] == D.gamma(2, 0.5).draw(key, 7)
+    how = [
+        D.exponential(1),
+        D.gamma(2, 0.5),
+        D.mixture([(1, D.constant(1)), (1, D.exponential(3))]),
+    ]
+    s = recurrence.line_samples(["a", "b", "c"], how, 50, seed=4)
+    for i, (name, one) in enumerate(zip("abc", how, strict=True)):
+        key = stream_key(4, 0, name, Purpose.PROCESS)
+        assert [one.draw(key, n) for n in range(50)] == s[:, i].tolist()
 
 
 def changed(**changes: object) -> FlowModel:

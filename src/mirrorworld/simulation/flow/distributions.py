@@ -288,11 +288,18 @@ def draw(packed: Packed, i: int, key: int, n: int) -> float:
             at += 2
         i = int(packed.table[at + 1])
         n = 1
-    p = packed.p[i]
     return sample(
-        packed.code[i], p[0], p[1], p[2], p[3], packed.table, packed.first[i], packed.count[i],
-        key, n,
-    )  # fmt: skip
+        packed.code[i],
+        packed.p[i, 0],
+        packed.p[i, 1],
+        packed.p[i, 2],
+        packed.p[i, 3],
+        packed.table,
+        packed.first[i],
+        packed.count[i],
+        key,
+        n,
+    )
 
 
 @jitable

@@ -159,8 +159,15 @@ def _prepare(
     left: NDArray[np.float64] | None,
     release: ArrayLike | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    s, caps = check_line(samples, buffers)
-    d = departures(s, caps, release) if left is None else np.ascontiguousarray(left, np.float64)
+    if left is None:
+        s, caps = check_line(samples, buffers)
+        d = departures(s, caps, release)
+    else:
+        # Who has departures has had the samples checked.
+        s, d = (np.ascontiguousarray(x, np.float64) for x in (samples, left))
+        caps = np.minimum(np.asarray(buffers, np.int64).reshape(-1), len(s))
+        if s.ndim != 2 or len(caps) != s.shape[1] - 1:
+            raise ValueError(f"samples of shape {s.shape}, {len(caps)} buffers: give K - 1 of K")
     if d.shape != s.shape:
         raise ValueError(f"departures of shape {d.shape}; give {s.shape}")
     return s, caps, d, np.zeros(0) if release is None else np.asarray(release, np.float64)
