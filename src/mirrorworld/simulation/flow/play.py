@@ -52,6 +52,15 @@ class _Moving:
     waits_for: int = Doing.STARVED
     worked_s: float = -WAITS_AFTER_S
     told: dict[str, float] = field(default_factory=dict[str, float])
+    last: dict[str, int] = field(default_factory=dict[str, int])
+
+    def new(self, parts: NDArray[np.int64], what: str) -> int:
+        """How many of some parts, in their order, are not the one before."""
+        if not len(parts):
+            return 0
+        before = np.concatenate([[self.last.get(what, -1)], parts[:-1]])
+        self.last[what] = int(parts[-1])
+        return int((parts != before).sum())
 
 
 class Play:
@@ -153,8 +162,9 @@ class Play:
         if one.is_machine:
             began = self._doing[mine] == Doing.BUSY
             ended = self._doing[mine] == Doing.BLOCKED
-            one.came += int(began.sum())
-            one.went += int(ended.sum())
+            # A part that is gone on with after a repair does not come again.
+            one.came += one.new(self._part[mine][began], "began")
+            one.went += one.new(self._part[mine][ended], "ended")
             one.doing = int(self._doing[mine[-1]])
             if began.any() or one.doing == Doing.BUSY:
                 one.worked_s = float(self._time_s[mine[-1]])
