@@ -73,7 +73,9 @@ class Forecast:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def figures_of(model: FlowModel, result: Result, weeks: float, row: int = 0) -> Figures:
+def figures_of(
+    model: FlowModel, result: Result, weeks: float, allowances: Allowances, row: int = 0
+) -> Figures:
     """Figures of one replication, named as `measured.figures` and `measured.waiting` name them."""
     at = {name: i for i, name in enumerate(result.nodes)}
     out: Figures = {"output": float(result.made[row].sum()) / weeks}
@@ -87,7 +89,9 @@ def figures_of(model: FlowModel, result: Result, weeks: float, row: int = 0) -> 
         if isinstance(node, Station):
             share = float(result.shares[row, at[node.name], Doing.BUSY])
             closed = WEEK_S / OPEN_S if node.calendar else 1.0
-            out[f"utilisation/{node.name}"] = share * closed
+            # Rests at a change of shift lengthen the model's jobs; machine data leave them out.
+            rests = 1.0 + allowances[node.name].lost
+            out[f"utilisation/{node.name}"] = share * closed / rests
             out[f"waiting/{node.name}"] = float(result.content[row, at[f"before {node.name}"]])
     out["energy"] = float(result.energy_j[row]) / 3.6e9 / weeks
     return out
@@ -111,7 +115,8 @@ def foretell(
     """
     found: list[Figures] = []
     for i in range(runs or len(pilots)):
-        model = flow_model(structure, pilots[i % len(pilots)])
+        allowances = pilots[i % len(pilots)]
+        model = flow_model(structure, allowances)
         result = run_model(
             model,
             seed=seed + i,
@@ -120,7 +125,7 @@ def foretell(
         )
         if not result.is_complete:
             raise RuntimeError(f"{model.name}: {result.ending[0].value}: {result.detail[0]}")
-        found.append(figures_of(model, result, weeks))
+        found.append(figures_of(model, result, weeks, allowances))
     return Forecast(
         design_sha256,
         weeks,

@@ -3,8 +3,8 @@
 Output per labour-hour and per square metre are measured on plants: one for each seed and design,
 the same seed for both, so that both meet the same departures from their data sheets. How far the
 volume may go before a lot costs a tenth more is found with the twin's model, since it takes many
-crews: for each seed the allowances of a pilot in turn and streams of that seed. Bounds are one-sided,
-95 %, of the mean over all seeds, by Student's t on the gains seed by seed.
+crews: for each seed the allowances of a pilot in turn and streams of that seed. Bounds are
+one-sided, 95 %, of the mean over all seeds, by Student's t on the gains seed by seed.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ nowhere in here.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import tempfile
 import time
 from pathlib import Path
@@ -30,7 +31,10 @@ def run(
         ValueError: the worlds are not installed.
     """
     try:
-        from mirrorworld_worlds.factory import gains, improve, validate
+        worlds = "mirrorworld_worlds.factory"
+        gains, improve, validate = (
+            importlib.import_module(f"{worlds}.{name}") for name in ("gains", "improve", "validate")
+        )
     except ImportError as error:
         raise ValueError(f"the worlds are not installed: {error}") from error
     figures: dict[str, Any] = {}
