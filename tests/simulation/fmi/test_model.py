@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirrorworld.branches.doors import about, check
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.model import FmiModel, fmi
 from mirrorworld.testing.models import check_model
@@ -206,3 +207,28 @@ def test_a_system_in_a_file_and_the_door(
         (folder / "bad.json").write_text(json.dumps(system | change))
         with pytest.raises(FmiError, match=message):
             fmi(system="bad.json")
+
+
+def test_the_door_shows_its_options() -> None:
+    row = about("fmi", fmi)
+    assert [(option.name, option.unit) for option in row.options] == [
+        ("system", ""),
+        ("start_s", "s"),
+    ]
+    check(row, {"system": "pump.json", "start_s": 3})
+    with pytest.raises(FmiError, match="name a file in the folder fmi"):
+        fmi()
+
+
+def test_an_input_beyond_its_range_is_told_once(world: World, tmp_path: Path) -> None:
+    force, *others = MODELS["Mass"]
+    force = dataclasses.replace(force, extra=" min='0' max='500'")
+    allowed(tmp_path, build(tmp_path, "Mass", variables=(force, *others)))
+    options = {key: OPTIONS[key] for key in OPTIONS if key != "input.m"}
+    model = FmiModel(options, tmp_path)
+    told = [c.body.message.best() for c in go_on(model, world, START) if isinstance(c.body, Event)]
+    assert told == [
+        "input 'unit.force' is beyond what its unit is made for: 1000, not within 0.0 … 500.0"
+    ]
+    assert not [c for c in go_on(model, world, START + S) if isinstance(c.body, Event)]
+    model.close()

@@ -80,6 +80,8 @@ class Binding:
     ) -> None:  # fmt: skip
         self.sources = [self._source(wiring, world, *pair) for pair in from_world.items()]
         self.targets = [self._target(wiring, world, *pair) for pair in to_world.items()]
+        self.beyond: dict[str, str] = {}
+        """Inputs that have been outside the range that their unit declares -> a sentence."""
         taken = [target.handle for target in self.targets]
         for name, target in zip(to_world, self.targets, strict=True):
             if taken.count(target.handle) > 1:
@@ -149,8 +151,16 @@ class Binding:
         found: dict[str, float] = {}
         for source in self.sources:
             value = self._value(world, source)
-            if value is not None and np.isfinite(value):
-                found[source.name] = value * source.scale + source.offset
+            if value is None or not np.isfinite(value):
+                continue
+            value = found[source.name] = value * source.scale + source.offset
+            low, high = source.place.port.low, source.place.port.high
+            if (low is not None and value < low) or (high is not None and value > high):
+                self.beyond.setdefault(
+                    source.name,
+                    f"input '{source.name}' is beyond what its unit is made for: {value:g}, not"
+                    f" within {low} … {high}",
+                )
         return found
 
     @staticmethod

@@ -7,6 +7,7 @@ building imports the model under another name and leaves the import path changed
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
@@ -45,6 +46,8 @@ def export(made: Any, into: Path, *, takes_along: Iterable[Path] = ()) -> Path:
     Raises:
         FmiError: it is no model, cannot be imported on its own, or pythonfmu is not installed.
     """
+    if importlib.util.find_spec("pythonfmu") is None:
+        raise FmiError("FMUs are made through pythonfmu; pip install 'mirrorworld[fmi]' brings it")
     name = getattr(made, "__qualname__", "")
     checked(made, name or repr(made))
     source = inspect.getsourcefile(made)

@@ -155,6 +155,7 @@ class Master:
         self._check_steps(until_s - self.time_s, step_s)
         if tolerance is not None:
             self._must_save(True, "a tolerance")
+            self._all.is_split = True
             self._advance_within(until_s, step_s, tolerance, step_min_s or step_s * 1e-6)
             return
         start_s = self.time_s

@@ -120,7 +120,8 @@ class FmiModel:
             yield from self._no_longer(gone - self._told, until_ns)
             self._told |= gone
         targets = self._binding.targets
-        for text in self._master.findings() if targets else ():
+        said = [*self._master.findings(), *self._binding.beyond.values()] if targets else []
+        for text in said:
             # A bond's residual grows: who has been told of it once knows.
             key = text.split(":")[0]
             if key in self._told:

@@ -83,6 +83,10 @@ class CoupledUnit(Protocol):
     feedthrough: Mapping[str, Sequence[str] | None]
     """Output -> inputs that it depends on without delay; None: on all."""
 
+    def prepare(self) -> None:
+        """Gets ready what does not depend on the other units; once, before `initialise`."""
+        ...
+
     def initialise(
         self, start_s: float, stop_s: float | None, tolerance: float | None, inputs: Row
     ) -> Row:

@@ -7,6 +7,7 @@ raises UnitEnded, and nothing else. Nothing runs unless these very bytes are all
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import tempfile
 import weakref
@@ -115,10 +116,14 @@ class FmuProcess:
         self._early = can.can_return_early
         self._n_in, self._n_out = width(self.inputs), width(self.outputs)
         self._time_s = 0.0
+        self._is_used = False
+        self._library = Path()
         self._child: Child | None = None
         self._ended: UnitEnded | None = None
 
     def _usable(self, path: Path) -> None:
+        if importlib.util.find_spec("fmpy") is None:
+            raise FmiError("FMUs run through fmpy; pip install 'mirrorworld[fmi]' brings it")
         said = self.description
         if said.co_simulation is None:
             raise FmiError(f"{path}: offers model exchange only; export it again for co-simulation")
@@ -184,26 +189,34 @@ class FmuProcess:
 
     # --- life ---
 
-    def initialise(
-        self, start_s: float, stop_s: float | None, tolerance: float | None, inputs: Row
-    ) -> Row:
-        """Starts the process, instantiates and initialises; returns the outputs."""
-        said = self.description
-        folder = platform_folder(said.version)
+    def prepare(self) -> None:
+        """Unpacks the unit and starts its process, which has nothing of it loaded yet, so that
+        several processes get ready beside each other."""
+        if self._is_used:
+            raise FmiError(f"unit '{self.name}' has run already; make another instance")
+        self._is_used = True
+        folder = platform_folder(self.description.version)
         unpack(self._folder / "unit.fmu", self._folder, folder)
         library = self._folder / "binaries" / folder / (self._identifier + library_suffix())
         if not library.is_file():
             raise FmiError(
                 f"unit '{self.name}': binaries/{folder} holds no {library.name}; ask its maker"
             )
-        if self._child is not None or self._ended is not None:
-            raise FmiError(f"unit '{self.name}' is initialised already; make another instance")
+        self._library = library
         self._child = Child(self._folder, self.limits.memory_bytes, self._n_out)
+
+    def initialise(
+        self, start_s: float, stop_s: float | None, tolerance: float | None, inputs: Row
+    ) -> Row:
+        """Instantiates and initialises; returns the outputs."""
+        if not self._is_used:
+            self.prepare()
+        said = self.description
         self._time_s = start_s
         numbers = [(v, x) for v, x in self._starts if not isinstance(x, str)]
         asked: dict[str, Any] = {
             "version": said.version,
-            "library": str(library),
+            "library": str(self._library),
             "folder": str(self._folder),
             "token": said.token,
             "identifier": self._identifier,

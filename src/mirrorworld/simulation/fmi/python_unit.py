@@ -99,6 +99,9 @@ class PythonUnit:
         self._last = 0
         self._end: StepEnd | None = None
 
+    def prepare(self) -> None:
+        """Nothing to get ready."""
+
     def initialise(
         self, start_s: float, stop_s: float | None, tolerance: float | None, inputs: Row
     ) -> Row:

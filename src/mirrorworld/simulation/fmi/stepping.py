@@ -78,7 +78,7 @@ class Ensemble:
     Args:
         loop: columns of inputs that are solved for in every step.
         signals: inputs as functions of time (s).
-        is_split: whether a step may be taken back after it.
+        is_split: whether a step may be taken back once it is made; units may ask to know.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Ensemble:
         self.wiring, self.units = wiring, wiring.units
         self.loop = loop
         self._order, self._inputs, self._signals = order, inputs, signals
-        self._is_split = is_split
+        self.is_split = is_split
         self._jacobian: NDArray[np.float64] | None = None
         self._scouts = [k for k, unit in enumerate(self.units) if unit.has_events]
         self.alive = [True] * len(self.units)
@@ -116,6 +116,8 @@ class Ensemble:
         n = len(self.units)
         state.time_s, state.at, state.next_event = start_s, [start_s] * n, [np.inf] * n
         self._apply_signals(start_s, state.u)
+        for unit in self.units:
+            unit.prepare()
         for k, unit in enumerate(self.units):
             self.keep(k, lambda unit=unit, k=k: unit.initialise(
                 start_s, stop_s, tolerance, state.u[wiring.inputs_of[k]]
@@ -273,7 +275,7 @@ class Ensemble:
         self, those: Sequence[int], target_s: float, slopes: Row | None, used: Row,
         slopes_used: Row,
     ) -> None:  # fmt: skip
-        may = self._is_split or bool(len(self.loop))
+        may = self.is_split or bool(len(self.loop))
         begun = [k for k in those if self._begin_one(k, target_s, slopes, used, slopes_used, may)]
         for k in begun:
             self._finish_one(k, target_s)
@@ -283,7 +285,7 @@ class Ensemble:
         slopes_used: Row,
     ) -> None:  # fmt: skip
         state, wiring = self.state, self.wiring
-        may = self._is_split
+        may = self.is_split
         held = state.u.copy()
         for k in those:
             newest = held.copy()
