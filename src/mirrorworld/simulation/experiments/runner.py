@@ -66,6 +66,9 @@ class Running:
     cancel: threading.Event | None = None
 
 
+RUNNING: Final = Running()
+
+
 def run(
     objective: Objective | str | Callable[..., Any],
     designs: Designs,
@@ -74,7 +77,7 @@ def run(
     seed: int = 0,
     replications: int = 1,
     has_common_numbers: bool = True,
-    running: Running = Running(),
+    running: Running = RUNNING,
 ) -> Results:
     """Evaluates designs, and goes on where a run into the same folder was stopped.
 
@@ -108,7 +111,7 @@ def run(
         "seed": seed,
         "replications": replications,
         "common_random_numbers": has_common_numbers,
-        **_today(),
+        **today(),
     }
     with Store(folder, manifest) as store:
         if folder is not None and not isinstance(designs, Grid):
@@ -129,7 +132,7 @@ def resume(
     folder: Path,
     objective: Objective | str | Callable[..., Any] | None = None,
     *,
-    running: Running = Running(),
+    running: Running = RUNNING,
 ) -> Results:
     """Goes on with an experiment that was stopped, however it was; the rows come out the same.
 
@@ -323,7 +326,8 @@ def _narrow(column: NDArray[Any]) -> NDArray[Any]:
     return column.astype(np.str_) if column.dtype == object else column
 
 
-def _today() -> dict[str, Any]:
+def today() -> dict[str, Any]:
+    """When an experiment is started, and by which versions."""
     from importlib.metadata import version
 
     return {
