@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.branches.models_for_tests import install
 from tests.branches.serving import make
 from tests.web.branch_world import BranchWorld, served
 from tests.web.conftest import OpenPage
@@ -24,8 +25,10 @@ FILLER, CAPPER = "line1/filler", "line1/capper"
 
 @pytest.fixture(scope="module")
 def works(static_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BranchWorld]:
-    with served(tmp_path_factory.mktemp("branches"), make, static_dir) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        install(tmp_path_factory.mktemp("models"), patch)
+        with served(tmp_path_factory.mktemp("branches"), make, static_dir, "line1") as running:
+            yield running
 
 
 def shot(page: Page, name: str) -> None:
@@ -187,3 +190,130 @@ def test_a_branch_stands_beside_the_plant_as_a_ghost(
     card.get_by_role("button", name="Hide ghost").click()
     expect(legend).to_be_hidden()
     assert page.evaluate("__mirrorworld.scene.others()") == {"drawn": 0, "noted": 0}
+
+
+def tab(page: Page, name: str) -> Locator:
+    page.locator(".branch-tabs button", has_text=name).click()
+    return page.locator(".branch-part:visible")
+
+
+def assume(page: Page, twin: str, point: str, value: str) -> None:
+    form = change(page, twin)
+    form.get_by_label(point, exact=True).fill(value)
+    form.get_by_role("button", name="Change in the branch").click()
+    page.locator(".branch-change", has_text=f"{point.lower()} = {value}").wait_for()
+
+
+def test_a_branch_runs_and_a_model_that_breaks_is_named(
+    works: BranchWorld, open_page: OpenPage
+) -> None:
+    from playwright.sync_api import expect
+
+    page = opened(open_page, works, with_scene=False)
+    made(page, "Run")
+    select(page, FILLER)
+    part = tab(page, "Run")
+    part.get_by_role("button", name="Fastest").click()
+    part.get_by_label("How long, in hours of the branch").fill("0.01")
+    part.get_by_role("checkbox", name="counter").check()
+    part.get_by_role("button", name="Run", exact=True).click()
+    expect(part.locator(".run-state")).to_contain_text("has run")
+    expect(part.locator(".run-state")).to_contain_text("36 samples")
+    level = "__mirrorworld.mirror.value[__mirrorworld.mirror.handle('line1/filler', 'level')]"
+    page.wait_for_function(f"{level} === 36")
+    assert live_value(works, FILLER, "level") == 51
+
+    # Paused, stepped and stopped; what was obtained stays.
+    part.get_by_label("until it is stopped").check()
+    part.get_by_role("button", name="Start paused").click()
+    part.get_by_role("button", name="Step", exact=True).click()
+    expect(part.locator(".run-state")).to_contain_text("paused")
+    page.wait_for_function(f"{level} === 1")
+    part.get_by_role("button", name="Stop", exact=True).click()
+    expect(part.get_by_role("button", name="Run", exact=True)).to_be_visible()
+
+    part.get_by_role("checkbox", name="counter").uncheck()
+    part.get_by_role("checkbox", name="broken").check()
+    part.get_by_role("button", name="Run", exact=True).click()
+    expect(part.locator(".run-state")).to_contain_text("failed")
+    expect(part.locator(".run-problem")).to_contain_text("division by zero")
+    shot(page, "branch-run")
+
+
+def test_branches_are_evaluated_and_compared(works: BranchWorld, open_page: OpenPage) -> None:
+    from playwright.sync_api import expect
+
+    page = opened(open_page, works, with_scene=False)
+    made(page, "As it is")
+    page.locator(".branch-banner").get_by_role("button", name="Leave").click()
+    expect(page.locator(".branch-card", has_text="As it is")).to_have_count(1)
+    page.locator(".branches").get_by_role("button", name="New…").click()
+    page.locator("dialog[open]").get_by_label("Name", exact=True).fill("Faster")
+    page.locator("dialog[open]").get_by_role("button", name="Make it").click()
+    page.locator(".branch-banner", has_text="Faster").wait_for()
+    assume(page, FILLER, "Speed", "150")
+    page.locator(".branch-banner").get_by_role("button", name="Leave").click()
+
+    for name in ("As it is", "Faster"):
+        page.get_by_role("checkbox", name=f"Compare {name}", exact=True).check()
+    page.get_by_role("button", name="Compare 2 branches…").click()
+    dialog = page.locator("dialog.compare")
+    dialog.get_by_label("Evaluator").select_option("noisy")
+    dialog.get_by_label("Replications").fill("12")
+    dialog.get_by_role("button", name="Evaluate all").click()
+    rows = dialog.locator(".compare-table tbody tr")
+    expect(rows).to_have_count(2)
+    throughput = rows.filter(has_text="Throughput").locator("td")
+    expect(throughput).to_have_count(2)
+    # 41 a minute more, and as the same seed was drawn from for both, that is certain.
+    expect(throughput.nth(1)).to_contain_text("+41")
+    expect(throughput.nth(1)).to_contain_text("better with")
+    expect(throughput.nth(1).locator(".better")).to_have_count(1)
+    plots = dialog.locator("svg.plot")
+    expect(plots).to_have_count(2)
+    said = plots.first.get_attribute("aria-label") or ""
+    assert "Faster" in said and "95 % interval" in said and "12 runs" in said
+    assert plots.first.locator(".plot-dot").count() == 24
+    shot(page, "branch-compare")
+
+
+def test_a_plan_is_approved_carried_out_and_rolled_back(
+    works: BranchWorld, open_page: OpenPage
+) -> None:
+    from playwright.sync_api import expect
+
+    page = opened(open_page, works, with_scene=False)
+    made(page, "To be done")
+    assume(page, FILLER, "Speed", "160")
+    form = change(page, CAPPER)
+    form.get_by_label("x in metres").fill("3")
+    form.get_by_role("button", name="Change in the branch").click()
+    part = tab(page, "Apply")
+    expect(part.locator(".diff li")).to_have_count(2)
+    part.get_by_label("Reason").fill("as tried")
+    part.get_by_role("button", name="Make a plan").click()
+    plan = part.locator(".plan", has_text="as tried")
+    steps = plan.locator(".plan-step")
+    expect(steps).to_have_count(2)
+    expect(plan.locator(".chip").first).to_have_text("waits for approval")
+    assert live_value(works, FILLER, "speed") == 109
+    plan.get_by_role("button", name="Approve").click()
+    plan.get_by_role("button", name="Carry out 1 command").click()
+    expect(plan.locator(".chip").first).to_have_text("applied")
+    assert live_value(works, FILLER, "speed") == 160
+    plan.get_by_role("button", name="Done").click()
+    expect(plan.locator(".is-done")).to_have_count(1)
+    shot(page, "branch-plan")
+
+    # What the plant does not take is said, and what was done before is taken back.
+    tab(page, "Change")
+    assume(page, FILLER, "Speed", "250")
+    part = tab(page, "Apply")
+    part.get_by_label("Reason").fill("too much")
+    part.get_by_role("button", name="Make a plan").click()
+    plan = part.locator(".plan", has_text="too much")
+    plan.get_by_role("button", name="Approve").click()
+    plan.get_by_role("button", name="Carry out 1 command").click()
+    expect(plan).to_contain_text("too fast for me")
+    expect(plan.locator(".chip").first).to_have_text("rolled back")
+    assert live_value(works, FILLER, "speed") == 160

@@ -137,9 +137,10 @@ export class Rest {
     const request: RequestInit = { method, headers, credentials: "same-origin" };
     if (body !== undefined) request.body = body instanceof Blob ? body : JSON.stringify(body);
     if (signal !== undefined) request.signal = signal;
+    const url = apiUrl(isOfWorld ? path : this.#placed(method, path), parameters);
     let response: Response;
     try {
-      response = await fetch(apiUrl(isOfWorld ? path : this.#placed(method, path), parameters), request);
+      response = await fetch(url, request);
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new RestError(0, { ...UNREACHED, place: path });

@@ -99,12 +99,12 @@ export class BranchApi {
     return this.#rest.get("branches/compare", { branch: branches, evaluator });
   }
 
-  plan(id: Id, reason: string): Promise<Plan> {
-    return this.#rest.post(`${path(id)}/plans`, { reason });
+  plan(id: Id, request: { reason: string; calls: readonly { twin: string; operation: string; arguments: Record<string, unknown> }[] }): Promise<Plan> {
+    return this.#rest.post(`${path(id)}/plans`, request);
   }
 
-  plans(id: Id): Promise<PlansPage> {
-    return this.#rest.get("plans", { branch: id });
+  plans(): Promise<PlansPage> {
+    return this.#rest.get("plans");
   }
 
   act(plan: Id, act: Partial<PlanAct> & { act: string }): Promise<Plan> {

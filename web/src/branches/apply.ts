@@ -3,7 +3,7 @@
 
 import { labelText, numberText, unitText } from "../format.ts";
 import { type Context, reasonOf } from "../panels/context.ts";
-import { button, h, segmented, setText } from "../panels/dom.ts";
+import { button, h, iconButton, segmented, setText } from "../panels/dom.ts";
 import type { BranchDiff, DiffRow, Plan, PlanStep } from "../protocol.ts";
 import { t } from "../words.ts";
 import type { Part } from "./inside.ts";
@@ -12,6 +12,7 @@ import type { BranchStore } from "./store.ts";
 
 const BUSY_MS = 700;
 const ROWS_SHOWN = 200;
+const CALLS_MAX = 20;
 
 export class ApplyPart implements Part {
   readonly element = h("div", { class: "branch-part scroll", tabIndex: -1 });
@@ -25,6 +26,10 @@ export class ApplyPart implements Part {
   private shownDiff = "";
   private shownPlans = "";
   private timer = 0;
+  private readonly call = h("select", { class: "select", attrs: { "aria-label": t("Operation to be called after the values are set") } });
+  private readonly called = h("ul", { class: "grants" });
+  private calls: { twin: string; operation: string }[] = [];
+  private areCallsStale = true;
 
   constructor(
     private readonly context: Context,
@@ -35,7 +40,13 @@ export class ApplyPart implements Part {
       this.of = "";
       this.paint();
     });
-    this.make = h("div", { class: "branch-group" }, this.reason, h("div", { class: "run-acts" }, button(t("Make a plan"), () => void this.plan(), "primary", "command")), h("p", { class: "hint dim" }, t("Values that are armed become commands, everything else a task for people. Nothing is done before the plan is approved.")));
+    this.call.addEventListener("change", () => {
+      const [twin, operation] = this.call.value.split("\0");
+      if (twin && operation && this.calls.length < CALLS_MAX) this.calls.push({ twin, operation });
+      this.paintCalls();
+    });
+    for (const what of ["structure", "branch"] as const) context.mirror.on(what, () => (this.areCallsStale = true));
+    this.make = h("div", { class: "branch-group" }, this.reason, this.called, this.call, h("div", { class: "run-acts" }, button(t("Make a plan"), () => void this.plan(), "primary", "command")), h("p", { class: "hint dim" }, t("Values that are armed become commands, everything else a task for people. Nothing is done before the plan is approved.")));
     this.element.append(h("div", { class: "branch-group" }, h("h4", {}, t("Differences")), against.element, this.diffPlace), this.make, this.failed, this.planPlace);
     store.on(() => context.pulse.mark(this));
     context.mirror.on("branch", () => context.pulse.mark(this));
@@ -45,6 +56,11 @@ export class ApplyPart implements Part {
     const branch = this.store.shown;
     if (this.element.hidden || branch === undefined) return;
     this.make.hidden = !branch.may_change;
+    if (this.areCallsStale) {
+      this.areCallsStale = false;
+      this.calls = [];
+      this.paintCalls();
+    }
     const of = `${branch.id} ${branch.changes} ${this.against} ${branch.run.state}`;
     if (of === this.of) return;
     this.of = of;
@@ -90,13 +106,31 @@ export class ApplyPart implements Part {
     );
   }
 
+  /** Operations that are armed and take nothing may be called after the values are set. */
+  private paintCalls(): void {
+    const { mirror } = this.context;
+    const armed = [...mirror.arms.values()].filter(({ twin, name }) => mirror.operationsOf(twin).some((each) => each.name === name && (each.inputs ?? []).length === 0));
+    this.call.hidden = armed.length === 0;
+    this.call.replaceChildren(h("option", { attrs: { value: "" } }, t("Then call…")), ...armed.map(({ twin, name }) => h("option", { attrs: { value: `${twin}\0${name}` } }, `${mirror.nameOf(twin)}: ${labelText(name)}`)));
+    this.called.replaceChildren(
+      ...this.calls.map((call, i) =>
+        h("li", { class: "chip" }, `${mirror.nameOf(call.twin)}: ${labelText(call.operation)}`, iconButton("close", t("Do not call {name}", { name: labelText(call.operation) }), () => {
+          this.calls.splice(i, 1);
+          this.paintCalls();
+        }, "small")),
+      ),
+    );
+  }
+
   // --- plans -----------------------------------------------------------------------------------
 
   private async plan(): Promise<void> {
     setText(this.failed, "");
     try {
-      await this.store.api.plan(this.context.mirror.branch!, this.reason.value.trim());
+      await this.store.api.plan(this.context.mirror.branch!, { reason: this.reason.value.trim(), calls: this.calls.map(({ twin, operation }) => ({ twin, operation, arguments: {} })) });
       this.reason.value = "";
+      this.calls = [];
+      this.paintCalls();
     } catch (error) {
       setText(this.failed, reasonOf(error));
     }
@@ -108,7 +142,7 @@ export class ApplyPart implements Part {
     const id = this.context.mirror.branch;
     if (id === null) return;
     try {
-      const { plans } = await this.store.api.plans(id);
+      const { plans } = await this.store.api.plans();
       if (this.context.mirror.branch !== id) return;
       const mine = plans.filter((plan) => plan.branch === id);
       const shown = JSON.stringify(mine);
@@ -133,10 +167,10 @@ export class ApplyPart implements Part {
         },
       );
     };
-    const commands = plan.steps.filter(({ kind }) => kind === "command").length;
+    const commands = plan.steps.filter(({ kind }) => kind !== "task").length;
     const acts: HTMLElement[] = [];
     if (plan.state === "proposed" && plan.may_approve) acts.push(button(t("Approve"), () => act("approve"), "primary", "check"), button(t("Reject"), () => act("reject"), "plain"));
-    if (plan.state === "approved") acts.push(button(t(commands === 1 ? "Carry out {n} command" : "Carry out {n} commands", { n: commands }), () => act("execute"), "primary", "send"));
+    if (plan.state === "approved" && commands > 0) acts.push(button(t(commands === 1 ? "Carry out {n} command" : "Carry out {n} commands", { n: commands }), () => act("execute"), "primary", "send"));
     return h(
       "details",
       { class: "branch-section plan", attrs: { open: isOpen, "data-plan": plan.id } },
@@ -159,8 +193,8 @@ export class ApplyPart implements Part {
       { class: `plan-step is-${step.state.replace(" ", "-")}`, attrs: { "data-step": step.number } },
       h("span", { class: "plan-mark", attrs: { "aria-hidden": "true" } }),
       h("div", { class: "grow" },
-        h("div", {}, h("b", {}, isTask ? t("Task") : t("Command")), " ", isTask ? step.words : `${about} ${labelText(step.name)}`),
-        !isTask && h("div", { class: "num" }, t("{before} → {after}", { before: shownValue(step.before), after: `${shownValue(step.after)}${unit}` })),
+        h("div", {}, h("b", {}, isTask ? t("Task") : step.kind === "call" ? t("Call") : t("Desired value")), " ", isTask ? step.words : `${about}: ${labelText(step.name)}`),
+        step.kind === "value" && h("div", { class: "num" }, t("{before} → {after}", { before: shownValue(step.before), after: `${shownValue(step.after)}${unit}` })),
         h("small", { class: "dim" }, `${STEPPED[step.state] ?? step.state}${step.detail ? ` · ${step.detail}` : ""}`),
       ),
       isTask && step.state === "open" && button(t("Done"), done, "plain"),

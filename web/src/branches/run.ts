@@ -30,6 +30,8 @@ export class RunPart implements Part {
   private fields = new Map<string, { check: HTMLInputElement; options: OptionFields }>();
   private shownModels = "";
   private shownActs = "";
+  /** The branch whose run was started paused. */
+  private held = "";
   /** The clock when the run that is going on was first seen, to tell how far it is. */
   private began: { branch: string; until_ns: number; from_ns: number } | null = null;
 
@@ -80,16 +82,21 @@ export class RunPart implements Part {
     this.problem.hidden = run.detail === "";
     this.problem.classList.toggle("bad", run.state === "failed");
     setText(this.problem, run.detail);
-    const shown = JSON.stringify([run.state, may_change]);
+    // A run that was started paused says that it starts until its first step.
+    const isHeld = run.state === "paused" || (run.state === "starting" && this.held === id);
+    const shown = JSON.stringify([run.state, isHeld, may_change]);
     if (shown === this.shownActs) return;
     this.shownActs = shown;
     const { api } = this.store;
     const focused = this.acts.contains(document.activeElement);
     const acts: HTMLButtonElement[] = [];
     if (may_change) {
-      if (run.state === "paused")
+      if (isHeld)
         acts.push(
-          button(t("Go on"), () => void this.act(() => api.control(this.id, { act: "resume" })), "primary", "play"),
+          button(t("Go on"), () => {
+            this.held = "";
+            void this.act(() => api.control(this.id, { act: "resume" }));
+          }, "primary", "play"),
           button(t("Step"), () => void this.act(() => api.control(this.id, { act: "step", duration_s: this.step.valueAsNumber || 1 })), "plain"),
           button(t("Stop"), () => void this.act(() => api.control(this.id, { act: "stop" })), "plain"),
         );
@@ -147,6 +154,7 @@ export class RunPart implements Part {
     const models: AttachedModel[] = [];
     for (const [name, { check, options }] of this.fields) if (check.checked) models.push({ name, options: options.read() });
     const hours = this.hours.valueAsNumber;
+    this.held = isPaused ? this.id : "";
     await this.act(async () => {
       await this.store.api.patch(this.id, { models });
       await this.store.api.run(this.id, {
