@@ -133,12 +133,12 @@ def test_loads_are_found_by_the_names_of_figures(run: Run) -> None:
             kpi("throughput", 100), kpi("line1/filler.busy", 0.8), kpi("filler starved", 0.1),
             kpi("line1/old.capper.blocked", 0.3), kpi("utilisation: Capper", 0.6),
             kpi("palletiser.busy", 0.5),
-            kpi("line1/filler.busy", null),
+            kpi("line1/filler.busy", null), kpi("critical share, line1/filler", 0.4),
         ])));
         """
     )
     assert found == [
-        {"twin": "line1/filler", "shares": {"busy": 0.8, "starved": 0.1}},
+        {"twin": "line1/filler", "shares": {"busy": 0.8, "starved": 0.1, "critical": 0.4}},
         {"twin": "line1/old.capper", "shares": {"blocked": 0.3, "busy": 0.6}},
     ]
 
@@ -155,3 +155,23 @@ def test_marks_of_an_axis_are_round_and_within_it(run: Run) -> None:
     assert found[1] == [-0.01, 0, 0.01, 0.02, 0.03]
     assert found[2] == [17250, 17500, 17750, 18000]
     assert found[3] == [5]
+
+
+def test_states_become_stretches_of_time(run: Run) -> None:
+    found = run(
+        """
+        import { conditionOf, stretches } from "./stretches.ts";
+        const labels = ["Execute", "Suspended", "Aborted", "Stopped", "Cip", "auto"];
+        console.log(JSON.stringify({
+            parts: stretches([0, 10, 20, 30, 45], [6, 6, 2, NaN, 6], 5, 50),
+            kinds: labels.map(conditionOf),
+        }));
+        """
+    )
+    assert found["parts"] == [
+        {"value": 6, "start_ms": 5, "end_ms": 20},
+        {"value": 2, "start_ms": 20, "end_ms": 30},
+        {"value": 6, "start_ms": 45, "end_ms": 50},
+    ]
+    assert found["kinds"][:5] == ["running", "delayed", "down", "planned", "unknown"]
+    assert found["kinds"][5] == "running"

@@ -1,7 +1,6 @@
 // Where a line is held up: stations coloured by the share of time that they are busy, blocked or
 // starved, from the figures of an evaluation.
 
-import { numberText } from "../format.ts";
 import { cssOf } from "../heat/colours.ts";
 import type { Context } from "../panels/context.ts";
 import { h, iconButton, segmented } from "../panels/dom.ts";
@@ -9,7 +8,7 @@ import { t } from "../words.ts";
 import { percentText } from "./kpis.ts";
 import { type Condition, CONDITIONS, type Load } from "./loads.ts";
 
-const NAMES: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), sensitivity: t("Gain") };
+const NAMES: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), critical: t("Critical") };
 
 /** Stations in colours, with a legend that lists them: the most loaded first. */
 export class BottleneckMap {
@@ -39,8 +38,8 @@ export class BottleneckMap {
   }
 
   private get most(): number {
-    if (this.condition !== "sensitivity") return 1;
-    return Math.max(...this.loads.map(({ shares }) => Math.abs(shares["sensitivity"] ?? 0)), Number.MIN_VALUE);
+    if (this.condition !== "critical") return 1;
+    return Math.max(...this.loads.map(({ shares }) => Math.abs(shares["critical"] ?? 0)), Number.MIN_VALUE);
   }
 
   private colour(): void {
@@ -77,7 +76,7 @@ export class BottleneckMap {
           const bar = h("i", {});
           bar.style.width = `${Math.min(1, Math.abs(share) / this.most) * 100}%`;
           bar.style.background = cssOf(Math.min(1, Math.max(0, share / this.most)));
-          return h("li", {}, h("button", { attrs: { type: "button" }, on: { click: () => this.context.goTo(twin, true) } }, h("span", { class: "clip" }, mirror.nameOf(twin)), h("span", { class: "bottleneck-bar", attrs: { "aria-hidden": "true" } }, bar), h("span", { class: "num" }, this.condition === "sensitivity" ? numberText(share) : percentText(share))));
+          return h("li", {}, h("button", { attrs: { type: "button" }, on: { click: () => this.context.goTo(twin, true) } }, h("span", { class: "clip" }, mirror.nameOf(twin)), h("span", { class: "bottleneck-bar", attrs: { "aria-hidden": "true" } }, bar), h("span", { class: "num" }, percentText(share))));
         }),
       ),
     );

@@ -9,11 +9,14 @@ import { intervalPlot, type Sampled } from "./plots.ts";
 
 type Named = Pick<Mirror, "twins" | "nameOf">;
 
-/** A figure's name as people read it; one that is named after a point, by the twin and the point. */
+/** A figure's name as people read it; one that is named after a twin or its point (`twin.point`, `blocked, twin`), by its name. */
 export function kpiName(name: string, mirror: Named): string {
   const dot = name.lastIndexOf(".");
   const twin = name.slice(0, dot);
   if (dot > 0 && mirror.twins.has(twin)) return `${mirror.nameOf(twin)}: ${labelText(name.slice(dot + 1))}`;
+  const comma = name.lastIndexOf(", ");
+  const about = name.slice(comma + 2);
+  if (comma > 0 && mirror.twins.has(about)) return `${mirror.nameOf(about)}: ${labelText(name.slice(0, comma))}`;
   return labelText(name);
 }
 

@@ -10,17 +10,17 @@ export interface Load {
   shares: Readonly<Record<string, number>>;
 }
 
-export const CONDITIONS = ["busy", "blocked", "starved", "down", "sensitivity"] as const;
+export const CONDITIONS = ["busy", "blocked", "starved", "down", "critical"] as const;
 export type Condition = (typeof CONDITIONS)[number];
 const WORDS: readonly (readonly [Condition, RegExp])[] = [
   ["busy", /busy|utili[sz]ation|working/i],
   ["blocked", /block/i],
   ["starved", /starv/i],
   ["down", /\bdown|broken|failed/i],
-  ["sensitivity", /sensitiv|derivative|bottleneck/i],
+  ["critical", /critical|sensitiv|bottleneck/i],
 ];
 
-/** Loads of stations among figures that are named after twins, such as `line/filler.busy`. */
+/** Loads of stations among figures that are named after twins, such as `line/filler.busy` or `blocked, line/filler`. */
 export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly KpiRow[]): Load[] {
   const byTwin = new Map<Id, Record<string, number>>();
   const ends = new Map<string, Id>();
@@ -42,7 +42,7 @@ export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly
 }
 
 function twinIn(name: string, mirror: Pick<Mirror, "twins">, ends: ReadonlyMap<string, Id>): Id | undefined {
-  for (const part of [name, ...name.split(/[.:\s]+/)]) {
+  for (const part of [name, ...name.split(/[.:,\s]+/)]) {
     const cut = part.includes(".") ? part.slice(0, part.lastIndexOf(".")) : part;
     if (mirror.twins.has(cut)) return cut;
     const found = ends.get(cut.toLowerCase());

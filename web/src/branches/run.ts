@@ -6,6 +6,7 @@ import { button, h, segmented, setText } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
 import type { AttachedModel, Branch, ModelRow, RunState } from "../protocol.ts";
 import { t } from "../words.ts";
+import { openGantt } from "./gantt.ts";
 import type { Part } from "./inside.ts";
 import { type OptionFields, optionFields } from "./options.ts";
 import { momentOf, STATES } from "./state.ts";
@@ -21,6 +22,10 @@ export class RunPart implements Part {
   private readonly problem = h("p", { class: "run-problem", role: "alert", hidden: true });
   private readonly acts = h("div", { class: "run-acts" });
   private readonly failed = h("p", { class: "error-line", role: "alert" });
+  private readonly gantt = button(t("What the machines did…"), () => {
+    const branch = this.store.shown;
+    if (branch !== undefined) openGantt(this.context, branch.at_ns / 1e6, branch.run.now_ns / 1e6);
+  }, "plain", "gantt");
   private readonly modelPlace = h("div", {});
   private readonly hours = h("input", { class: "input num", attrs: { type: "number", min: "0", step: "any", value: "1", "aria-label": t("How long, in hours of the branch") } });
   private readonly endless = h("input", { attrs: { type: "checkbox" } });
@@ -46,7 +51,7 @@ export class RunPart implements Part {
     });
     this.endless.addEventListener("change", () => (this.hours.disabled = this.endless.checked));
     this.element.append(
-      h("div", { class: "run-head" }, this.state, this.bar, this.problem, this.acts, this.failed),
+      h("div", { class: "run-head" }, this.state, this.bar, this.problem, this.acts, this.gantt, this.failed),
       h("div", { class: "branch-group" }, h("h4", {}, t("Speed")), speeds.element),
       h("div", { class: "branch-group" }, h("h4", {}, t("How long")),
         h("label", { class: "branch-field" }, h("span", {}, t("Hours of the branch")), this.hours),
@@ -74,6 +79,7 @@ export class RunPart implements Part {
   }
 
   private paintState({ id, run, at_ns, may_change }: Branch): void {
+    this.gantt.hidden = run.samples === 0 && run.now_ns <= at_ns;
     const { mirror } = this.context;
     const isRunning = run.state === "running" || run.state === "starting";
     const ran_ns = Math.max(0, run.now_ns - at_ns);

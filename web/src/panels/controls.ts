@@ -29,7 +29,7 @@ export class Controls {
     const { mirror } = context;
     if (mirror.branch !== null) {
       this.isEmpty = mirror.operationsOf(twin).length === 0 && !mirror.pointsOf(twin).some(({ type }) => type.is_writable);
-      this.element.append(h("p", { class: "dim" }, t("A branch has no way to the plant: nothing can be asked of it here. Change values in the panel of branches instead.")));
+      this.element.append(h("p", { class: "dim control-none" }, t("A branch has no way to the plant: nothing can be asked of it here. Change values in the panel of branches instead.")));
       return;
     }
     const writable = mirror.pointsOf(twin).filter((point) => point.type.is_writable || mirror.armed(twin, point.name));

@@ -53,6 +53,7 @@ const PATHS = {
   expand: ["M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"],
   more: ["!M3.2 6.8h2v2h-2zM7 6.8h2v2H7zM10.8 6.8h2v2h-2z"],
   branch: ["M5 4.6v6.8M5 10c0-2.6 6-2 6-5.2", "M5 1.7a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3zM5 11.3a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3zM11 1.8a1.5 1.5 0 1 1 0 3 1.5 1.5 0 0 1 0-3z"],
+  gantt: ["!M2.5 3h6v2.2h-6z", "!M6 6.9h7.5v2.2H6z", "!M4 10.8h5.5V13H4z"],
   ghost: ["M3.5 13.5V7.3a4.5 4.5 0 0 1 9 0v6.2l-2.2-1.6L8 13.5l-2.3-1.6z", "!M5.9 6.4h1.3v1.6H5.9zM8.8 6.4h1.3v1.6H8.8z"],
   flow: ["M2 8h11M9.5 4.5L13 8l-3.5 3.5"],
   // How a value came to be: five shapes that differ without colour.
