@@ -19,6 +19,7 @@ from mirrorworld.simulation.flow import kernel_layout as k
 from mirrorworld.simulation.flow.kernel_layout import Layout, layout
 from mirrorworld.simulation.flow.kernel_loop import begin_all, loop
 from mirrorworld.simulation.flow.kernel_loop import critical as walk_back
+from mirrorworld.simulation.flow.kernel_serial import L_SIZE, serial, serial_loop
 from mirrorworld.simulation.flow.kernel_waits import who_waits
 from mirrorworld.simulation.flow.model import FlowModel
 from mirrorworld.simulation.flow.plan import Plan, plan
@@ -49,8 +50,9 @@ def run(
     check_times(horizon_s, warm_up_s)
     numbers = plan(model)
     where = layout(numbers)
-    counted: list[Counted] = []
-    for replication in range(replications):
+    plain = None if trace_rows or critical else serial(numbers, where)
+
+    def fresh(replication: int) -> Memory:
         memory = Memory(numbers, where, seed, replication)
         ints, floats = memory.ints, memory.floats
         ints[k.MAX_EVENTS] = max_events
@@ -59,10 +61,15 @@ def run(
         ints[k.MOST_STEPS] = MOST_STEPS
         ints[k.TRACE_CAP] = trace_rows if replication == 0 else 0
         ints[k.LOGS] = critical
-        memory.grow()
-        begin_all(memory.ints, memory.floats)
-        while loop(memory.ints, memory.floats) == k.GROW:
-            memory.grow()
+        return memory
+
+    counted: list[Counted] = []
+    for replication in range(replications):
+        memory = fresh(replication)
+        is_done = plain is not None and memory.run_serial(plain.copy())
+        if not is_done:
+            memory = fresh(replication)
+            memory.run()
         counted.append(_counted(numbers, where, memory.ints, memory.floats))
     return summarise(
         numbers,
@@ -82,6 +89,22 @@ class Memory:
         keys = np.array(numbers.keys(seed, replication), np.uint64).view(np.int64)
         self.ints[where.streams : where.streams + 2 * len(keys) : 2] = keys
         self.part0 = len(where.I)
+
+    def run(self) -> None:
+        """To the end, by the general loop."""
+        self.grow()
+        begin_all(self.ints, self.floats)
+        while loop(self.ints, self.floats) == k.GROW:
+            self.grow()
+
+    def run_serial(self, line: NDArray[np.int64]) -> bool:
+        """To the end, by the loop of plain serial lines; False: the general one must do it."""
+        leaves = int(line[L_SIZE])
+        times, winners = np.zeros(leaves), np.zeros(2 * leaves, np.int64)
+        self.grow()
+        while (state := serial_loop(self.ints, self.floats, line, times, winners)) == k.GROW:
+            self.grow()
+        return state == k.ENDED
 
     def grow(self) -> None:
         """Makes room for at least one more event in every region, and twice that where there was
