@@ -172,10 +172,23 @@ class _Climb:
         share = self.space.shares(self.here)[0]
         slope = self.known.slope.copy()
         slope[((share <= 0) & (slope < 0)) | ((share >= 1) & (slope > 0))] = 0
-        steepest = np.abs(slope).max(initial=0.0)
-        if steepest == 0:
-            return None
-        return self._allowed(share + self.step * slope / steepest)
+        is_whole = np.array([factor.size is not None for factor in self.space.factors])
+        for part in (slope, np.where(is_whole, 0.0, slope)):
+            steepest = np.abs(part).max(initial=0.0)
+            if steepest == 0:
+                continue
+            there = self._allowed(share + self.step * part / steepest)
+            # Where no whole factor moves, its slope must not make the others' steps short.
+            if there is not None and (part is not slope or self._moves_whole(there)):
+                return there
+        return None
+
+    def _moves_whole(self, there: Columns) -> bool:
+        return any(
+            there[factor.name][0] != self.here[factor.name][0]
+            for factor in self.space.factors
+            if factor.size is not None
+        )
 
     def _singles(self) -> list[Columns]:
         """One factor a step further, the most promising first; whole ones either way."""

@@ -23,6 +23,7 @@ from mirrorworld.simulation.experiments.space import (
     Categorical,
     Columns,
     Continuous,
+    Factor,
     Space,
     SpaceError,
 )
@@ -148,11 +149,12 @@ def _draw(study: Any, space: Space, n: int) -> tuple[list[Any], Columns]:
     return trials, {name: np.array(values) for name, values in lists.items()}
 
 
-def _suggested(trial: Any, factor: Any) -> Any:
+def _suggested(trial: Any, factor: Factor) -> Any:
     if isinstance(factor, Categorical):
         return trial.suggest_categorical(factor.name, list(factor.levels))
     if isinstance(factor, Continuous) and not factor.steps:
         return trial.suggest_float(factor.name, factor.low, factor.high)
+    assert factor.size is not None
     step = trial.suggest_int(factor.name, 0, factor.size - 1)
     return factor.at(np.array([step]))[0].item()
 
