@@ -33,6 +33,11 @@ BENCHES: Final = (
     "thingsboard",
     "kill",
     "soak",
+    "branch",
+    "flow",
+    "sweep",
+    "gradient",
+    "exact",
     "factory",
 )
 

@@ -44,13 +44,16 @@ class Fingerprints:
         self.old_table: Fingers = np.empty(0, np.uint64)
         self.marks: NDArray[np.int64] = np.zeros(N_MARKS, np.int64)
         """How many there are of young and old, and how many of them are in the tables."""
+        self._is_shared = False
 
     def fork(self) -> Fingerprints:
-        """As much is known of it; from then on the two go their own ways."""
+        """As much is known of it; from then on the two go their own ways. Nothing is copied before
+        the fork first takes note of a sample: its origin only adds behind what the fork knows, and
+        that a point's highest time may then be too high costs a look-up, no more."""
         other = Fingerprints(use_compiled=self.use_compiled)
         other.rows_max = self.rows_max
-        other.highest_ns = self.highest_ns.copy()
-        other.young, other.old = self.young.copy(), self.old.copy()
+        other.highest_ns, other.young, other.old = self.highest_ns, self.young, self.old
+        other._is_shared = True
         other.marks[:] = self.marks
         other.marks[[INDEXED, OLD_INDEXED]] = 0
         return other
@@ -58,6 +61,9 @@ class Fingerprints:
     def make_room(self, rows: int, n_points: int) -> None:
         """Before rows are taken: room for the points that there are, and for more fingerprints
         while they are few."""
+        if self._is_shared:
+            self.highest_ns, self.young = self.highest_ns.copy(), self.young.copy()
+            self._is_shared = False
         if len(self.highest_ns) < n_points:
             more = np.full(max(n_points, 2 * len(self.highest_ns)), NEVER_NS, np.int64)
             more[: len(self.highest_ns)] = self.highest_ns

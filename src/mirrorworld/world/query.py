@@ -74,6 +74,7 @@ class Index:
         self._properties: dict[str, _PropertyColumn] = {}
         self._edges: dict[str, _Edges] = {}
         self._edges_version = -1
+        self._is_new = True
 
     def query(self, query: Query, limit: int, cursor: str | None) -> Page:
         """A page of at most `limit` twins after the cursor.
@@ -111,7 +112,7 @@ class Index:
             place[: len(self._place)] = self._place
             self._alive, self._place = grown, place
             self._chunks.extend([None] * (-(-n // _CHUNK) - len(self._chunks)))
-        for ordinal in structure.touched:
+        for ordinal in range(n) if self._is_new else structure.touched:
             twin = structure.twin_at(ordinal)
             self._alive[ordinal] = twin is not None
             pose = twin.pose if twin else None
@@ -120,6 +121,7 @@ class Index:
             for column in self._properties.values():
                 column.put(ordinal, twin)
         structure.touched.clear()
+        self._is_new = False
 
     def _mask(self, query: Query) -> Mask:
         mask = self._alive.copy()

@@ -189,6 +189,9 @@ class State:
         self._pages = np.empty(0, np.int64)
         self.n_points = 0
 
+    def __del__(self) -> None:
+        self.release()
+
     def restore(self, columns: Columns) -> None:
         """Takes over the columns of a snapshot."""
         self.grow(len(columns.cell))
@@ -198,6 +201,9 @@ class State:
 
     def _own(self, handles: Handles) -> None:
         """Copies the pages that others use too and that are about to be written."""
+        if not (self._arena.users[self._pages] > 1).any():
+            self._shares = False  # those who shared them are gone, or have pages of their own
+            return
         touched = np.unique(handles >> PAGE_BITS)
         shared = touched[self._arena.users[self._pages[touched]] > 1]
         if len(shared):

@@ -12,7 +12,7 @@ import dataclasses
 import gc
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ from mirrorworld.world.changes import (
     Unsay,
 )
 from mirrorworld.world.frames import Handles
+from mirrorworld.world.layers import layered
 from mirrorworld.world.model import Kind, OperationType, PointType, Relation, Sheet, Twin, TwinType
 from mirrorworld.world.naming import NONE, Layouts
 
@@ -72,6 +73,16 @@ SLOTS: Final = {
     "DropRelation": "relation",
 }
 """Edit -> the first half of the key under which what it said of a twin is kept."""
+_TABLES: Final = (
+    *("types", "twins", "relations", "arms", "sheets", "_declared", "_ordinals", "_overlays"),
+    *("_by_type", "_out", "_in", "_points", "_point_twin", "_point_type", "_described"),
+)
+"""What a fork shares with its origin until either writes to it."""
+_NESTED: Final = ("_overlays", "_by_type", "_out", "_in")
+"""Tables of tables: of these an inner one is copied when it is first written to."""
+_COLUMNS: Final = ("kinds", "low", "high")
+_FLAT: Final = frozenset({*_COLUMNS, "_declared", "_point_twin", "_point_type"})
+"""Lists and arrays: these are copied whole."""
 K = TypeVar("K")
 V = TypeVar("V")
 Undo = Callable[[], object]
@@ -123,6 +134,11 @@ class Structure:
         self._undo: list[Undo] = []
         self._is_restoring = False
         self._is_by_person = True
+        self._shared: set[str] = set()
+        """Names of tables and columns that others use too: copied before they are written to."""
+        self._owned: dict[str, set[object]] | None = None
+        """Of nested tables, the inner ones that nobody else uses; None: all of them."""
+        self._is_fork = False
 
     # --- reading ---
 
@@ -319,24 +335,45 @@ class Structure:
             self._is_restoring = False
 
     def fork(self) -> Structure:
-        """A structure that starts equal and then goes its own way. Twins, types and relations
-        are shared, since they never change; only the tables that find them are copied."""
+        """A structure that starts equal and then goes its own way, at a cost that does not depend
+        on the size: tables are shared until either of the two writes to one. Then the origin
+        copies it, so that it stays as fast as it was, and the fork holds only what differs."""
         other = Structure()
-        other.types, other.twins = dict(self.types), dict(self.twins)
-        other.relations, other.arms = dict(self.relations), dict(self.arms)
-        other.sheets = dict(self.sheets)
-        other.kinds, other.low, other.high = self.kinds.copy(), self.low.copy(), self.high.copy()
+        for name in (*_TABLES, *_COLUMNS):
+            setattr(other, name, getattr(self, name))
         other.has_heap, other.version = self.has_heap, self.version
-        other._declared, other._ordinals = list(self._declared), dict(self._ordinals)
-        other._overlays = {key: dict(said) for key, said in self._overlays.items()}
-        other._by_type = {key: dict(twins) for key, twins in self._by_type.items()}
-        other._out = {key: dict(edges) for key, edges in self._out.items()}
-        other._in = {key: dict(edges) for key, edges in self._in.items()}
-        other._points, other._layouts = dict(self._points), self._layouts
-        other._point_twin, other._point_type = list(self._point_twin), list(self._point_type)
-        other._described = dict(self._described)
-        other.touched = set(range(self.n_ordinals))
+        other._layouts = self._layouts
+        other._is_fork = True
+        for one in (self, other):
+            one._shared = {*_TABLES, *_COLUMNS}
+            one._owned = {name: set() for name in _NESTED}
         return other
+
+    def _own(self, name: str) -> Any:
+        """A table, to be written to."""
+        table = getattr(self, name)
+        if name in self._shared:
+            self._shared.discard(name)
+            is_table = name not in _FLAT
+            table = self._copied(table) if is_table else table.copy()
+            setattr(self, name, table)
+        return table
+
+    def _inner(self, name: str, key: object) -> dict[Any, Any]:
+        """The inner table of a nested one, to be written to; made where there is none."""
+        outer: dict[object, dict[Any, Any]] = self._own(name)
+        owned = None if self._owned is None else self._owned[name]
+        inner = outer.get(key)
+        if inner is None:
+            inner = outer[key] = {}
+        elif owned is not None and key not in owned:
+            inner = outer[key] = self._copied(inner)
+        if owned is not None:
+            owned.add(key)
+        return inner
+
+    def _copied(self, table: dict[K, V]) -> dict[K, V]:
+        return layered(table) if self._is_fork else dict(table)
 
     def _apply(self, edit: Edit) -> bool:
         match edit:
@@ -359,11 +396,11 @@ class Structure:
             case Arm():
                 return self._arm(edit)
             case Disarm(twin=twin_id, name=name):
-                return self._set(self.arms, (twin_id, name), None)
+                return self._set(self._own("arms"), (twin_id, name), None)
             case PutSheet(sheet=sheet):
                 return self._put_sheet(sheet)
             case DropSheet(kind=kind, name=name):
-                return self._set(self.sheets, (kind, name), None)
+                return self._set(self._own("sheets"), (kind, name), None)
 
     def _set(self, table: dict[K, V], key: K, value: V | None) -> bool:
         """Puts or (None) removes an entry; whether that changed anything."""
@@ -386,7 +423,7 @@ class Structure:
         if put.id in put.extends:
             raise ValueError(f"{put.id}: a type cannot extend itself")
         _check_points(put.id, put.points)
-        if not self._set(self.types, put.id, put):
+        if not self._set(self._own("types"), put.id, put):
             return False
         self._inherited.clear()
         kinds = self.subtypes(put.id)
@@ -410,14 +447,15 @@ class Structure:
         ordinal = self._ordinals.get(twin.id)
         if ordinal is None:
             ordinal = len(self._declared)
-            self._set(self._ordinals, twin.id, ordinal)
-            self._declared.append(twin)
-            self._undo.append(self._declared.pop)
+            self._set(self._own("_ordinals"), twin.id, ordinal)
+            declared: list[Twin] = self._own("_declared")
+            declared.append(twin)
+            self._undo.append(declared.pop)
         elif self._declared[ordinal] == twin and twin.id in self.twins:
             return False
         else:
             old, at = self._declared[ordinal], ordinal
-            self._declared[ordinal] = twin
+            self._own("_declared")[ordinal] = twin
             self._undo.append(lambda: self._declared.__setitem__(at, old))
         self._compose(ordinal)
         self._give_points(ordinal)
@@ -431,9 +469,9 @@ class Structure:
         old = self.twins.get(twin.id)
         if old is None or old.type != twin.type:
             if old is not None:
-                self._set(self._by_type[old.type], ordinal, None)
-            self._set(self._by_type.setdefault(twin.type, {}), ordinal, True)
-        self._set(self.twins, twin.id, twin)
+                self._set(self._inner("_by_type", old.type), ordinal, None)
+            self._set(self._inner("_by_type", twin.type), ordinal, True)
+        self._set(self._own("twins"), twin.id, twin)
         self.touched.add(ordinal)
 
     def _drop_twin(self, twin_id: str) -> bool:
@@ -443,13 +481,13 @@ class Structure:
         for relation in (*self.relations_from(twin_id), *self.relations_to(twin_id)):
             self._remove_relation(relation.key)
         for key in [key for key in self.arms if key[0] == twin_id]:
-            self._set(self.arms, key, None)
+            self._set(self._own("arms"), key, None)
         ordinal = self._ordinals[twin_id]
         for handle in self._points.get(ordinal, NONE).values():
             self._say_about(handle, None)
-        self._set(self._by_type[twin.type], ordinal, None)
-        self._set(self.twins, twin_id, None)
-        self._set(self._overlays, ordinal, None)
+        self._set(self._inner("_by_type", twin.type), ordinal, None)
+        self._set(self._own("twins"), twin_id, None)
+        self._set(self._own("_overlays"), ordinal, None)
         self.touched.add(ordinal)
         return True
 
@@ -457,7 +495,7 @@ class Structure:
         if said.twin not in self.twins:
             raise ValueError(f"{said.twin}: no such twin")
         ordinal = self._ordinals[said.twin]
-        new = self._overlays.setdefault(ordinal, {})
+        new = self._inner("_overlays", ordinal)
         match said:
             case PutProperty(property=prop):
                 if not prop.name:
@@ -499,9 +537,9 @@ class Structure:
         if slot is None:
             raise ValueError(f"'{edit.what}' says nothing of a twin; {', '.join(SLOTS)} do")
         ordinal = self._ordinals[edit.twin]
-        said = self._overlays.get(ordinal, {})
-        if (slot, edit.name) not in said:
+        if (slot, edit.name) not in self._overlays.get(ordinal, {}):
             return False
+        said = self._inner("_overlays", ordinal)
         before = dict(said)
         del said[(slot, edit.name)]
 
@@ -529,16 +567,16 @@ class Structure:
             if not self._is_by_person:
                 return False
             self._set(ended, ended_key(relation.key), None)
-        changed = self._set(self.relations, relation.key, relation)
+        changed = self._set(self._own("relations"), relation.key, relation)
         if changed:
-            self._set(self._out.setdefault(relation.source, {}), relation.key, relation)
-            self._set(self._in.setdefault(relation.target, {}), relation.key, relation)
+            self._set(self._inner("_out", relation.source), relation.key, relation)
+            self._set(self._inner("_in", relation.target), relation.key, relation)
         return changed
 
     def _drop_relation(self, key: RelationKey) -> bool:
         is_ended = False
         if self._is_by_person and key[1] in self.twins:
-            said = self._overlays.setdefault(self._ordinals[key[1]], {})
+            said = self._inner("_overlays", self._ordinals[key[1]])
             is_ended = self._set(said, ended_key(key), DropRelation(*key))
         if key not in self.relations:
             return is_ended
@@ -549,14 +587,17 @@ class Structure:
         relation = self.relations.get(key)
         if relation is None:
             return
-        self._set(self.relations, key, None)
-        self._set(self._out[relation.source], key, None)
-        self._set(self._in[relation.target], key, None)
+        self._set(self._own("relations"), key, None)
+        self._set(self._inner("_out", relation.source), key, None)
+        self._set(self._inner("_in", relation.target), key, None)
 
     def _ended(self, key: RelationKey) -> dict[OverlayKey, Overlay] | None:
         """Where it is said that a person ended a relation; None: nobody did."""
-        said = self._overlays.get(self._ordinals[key[1]])
-        return said if said is not None and ended_key(key) in said else None
+        ordinal = self._ordinals[key[1]]
+        said = self._overlays.get(ordinal)
+        if said is None or ended_key(key) not in said:
+            return None
+        return self._inner("_overlays", ordinal)
 
     def _arm(self, arm: Arm) -> bool:
         twin = self.twins.get(arm.twin)
@@ -565,7 +606,7 @@ class Structure:
         is_point = arm.name in self._points.get(self._ordinals[arm.twin], NONE)
         if not is_point and arm.name not in {o.name for o in self.operations_of(arm.twin)}:
             raise ValueError(f"{arm.twin}: no point or operation '{arm.name}' to arm")
-        return self._set(self.arms, (arm.twin, arm.name), arm)
+        return self._set(self._own("arms"), (arm.twin, arm.name), arm)
 
     def _put_sheet(self, sheet: Sheet) -> bool:
         if not sheet.kind or not sheet.name:
@@ -575,7 +616,7 @@ class Structure:
                 f"{sheet.kind} '{sheet.name}': {len(sheet.body)} characters; a sheet has at most"
                 f" {SHEET_LENGTH_MAX}"
             )
-        return self._set(self.sheets, (sheet.kind, sheet.name), sheet)
+        return self._set(self._own("sheets"), (sheet.kind, sheet.name), sheet)
 
     def operations_of(self, twin_id: str) -> list[OperationType]:
         """The operations of a twin: its own, then those of its types."""
@@ -625,7 +666,7 @@ class Structure:
         """Puts what is said about a point over its description, or (None) takes it off."""
         shown = self._point_type[handle]
         bare = self._described.get(handle, shown)
-        self._set(self._described, handle, None if said is None else bare)
+        self._set(self._own("_described"), handle, None if said is None else bare)
         new = bare if said is None else _about(bare, said)
         if new != shown:
             self._describe(handle, new)
@@ -640,8 +681,8 @@ class Structure:
             handle = have.get(point.name)
             if handle is None:
                 names.append(point.name)
-                self._point_twin.append(ordinal)
-                self._point_type.append(point)
+                self._own("_point_twin").append(ordinal)
+                self._own("_point_type").append(point)
             elif self._described.get(handle, self._point_type[handle]) != point:
                 old = self._point_type[handle]
                 if old.kind != point.kind:
@@ -650,30 +691,30 @@ class Structure:
                         f" {point.kind.name}; declare it under another name"
                     )
                 if handle in self._described:
-                    self._set(self._described, handle, point)
+                    self._set(self._own("_described"), handle, point)
                     about = self._overlays[ordinal][("about", point.name)]
                     point = _about(point, about)
                 self._describe(handle, point)
                 self._undo.append(lambda handle=handle, old=old: self._describe(handle, old))
         if names:
-            self._points[ordinal] = self._layouts.extended(have, names, first)
+            self._own("_points")[ordinal] = self._layouts.extended(have, names, first)
             self._undo.append(lambda: self._points.__setitem__(ordinal, have))
             self._grow(first)
 
     def _describe(self, handle: int, point: PointType) -> None:
-        self._point_type[handle] = point
+        self._own("_point_type")[handle] = point
         if handle >= len(self.low):
             return  # added by the same edit; the columns follow when they grow
         nan = float("nan")
-        self.low[handle] = nan if point.low is None else point.low
-        self.high[handle] = nan if point.high is None else point.high
+        self._own("low")[handle] = nan if point.low is None else point.low
+        self._own("high")[handle] = nan if point.high is None else point.high
 
     def _grow(self, first: int) -> None:
         """Extends the columns by handle; capacity doubles so that many small additions stay
         linear."""
         n = len(self._point_type)
         for name, fill in (("kinds", 0), ("low", np.nan), ("high", np.nan)):
-            column = getattr(self, name)
+            column = self._own(name)
             room = column.base if column.base is not None else column
             if len(room) < n:
                 room = np.full(max(n, 2 * len(room), 64), fill, column.dtype)
@@ -686,6 +727,8 @@ class Structure:
             self._describe(handle, self._point_type[handle])
 
     def _forget_points(self, first: int) -> None:
+        if first == self.n_points:
+            return
         del self._point_twin[first:], self._point_type[first:]
         self.kinds, self.low, self.high = self.kinds[:first], self.low[:first], self.high[:first]
 

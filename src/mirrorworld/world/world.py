@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from mirrorworld.world.changes import (
 )
 from mirrorworld.world.compiled import DUPLICATE, HAS_NUMBA, LATEST, REFUSED
 from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, SampleValue, Times, decode
+from mirrorworld.world.layers import layered
 from mirrorworld.world.model import Kind, PointType, Relation, Twin, TwinType
 from mirrorworld.world.plain import to_plain
 from mirrorworld.world.query import Index, Page, Query
@@ -46,6 +47,8 @@ INCARNATIONS_KEPT: Final = 8
 STRUCTURE_CHANGES_KEPT: Final = 10_000
 COMMANDS_KEPT: Final = 1_000
 EVENTS_KEPT: Final = 10_000
+_SHARED: Final = ("origins", "_origin_index", "events", "_heap", "_sources")
+"""What a branch shares with its parent until either writes to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +164,9 @@ class World:
         self._recent_from = 0
         self._index = Index(self.structure)
         self._structure_made: tuple[int, _Structure] | None = None
+        self._shared: set[str] = set()
+        """Names of tables that branches use too: copied before they are written to."""
+        self._is_fork = False
 
     # --- reading ---
 
@@ -329,8 +335,8 @@ class World:
     def branch(self, id: str) -> World:
         """A world that starts as this one is now and goes its own way.
 
-        It holds only what differs: pages of values are shared until written, twins and types
-        always. It has no way to a plant.
+        It holds only what differs: pages of values and the tables of everything else are shared
+        until either of the two writes to them. It has no way to a plant.
         """
         other = World(id, compiled=self.state.use_compiled)
         other.position, other.epoch_start = self.position, self.position.sequence
@@ -338,11 +344,25 @@ class World:
         other.structure = self.structure.fork()
         other._index = Index(other.structure)
         other.state = self.state.fork()
-        other.origins, other._origin_index = list(self.origins), dict(self._origin_index)
-        other.events, other._heap = dict(self.events), dict(self._heap)
-        other._sources = {name: dict(seen) for name, seen in self._sources.items()}
+        for name in _SHARED:
+            setattr(other, name, getattr(self, name))
+        self._shared, other._shared = set(_SHARED), set(_SHARED)
+        other._is_fork = True
+        other._structure_made = self._structure_made
         other._recent_from = self.position.sequence
         return other
+
+    def _own(self, name: str) -> Any:
+        """A table that branches may share, to be written to."""
+        table = getattr(self, name)
+        if name in self._shared:
+            self._shared.discard(name)
+            if isinstance(table, list):
+                table = table.copy()  # pyright: ignore[reportUnknownVariableType]
+            else:
+                table = layered(table) if self._is_fork else dict(table)
+            setattr(self, name, table)
+        return table  # pyright: ignore[reportUnknownVariableType]
 
     def _apply_frame(
         self, change: Change, frame: Frame, position: Position, *, is_replayed: bool = False
@@ -364,14 +384,16 @@ class World:
         if is_replayed and change.source_seq < 0:
             self.state.fingerprints.remember(dataclasses.replace(seen, quality=quality))
         if in_heap is not None:
+            heap: dict[int, bytes] = self._own("_heap")
             for row in in_heap[fate[in_heap] == LATEST].tolist():
-                self._heap[int(frame.point[row])] = frame.heap_at(row)
+                heap[int(frame.point[row])] = frame.heap_at(row)
         self._tally(change.source).add(tally)
         if not tally.accepted:
             # Nothing of it enters the log, so nothing of it may stay here either.
             for origin in self.origins[n_origins:]:
                 del self._origin_index[origin]
-            del self.origins[n_origins:]
+            if len(self.origins) > n_origins:
+                del self.origins[n_origins:]
             return None, tally
         kept = Frame(frame.point, frame.cell, quality, frame.source_ns, frame.heap)
         if tally.accepted < len(frame):
@@ -434,18 +456,23 @@ class World:
             raise ValueError(f"{event.twin}: an event needs an id")
         if self.events.get(event.id) == event:
             return None
-        self.events.pop(event.id, None)
-        self.events[event.id] = event
-        if len(self.events) > EVENTS_KEPT:
-            over = next((e.id for e in self.events.values() if not e.is_active), None)
-            del self.events[over if over is not None else next(iter(self.events))]
+        events: dict[str, Event] = self._own("events")
+        events.pop(event.id, None)
+        events[event.id] = event
+        if len(events) > EVENTS_KEPT:
+            over = next((e.id for e in events.values() if not e.is_active), None)
+            del events[over if over is not None else next(iter(events))]
         return event
 
     def _is_repeated(self, change: Change) -> bool:
         return change.source_seq <= self._sources.get(change.source, {}).get(change.incarnation, -1)
 
     def _note_source(self, change: Change) -> None:
-        seen = self._sources.setdefault(change.source, {})
+        sources: dict[str, dict[int, int]] = self._sources
+        if "_sources" in self._shared:
+            self._shared.discard("_sources")
+            sources = self._sources = {name: dict(seen) for name, seen in sources.items()}
+        seen = sources.setdefault(change.source, {})
         seen[change.incarnation] = change.source_seq
         if len(seen) > INCARNATIONS_KEPT:
             del seen[next(iter(seen))]
@@ -462,8 +489,9 @@ class World:
                 raise ValueError(
                     f"no more than {1 << 16} origins in a world; '{origin.by}' is one more"
                 )
-            index = self._origin_index[origin] = len(self.origins)
-            self.origins.append(origin)
+            index = len(self.origins)
+            self._own("_origin_index")[origin] = index
+            self._own("origins").append(origin)
         return index
 
     def _tally(self, source: str) -> Tally:
