@@ -19,6 +19,7 @@ from mirrorworld_worlds.factory.design import PILOT
 from mirrorworld_worlds.factory.loop import Loop, Signal
 from mirrorworld_worlds.factory.shopfloor import Shopfloor
 from mirrorworld_worlds.factory.validate import SHEET, validate
+from mirrorworld_worlds.factory.world import _first_ns
 
 DAY_S = 86_400.0
 FACTORY = "mirrorworld_worlds.factory"
@@ -135,6 +136,18 @@ def test_allowances_of_a_plant_say_how_it_departs_from_its_data_sheets() -> None
     assert found["assembly"].setup == pytest.approx(drawn.areas["assembly"].setup, rel=0.1)
     kept = allowances.read()
     assert len(kept) >= 10 and all(one["smt"].pace > 1.0 for one in kept)
+
+
+def test_a_plant_that_is_started_again_goes_on_after_what_it_has_stamped(tmp_path: Path) -> None:
+    day_ns = 86_400_000_000_000
+    file, now_ns = tmp_path / "clock.json", 1_790_000_000 * 1_000_000_000
+    first = _first_ns(file, 60.0, now_ns)
+    assert first == now_ns - 14 * day_ns
+    hour_ns = day_ns // 24
+    again = _first_ns(file, 60.0, now_ns + hour_ns)
+    assert again == first + 60 * hour_ns
+    late = _first_ns(file, 60.0, now_ns + 10 * day_ns)
+    assert late == now_ns + 10 * day_ns, "never beyond the wall's clock"
 
 
 # --- the road --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,18 @@ def source(port: int) -> SourceConfig:
     return SourceConfig(f"sparkplug://127.0.0.1:{port}", PLANT, options)
 
 
+def _first_ns(file: Path, speed: float, now_ns: int) -> int:
+    """What the plant is to stamp first: a fortnight ago, or after all that a plant of this world
+    can have stamped before."""
+    first_ns = now_ns - BEGAN_AGO_S * 1_000_000_000
+    if file.is_file():
+        told = json.loads(file.read_text())
+        ran_ns = int((now_ns - told["wall_ns"]) * told["speed"])
+        first_ns = min(now_ns, max(first_ns, told["first_ns"] + ran_ns))
+    file.write_text(json.dumps({"wall_ns": now_ns, "first_ns": first_ns, "speed": speed}))
+    return first_ns
+
+
 class Factory:
     """The demo world; see `mirrorworld.installed.DemoWorld`."""
 
@@ -48,6 +61,7 @@ class Factory:
             *("--design", design, "--seed", str(seed), "--time-scale", str(speed)),
             *("--report-s", str(report_s), "--ran-s", str(ran_h * 3600.0)),
         )
+        self._speed = speed
         self._processes = Processes()
 
     async def start(self, directory: Path) -> Sequence[SourceConfig]:
@@ -58,7 +72,7 @@ class Factory:
         """
         directory.mkdir(parents=True, exist_ok=True)
         port = free_port()
-        first_ns = time.time_ns() - BEGAN_AGO_S * 1_000_000_000
+        first_ns = _first_ns(directory / "clock.json", self._speed, time.time_ns())
         plant = [
             *(sys.executable, "-m", f"{__package__}.plant", "--follow-stdin"),
             *("--mqtt", f"127.0.0.1:{port}", "--first-ns", str(first_ns), *self._plant_options),
