@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mirrorworld.simulation.fmi import archive
 from mirrorworld.simulation.fmi.allowed import NAME, AllowList
 from mirrorworld.simulation.fmi.archive import FmiError, platform_folder, unpack
-from mirrorworld.simulation.fmi.description import BaseUnit, Sort, describe
+from mirrorworld.simulation.fmi.description import BaseUnit, Sort, UnitDescription, describe
+from mirrorworld.simulation.fmi.graph import Connection, Wiring
+from mirrorworld.simulation.fmi.ports import Port
 from mirrorworld.simulation.fmi.quantities import Quantity, linear, quantity, quantity_of
 from mirrorworld.units import UnitError
 from tests.simulation.fmi.built import MODELS, Var, description
@@ -225,3 +230,48 @@ def test_quantities_are_converted_or_refused() -> None:
     assert linear(furlong, None, "x") == (1.0, 0.0)
     with pytest.raises(UnitError, match=r"a\.b: unit 'rad/s' does not fit '/min'"):
         linear(Quantity("rad/s"), Quantity("/min"), "a.b")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_done_to_a_unit_it_is_read_or_refused(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    data = bytearray(description("Mass", "3.0", MODELS["Mass"], {}).encode())
+    for _ in range(chance.randrange(1, 6)):
+        at, n = chance.randrange(len(data)), chance.randrange(1, 30)
+        piece = data[at : at + n] if chance.random() < 0.5 else bytes(chance.randbytes(n % 4))
+        data[at : at + chance.randrange(30)] = piece * chance.randrange(3)
+    path = fmu(tmp_path / "m.fmu", bytes(data), **{"binaries/x86_64-linux/Mass.so": b""})
+    if seed % 2:
+        whole = bytearray(path.read_bytes())
+        for _ in range(3):
+            whole[chance.randrange(len(whole))] = chance.randrange(256)
+        path.write_bytes(whole)
+    with contextlib.suppress(FmiError):
+        said = describe(path)
+        for variable in said.variables:
+            quantity_of(said, variable)
+
+
+def test_a_large_unit_is_read_and_wired_in_little_time(tmp_path: Path) -> None:
+    """Many outputs that say nothing of what they depend on, and many inputs."""
+    inputs = [Var(f"u{k}", k, "input", start="0") for k in range(5_000)]
+    outputs = [Var(f"y{k}", 5_000 + k, "output", depends=None) for k in range(5_000)]
+    text = description("Large", "2.0", (*inputs, *outputs), {})
+    said = describe(fmu(tmp_path / "l.fmu", text))
+    unit = Described(said)
+    wiring = Wiring([unit], [Connection(f"large.y{k}", f"large.u{k}") for k in range(1_000)])
+    assert len(wiring.loops()) == 1
+    assert len(wiring.loops()[0]) == 2
+
+
+class Described:
+    """As much of a coupled unit as its wiring asks for."""
+
+    def __init__(self, said: UnitDescription) -> None:
+        self.name = "large"
+        self.inputs = [Port(v.name) for v in said.of("input")]
+        self.outputs = [Port(v.name) for v in said.of("output")]
+        self.feedthrough = said.feedthrough
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from mirrorworld.simulation.fmi import master as master_
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.conservation import Bond
 from mirrorworld.simulation.fmi.graph import Connection
@@ -148,6 +149,41 @@ def test_events_that_are_known_beforehand_bound_the_step(tmp_path: Path) -> None
     result = Master([clock], signals={"clock.u": lambda t: 10 * t}).run(1.1, 0.3)
     assert [t for t, _ in result.events] == pytest.approx([0.25, 0.5, 0.75, 1.0])
     assert result.of("clock.count")[-1] == 4
+
+
+def test_events_without_end_are_the_end_of_who_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(master_, "EVENTS_PER_STEP_MAX", 100)
+    paths = [build(tmp_path, "Ball", "3.0", hasEventMode=True), build(tmp_path, "Dahlquist")]
+    here = allowed(tmp_path, *paths)
+    units = [FmuProcess(path, here, name=path.stem) for path in paths]
+    result = Master(units).run(4.0, 0.5)
+    rest_s = math.sqrt(2 / 9.81) * (1 + 2 * 0.7 / 0.3)
+    assert result.ended[0].unit == "Ball3"
+    assert "more than 100 events" in result.ended[0].why
+    assert result.ended[0].time_s == pytest.approx(rest_s, rel=1e-9)
+    assert result.of("Dahlquist2.x")[-1] == pytest.approx(math.exp(-4))
+
+
+def test_a_unit_of_one_step_length_waits_where_others_meet_events(tmp_path: Path) -> None:
+    ball = build(tmp_path, "Ball", "3.0", hasEventMode=True)
+    mass = build(tmp_path, "Mass", canHandleVariableCommunicationStepSize=False)
+    here = allowed(tmp_path, ball, mass)
+    units = [FmuProcess(ball, here, name="ball"), FmuProcess(mass, here, name="mass")]
+    result = Master(units).run(1.0, 0.25)
+    assert [t for t, _ in result.events] == pytest.approx(impacts(1))
+    at = np.isclose(result.times_s % 0.25, 0)
+    assert result.of("mass.x")[at] == pytest.approx(result.times_s[at])
+    assert result.of("mass.x")[~at] == pytest.approx([0.25, 0.25])
+
+
+def test_a_step_that_is_cut_short_is_gone_on_with(tmp_path: Path) -> None:
+    path = build(tmp_path, "Bad")
+    bad = FmuProcess(path, allowed(tmp_path, path), name="bad", parameters={"how": 11, "at": 0.0})
+    result = Master([bad]).run(1.0, 0.5)
+    assert result.of("bad.y") == pytest.approx([0.0, 0.5, 1.0], abs=1e-5)
+    assert result.notes == ("unit 'bad' has cut steps short; it went on alone",)
 
 
 class Ramp:

@@ -97,6 +97,15 @@ def test_what_goes_wrong_is_named_and_the_rest_is_kept(
             unit.step(0.375, 0.125, np.empty(0))
 
 
+def test_a_unit_that_writes_into_every_pipe_is_ended(tmp_path: Path) -> None:
+    path = build(tmp_path, "Bad")
+    with FmuProcess(path, allowed(tmp_path, path), parameters={"how": 10, "at": 0.5}) as unit:
+        begun(unit)
+        unit.step(0.0, 0.25, np.empty(0))
+        with pytest.raises(UnitEnded, match=r"at t = 0\.25 s: what it answers is nonsense"):
+            unit.step(0.25, 0.25, np.empty(0))
+
+
 def test_what_a_unit_prints_is_no_answer(tmp_path: Path) -> None:
     path = build(tmp_path, "Bad")
     with FmuProcess(path, allowed(tmp_path, path), parameters={"how": 9, "at": 0.1}) as unit:

@@ -27,6 +27,7 @@ from mirrorworld.simulation.fmi.wire import Answer, Op, receive, send
 ROWS_BYTES: Final = 4 << 20
 """Size of the memory that a run's outputs pass through."""
 LOOKS_EVERY_S: Final = 0.05
+NONSENSE: Final = "what it answers is nonsense; its process was ended"
 LOG_BYTES_SHOWN: Final = 500
 RESIDENT_BEYOND_BYTES: Final = 256 << 20
 """What the interpreter itself may take beside the unit's share."""
@@ -90,14 +91,17 @@ class Child:
             code, payload = receive(self._from)
         except (EOFError, OSError):
             raise Gone(self._why()) from None
-        except ValueError as error:
-            raise Gone(f"what it answers is nonsense ({error}); its process was ended") from None
+        except ValueError:
+            raise Gone(NONSENSE) from None
         self._watch.end()
         if code == Answer.DONE:
             return payload
-        said = json.loads(payload)
-        call = f"{said['call']}: " if said["call"] else ""
-        raise Gone(f"{call}{said['why']}{self._said()}")
+        try:
+            said = json.loads(payload)
+            call, why = str(said["call"]), str(said["why"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Gone(NONSENSE) from None
+        raise Gone(f"{call}: {why}{self._said()}" if call else f"{why}{self._said()}")
 
     @property
     def steps_done(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,13 @@ class Wiring:
         self.outputs_of = _slices(unit.outputs for unit in units)
         self.n_inputs = self.inputs_of[-1].stop if units else 0
         self.n_outputs = self.outputs_of[-1].stop if units else 0
+        self._ports = [
+            tuple(
+                {p.name: (p, at) for p, at in zip(ports, columns(ports).values(), strict=True)}
+                for ports in (unit.outputs, unit.inputs)
+            )
+            for unit in units
+        ]
         self.unchecked: list[str] = []
         """Connections of which one side says nothing of its unit."""
         self._wire()
@@ -86,16 +94,13 @@ class Wiring:
             if not name.startswith(unit.name + "."):
                 continue
             rest = name[len(unit.name) + 1 :]
-            for of_inputs, ports, at in (
-                (False, unit.outputs, self.outputs_of[k]),
-                (True, unit.inputs, self.inputs_of[k]),
-            ):
+            for of_inputs, at in ((False, self.outputs_of[k]), (True, self.inputs_of[k])):
                 if is_input is not None and of_inputs != is_input:
                     continue
-                inside = columns(ports).get(rest)
-                if inside is not None:
+                found = self._ports[k][of_inputs].get(rest)
+                if found is not None:
+                    port, inside = found
                     where = slice(at.start + inside.start, at.start + inside.stop)
-                    port = next(port for port in ports if port.name == rest)
                     return Place(k, port, of_inputs, where)
         what = {True: "input", False: "output", None: "variable"}[is_input]
         known = [
@@ -166,7 +171,7 @@ class Wiring:
         found: list[list[str]] = []
         for knot in _knots(edges):
             way = _way_round(edges, knot)
-            found.append([f"{self.names[unit]}.{name}" for unit, name in way])
+            found.append([f"{self.names[unit]}.{name}" for unit, name in way if name != _ANY])
         return found
 
     def is_certain(self, loop: Sequence[str]) -> bool:
@@ -198,8 +203,11 @@ class Wiring:
         for k, unit in enumerate(self.units):
             for port in unit.outputs:
                 on = unit.feedthrough.get(port.name, ())
-                for name in [p.name for p in unit.inputs] if on is None else on:
+                for name in (_ANY,) if on is None else on:
                     edges.setdefault((k, name), []).append((k, port.name))
+            if (k, _ANY) in edges:
+                for port in unit.inputs:
+                    edges.setdefault((k, port.name), []).append((k, _ANY))
         return edges
 
 
@@ -214,6 +222,8 @@ def _slices(of_units: Iterable[Sequence[Port]]) -> list[slice]:
 
 
 _Node = tuple[int, str]
+_ANY: Final = ""
+"""Between all inputs and those outputs of a unit of which it does not say what they depend on."""
 
 
 def _knots(edges: Mapping[_Node, list[_Node]]) -> list[list[_Node]]:

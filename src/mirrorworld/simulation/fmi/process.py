@@ -27,7 +27,7 @@ from mirrorworld.simulation.fmi.archive import (
     platform_folder,
     unpack,
 )
-from mirrorworld.simulation.fmi.child import ROWS_BYTES, Child, Gone
+from mirrorworld.simulation.fmi.child import NONSENSE, ROWS_BYTES, Child, Gone
 from mirrorworld.simulation.fmi.description import Sort, Variable, describe
 from mirrorworld.simulation.fmi.ports import Port, Row, StepEnd, UnitEnded, bad_port, starts, width
 from mirrorworld.simulation.fmi.quantities import quantity_of
@@ -236,8 +236,9 @@ class FmuProcess:
             "memory_bytes": self.limits.memory_bytes,
             "confined": self.limits.is_confined,
         }
-        started = self._ask(Op.START, json.dumps(asked).encode(), timeout_s=self._start_timeout_s)
-        self.lacks = tuple(json.loads(started)["lacks"])
+        self.lacks = tuple(self._said(
+            self._ask(Op.START, json.dumps(asked).encode(), timeout_s=self._start_timeout_s)
+        ))  # fmt: skip
         return self.settle(inputs)
 
     def _known_inputs(self) -> list[float] | None:
@@ -338,13 +339,15 @@ class FmuProcess:
                 head,
                 np.ascontiguousarray(rows).tobytes(),
                 timeout_s=timeout_s,
-                step_s=step_s,
+                steps=(step_s, n),
             )
         except UnitEnded as ended:
             ended.rows = self._good(table[: child.steps_done])  # pyright: ignore[reportAttributeAccessIssue]
             raise
+        if len(answer) != REACHED.size:
+            self._fail(NONSENSE)
         time_s, marks, next_s, done = REACHED.unpack_from(answer)
-        got = table[:done].copy()
+        got = table[: min(done, n)].copy()
         good = self._good(got)
         if len(good) < len(got):
             self._time_s = start_s + (len(good) + 1) * step_s
@@ -364,7 +367,7 @@ class FmuProcess:
 
     def save(self) -> int:
         """Keeps the state in the unit's process; returns its number."""
-        return STATE.unpack(self._ask(Op.SAVE))[0]
+        return self._number(self._ask(Op.SAVE))
 
     def restore(self, state: int) -> None:
         """Back to a kept state."""
@@ -380,13 +383,15 @@ class FmuProcess:
 
     def deserialise(self, data: bytes) -> int:
         """Keeps the state that bytes are, also from another instance; returns its number."""
-        return STATE.unpack(self._ask(Op.DESERIALISE, data))[0]
+        return self._number(self._ask(Op.DESERIALISE, data))
 
     def texts(self, names: Sequence[str]) -> dict[str, str]:
         """Values of text variables."""
         references = [self._variable(name).reference for name in names]
-        answer = self._ask(Op.TEXTS, json.dumps(references).encode())
-        return dict(zip(names, json.loads(answer), strict=True))
+        texts = self._said(self._ask(Op.TEXTS, json.dumps(references).encode()))
+        if len(texts) != len(names):
+            self._fail(NONSENSE)
+        return dict(zip(names, texts, strict=True))
 
     def close(self) -> None:
         """Terminates the unit if it still answers, and ends its process in any case."""
@@ -406,11 +411,26 @@ class FmuProcess:
 
     # --- asking ---
 
+    def _said(self, answer: bytes) -> list[str]:
+        try:
+            return [str(text) for text in json.loads(answer)]
+        except (ValueError, TypeError, RecursionError):
+            self._fail(NONSENSE)
+
+    def _number(self, answer: bytes) -> int:
+        if len(answer) != STATE.size:
+            self._fail(NONSENSE)
+        return STATE.unpack(answer)[0]
+
     def _ask(
-        self, op: Op, *parts: bytes, timeout_s: float | None = None, step_s: float = 0.0
+        self,
+        op: Op,
+        *parts: bytes,
+        timeout_s: float | None = None,
+        steps: tuple[float, int] | None = None,
     ) -> bytes:
         self._send(op, *parts, timeout_s=timeout_s or self.limits.step_timeout_s)
-        return self._receive(step_s)
+        return self._receive(steps)
 
     def _send(self, op: Op, *parts: bytes, timeout_s: float) -> None:
         try:
@@ -418,13 +438,15 @@ class FmuProcess:
         except Gone as gone:
             self._fail(str(gone))
 
-    def _receive(self, step_s: float = 0.0) -> bytes:
+    def _receive(self, steps: tuple[float, int] | None = None) -> bytes:
+        """The answer; `steps` are length (s) and number of those of a run."""
         child = self._alive
         try:
             return child.receive()
         except Gone as gone:
-            if step_s:
-                self._time_s += child.steps_done * step_s
+            child.end()  # before its steps are counted
+            if steps is not None:
+                self._time_s += min(child.steps_done, steps[1]) * steps[0]
             self._fail(str(gone))
 
     @property
@@ -436,11 +458,13 @@ class FmuProcess:
         return self._child
 
     def _end(self, answer: bytes) -> StepEnd:
+        if len(answer) != REACHED.size + 8 * self._n_out:
+            self._fail(NONSENSE)
         time_s, marks, next_s, _ = REACHED.unpack_from(answer)
         outputs = np.frombuffer(answer, offset=REACHED.size)
+        if not np.isfinite(time_s):
+            self._fail(NONSENSE)
         self._time_s = time_s
-        if len(outputs) != self._n_out:
-            self._fail("what it answers has not the length that was asked for")
         self._look(outputs)
         return _step_end(outputs, time_s, marks, next_s)
 

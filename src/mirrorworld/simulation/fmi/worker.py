@@ -153,7 +153,7 @@ class _Served:
         self._start_s = float(asked["start_s"])
         self._out = np.empty(unit.n_outputs)
         unit.enter(self._start_s, asked["stop_s"], asked["tolerance"])
-        send(self._fd, Answer.DONE, json.dumps({"lacks": lacks}).encode())
+        send(self._fd, Answer.DONE, json.dumps(lacks).encode())
 
     def _step(self, payload: bytes) -> None:
         unit = self.unit
