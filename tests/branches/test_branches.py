@@ -126,6 +126,9 @@ def test_all_is_there_after_a_restart(tmp_path: Path):
         inner = here.branch("inner", parent=branch)
         by_time = here.branch("then", at=str(START + 6 * 60 * SECOND + 5))
         faster(here, by_time)
+        gone = here.branch("gone")
+        faster(here, gone)
+        here.ask("DELETE", f"/branches/{gone}")
         hashes = [here.do(_hash(here, b)) for b in (branch, inner, by_time)]
     with served(tmp_path) as here:
         again = {b["name"]: b for b in here.ask("GET", "/branches")["branches"]}
@@ -158,3 +161,15 @@ def test_what_makes_no_sense_is_said(here: Served):
     no(values, {"values": [{"point": "line1/filler.speed", "value": 900}]}, 422, "range")
     no(values, {"values": [{"point": "line1/filler.state", "value": "off-ish"}]}, 422, "none of")
     no(values, {"parameters": {"a": [1]}}, 422, "no number")
+
+
+def test_a_head_that_was_broken_off_harms_no_other(tmp_path: Path):
+    with served(tmp_path) as here:
+        first = here.branch("first")
+    journal = tmp_path / "branches" / "new.log"
+    with served(tmp_path) as here:
+        second = here.branch("second")
+    data = journal.read_bytes()
+    journal.write_bytes(data + data[:40])
+    with served(tmp_path) as here:
+        assert {b["id"] for b in here.ask("GET", "/branches")["branches"]} == {first, second}

@@ -23,6 +23,7 @@ import numpy as np
 from mirrorworld.branches import kept
 from mirrorworld.branches.bases import as_branch, at_time, base_from, base_kept
 from mirrorworld.branches.branch import Branch
+from mirrorworld.branches.heads import Heads
 from mirrorworld.branches.kept import Head
 from mirrorworld.branches.past import BranchRecord
 from mirrorworld.protocol.branches import RunState
@@ -90,6 +91,7 @@ class Branches:
         )
         self._disk = ThreadPoolExecutor(2, "mirrorworld-branches")
         self._writing: dict[str, Branch] = {}
+        self._heads = Heads(directory)
         self._read()
 
     def _read(self) -> None:
@@ -200,7 +202,7 @@ class Branches:
             secrets.token_hex(16), is_shared, note, has_base=snapshot is not None,
         )  # fmt: skip
         directory = self.directory / branch_id
-        await self.do(_put_down, directory, head, snapshot)
+        await self.do(_put_down, self._heads, directory, head, snapshot)
         if not parent:
             # What the fork shows has to outlast a crash, as it does in the world itself.
             await self.mirror.until_durable(base.position)
@@ -279,17 +281,26 @@ class Branches:
         entry = self.entry(branch_id)
         check_words(otherwise.get("name", "x"), otherwise.get("note", ""))
         head = dataclasses.replace(entry.head, **otherwise)
-        await self.do(kept.write, entry.directory / kept.HEAD, head)
+        await self.do(_write, entry.directory / kept.HEAD, head)
         entry.head = head
         if entry.opened is not None:
             entry.opened.head = head
         return entry
 
+    async def settle(self, branch_id: str) -> None:
+        """Lets another process find a branch, and what it came from, on the disk."""
+        while branch_id:
+            entry = self.entry(branch_id)
+            path = entry.directory / kept.HEAD
+            if not await self.do(path.exists):
+                await self.do(_write, path, entry.head)
+            branch_id = entry.head.parent
+
     async def save_run(self, branch_id: str, state: RunState) -> None:
         """Notes how a run stands."""
         entry = self.entry(branch_id)
         entry.run = state
-        await self.do(kept.write, entry.directory / kept.RUN, state)
+        await self.do(_write, entry.directory / kept.RUN, state)
 
     async def discard(self, branch_id: str) -> None:
         """Ends a branch and removes what was kept of it.
@@ -308,10 +319,8 @@ class Branches:
         branch, entry.opened = entry.opened, None
 
         def remove() -> None:
-            # The head first: what has none is no branch, however much is still there.
-            files = Files()
-            files.remove(entry.directory / kept.HEAD)
-            files.sync_directory(entry.directory)
+            # This first: what has no head is no branch, however much is still there.
+            self._heads.drop(branch_id)
             if branch is not None:
                 with contextlib.suppress(OSError):
                     branch.log.close()
@@ -327,6 +336,7 @@ class Branches:
             with contextlib.suppress(OSError):
                 await self.do(branch.rest)
         self._writing.clear()
+        self._heads.close()
         self._disk.shutdown()
 
 
@@ -340,9 +350,14 @@ def check_words(name: str, note: str) -> None:
         raise ValueError(f"a note of {len(note)} characters; at most {NOTE_MAX} are kept")
 
 
-def _put_down(directory: Path, head: Head, snapshot: Snapshot | None) -> None:
-    files = Files()
-    files.make_directory(directory)
+def _put_down(heads: Heads, directory: Path, head: Head, snapshot: Snapshot | None) -> None:
     if snapshot is not None:
+        files = Files()
+        files.make_directory(directory)
         Keyframes(directory / kept.BASE, files).write(snapshot)
-    kept.write(directory / kept.HEAD, head)
+    heads.put(head)
+
+
+def _write(path: Path, what: Any) -> None:
+    Files().make_directory(path.parent)
+    kept.write(path, what)

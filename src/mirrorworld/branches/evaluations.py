@@ -28,6 +28,7 @@ from mirrorworld.protocol.branches import (
     EvaluationRequest,
     KpiRow,
 )
+from mirrorworld.record.files import Files
 from mirrorworld.world.changes import Change
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Evaluations:
         if waiting >= WAITING_MAX:
             raise ValueError(f"{waiting} evaluations wait, as many as may; wait for some")
         branch = await self._book.opened(branch_id)
+        await self._book.settle(branch_id)
         figures = Figures(
             f"e-{secrets.token_hex(6)}", asked.evaluator, dict(asked.options), asked.replications,
             asked.seed, "waiting", by, time.time_ns(), str(branch.world.position),
@@ -173,7 +175,7 @@ class Evaluations:
         folder = self._book.entry(branch_id).directory / kept.EVALUATIONS
 
         def keep() -> None:
-            folder.mkdir(exist_ok=True)
+            Files().make_directory(folder)
             kept.write(folder / f"{figures.id}.json", figures)
 
         await self._book.do(keep)

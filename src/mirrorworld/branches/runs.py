@@ -232,6 +232,9 @@ class Runs:
             ValueError: it runs already, too many do, or what was asked makes no sense.
         """
         entry = self._book.entry(branch_id)
+        before = self.of(branch_id)
+        if before is not None and before.state.state in ("ended", "failed", "idle"):
+            await before.is_over.wait()  # it has said so itself; its process is about to end
         if self.of(branch_id) is not None:
             raise ValueError(f"{entry.head.name} runs already; pause, step or stop it")
         if self.n_running >= PROCESSES_MAX:
@@ -253,6 +256,7 @@ class Runs:
         until_ns = None if duration_s is None else now_ns + int(duration_s * 1e9)
         state = RunState("starting", now_ns, until_ns, speed)
         running = self._running[branch_id] = Running(self._book, branch, state)
+        await self._book.settle(branch_id)
         await self._book.save_run(branch_id, state)
         task = {
             "do": "run",
