@@ -467,11 +467,13 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     from mirrorworld.operations.schedule import Scheduler
     from mirrorworld.operations.sheets import READERS
     from mirrorworld.server import announced, serve, token_of
+    from mirrorworld.simulation.flow import sheet as flow_sheet
 
     file = world_file_from(options)
     if file is not None:
         options = replace(options, urls=(), is_empty=True)
     sheets.READERS.update(READERS)
+    sheets.READERS[flow_sheet.KIND] = flow_sheet.read
     given = sources_from(options)
     spoken = connectors()
     for config in given:

@@ -5,7 +5,18 @@ Each file here holds the commands of one area and registers them with `app`.
 
 from __future__ import annotations
 
-from mirrorworld.cli import accounts, care, commands, edge, fmi, mapping, new, operations
+from mirrorworld.cli import (
+    accounts,
+    care,
+    commands,
+    edge,
+    experiments,
+    flow,
+    fmi,
+    mapping,
+    new,
+    operations,
+)
 from mirrorworld.cli.commands import app
 
 __all__ = [
@@ -14,6 +25,8 @@ __all__ = [
     "care",
     "commands",
     "edge",
+    "experiments",
+    "flow",
     "fmi",
     "main",
     "mapping",

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from mirrorworld.simulation.fitting.choosing import Fit, fit
-from mirrorworld.simulation.fitting.machine import Does, Machine, measure
+from mirrorworld.simulation.fitting.machine import Does, Machine, measure, used_signals
 from mirrorworld.simulation.fitting.signals import Readings
 from mirrorworld.simulation.flow import sheet as sheets
 from mirrorworld.simulation.flow.from_world import references
@@ -71,10 +71,10 @@ def look(
     """What the machines and the ways of a line did in a period."""
     found = places(world.structure, sheets.of_structure(world.structure))
     readings = Readings(world.structure, record, start_ns, end_ns, clock_rate)
-    for place in found:  # read all before: silence is when nothing came from anywhere
-        for what, used in place.points.items():
-            if what != "cause":
-                readings.signal(used)
+    # Read all before: silence is when nothing came from anywhere.
+    readings.load(used.handle for place in found for used in place.points.values())
+    for place in found:
+        used_signals(place, readings)
     machines = {p.twin: measure(p, readings) for p in found if p.role == "machine"}
     ways: dict[str, Way] = {}
     for place in found:
@@ -159,7 +159,7 @@ def _way(
     ways: dict[str, Way],
 ) -> Way:
     way = Way(place)
-    signals = {w: readings.signal(u) for w, u in place.points.items() if w != "cause"}
+    signals = used_signals(place, readings)
     edges, known = readings.edges(*signals.values())
     lasts = np.diff(edges)
     if "content" in signals:

@@ -98,12 +98,22 @@ class Machine:
         return self.seconds.get(does, 0.0) / self.known_s if self.known_s else float("nan")
 
 
+def used_signals(place: Place, readings: Readings) -> dict[str, Signal]:
+    """The numbers of a twin that a fit looks at, by what they are for."""
+    points = dict(place.points)
+    points.pop("cause", None)
+    points.pop("setpoint", None)
+    if place.role == "machine" and "out" in points:
+        points.pop("in", None)
+    if place.role != "machine":
+        points.pop("out", None)
+    return {what: readings.signal(used) for what, used in points.items()}
+
+
 def measure(place: Place, readings: Readings) -> Machine:
     """A machine in a period."""
     machine = Machine(place)
-    signals = {
-        what: readings.signal(used) for what, used in place.points.items() if what != "cause"
-    }
+    signals = used_signals(place, readings)
     state = signals.get("state")
     if state is None:
         machine.notes.append("no state is measured: stops cannot be seen")

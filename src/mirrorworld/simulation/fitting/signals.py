@@ -7,13 +7,17 @@ values stood before it. Reads by the port of a record; no Python object for a sa
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld.simulation.flow.roles import Used
+from mirrorworld.world.changes import Position
+from mirrorworld.world.frames import Frame
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Record
 from mirrorworld.world.quality import BAD, UNCERTAIN_LAST_USABLE
@@ -21,6 +25,7 @@ from mirrorworld.world.structure import Structure
 
 SILENT_S: Final = 30.0
 """Seconds of the record without a sample of any point that is read; then nobody was recording."""
+MOST: Final = 1 << 62
 _CODE: Final = 0xFFFF_0000
 
 Floats = NDArray[np.float64]
@@ -72,9 +77,48 @@ class Readings:
         self.start_ns, self.end_ns, self.clock_rate = start_ns, end_ns, clock_rate
         self.length_s = (end_ns - start_ns) / 1e9 * clock_rate
         self._structure, self._record = structure, record
-        self._before = record.as_of_time(start_ns)
         self._read: dict[int, Signal] = {}
         self._texts: dict[int, list[str]] = {}
+
+    def load(self, handles: Iterable[int]) -> None:
+        """Reads many points in one pass over the log, where it still reaches back to the start;
+        otherwise each is read when it is asked for."""
+        wanted = np.zeros(self._structure.n_points, np.bool_)
+        wanted[[h for h in handles if h not in self._read]] = True
+        parts: list[tuple[NDArray[Any], ...]] = []
+        words: dict[bytes, int] = {}
+        is_heap = self._structure.kinds >= Kind.TEXT
+        try:
+            for change in self._record.changes(Position(self._record.epoch, 0), MOST):
+                frame = change.body
+                if not isinstance(frame, Frame):
+                    continue
+                rows = np.flatnonzero(wanted[frame.point])
+                if not len(rows):
+                    continue
+                point, cell = frame.point[rows], frame.cell[rows]
+                for k in np.flatnonzero(is_heap[point]).tolist():
+                    cell[k] = words.setdefault(frame.heap_at(int(rows[k])), len(words))
+                parts.append((point, cell, frame.quality[rows], frame.source_ns[rows]))
+        except LookupError:
+            return
+        if not parts:
+            return
+        point, cell, quality, at_ns = (
+            np.concatenate([part[i] for part in parts]) for i in range(4)
+        )
+        order = np.lexsort((at_ns, point))
+        point, cell, quality, at_ns = point[order], cell[order], quality[order], at_ns[order]
+        texts = [word.decode(errors="replace") for word in words]
+        for handle in np.flatnonzero(wanted).tolist():
+            first, last = np.searchsorted(point, [handle, handle + 1])
+            # With the last one from before the period: its value holds into it.
+            begin = first + int(np.searchsorted(at_ns[first:last], self.start_ns, "right")) - 1
+            end = first + int(np.searchsorted(at_ns[first:last], self.end_ns))
+            some = slice(max(begin, first), end)
+            times = np.maximum(at_ns[some], self.start_ns)
+            self._texts[handle] = texts
+            self._read[handle] = self._signal(handle, cell[some], quality[some], times)
 
     def signal(self, used: Used) -> Signal:
         """A point in the model's unit; of a text, the index into `texts`."""
@@ -88,27 +132,36 @@ class Readings:
         self.signal(used)
         return self._texts[used.handle]
 
+    @functools.cached_property
+    def _before(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+        return self._record.as_of_time(self.start_ns)
+
     def _columns(self, handle: int) -> Signal:
-        kind = Kind(int(self._structure.kinds[handle]))
         series = self._record.read(handle, self.start_ns, self.end_ns)
         cell, quality, at_ns = series.cell, series.quality, series.source_ns
-        if not kind.is_heap:
+        if self._structure.kinds[handle] >= Kind.TEXT:
+            distinct, cell = np.unique(cell, return_inverse=True)
+            heap = series.heap
+            words = [heap[c >> 32 :][: c & 0xFFFF_FFFF] for c in distinct.tolist()]
+            self._texts[handle] = [word.decode(errors="replace") for word in words]
+        else:
             first_cell, first_ns, first_quality = (column[handle] for column in self._before)
             if first_ns > 0:
                 cell = np.concatenate([[first_cell], cell])
                 quality = np.concatenate([[first_quality], quality]).astype(np.uint32)
                 at_ns = np.concatenate([[self.start_ns], at_ns])
+        return self._signal(handle, cell, quality, at_ns)
+
+    def _signal(
+        self,
+        handle: int,
+        cell: NDArray[np.int64],
+        quality: NDArray[np.uint32],
+        at_ns: NDArray[np.int64],
+    ) -> Signal:
         time_s = (at_ns - self.start_ns) / 1e9 * self.clock_rate
-        if kind is Kind.FLOAT:
-            value = cell.view(np.float64).copy()
-        elif kind is Kind.TEXT:
-            distinct, numbers = np.unique(cell, return_inverse=True)
-            heap = series.heap
-            words = [heap[c >> 32 :][: c & 0xFFFF_FFFF].decode() for c in distinct.tolist()]
-            self._texts[handle] = words
-            value = numbers.astype(np.float64)
-        else:
-            value = cell.astype(np.float64)
+        is_float = self._structure.kinds[handle] == Kind.FLOAT
+        value = cell.view(np.float64).copy() if is_float else cell.astype(np.float64)
         stale = (quality & _CODE) == UNCERTAIN_LAST_USABLE
         value[(quality >= BAD) | stale | ~np.isfinite(value)] = np.nan
         return Signal(np.asarray(time_s, np.float64), value)

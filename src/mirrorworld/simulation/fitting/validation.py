@@ -8,14 +8,14 @@ against the model. Shares are compared as the model means them: working on parts
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from mirrorworld.simulation.fitting.line import LineFit, look
-from mirrorworld.simulation.fitting.machine import Does
+from mirrorworld.simulation.fitting.machine import Does, Machine
 from mirrorworld.simulation.fitting.samples import Samples
 from mirrorworld.simulation.flow import kernel
 from mirrorworld.simulation.flow.from_world import Drawn
@@ -60,6 +60,8 @@ class Validation:
     replications: int
     rows: tuple[Compared, ...]
     """Throughput first."""
+    machines: Mapping[str, Machine]
+    """As they were measured in the period, by twin."""
 
     @property
     def verdict(self) -> str:
@@ -137,7 +139,7 @@ def validate(
         at = index[way.place.label]
         held = None if way.content is None else way.content * way.per_unit
         add("content", way.place.twin, "1", held, lambda run, at=at: float(run.content[0, at]))
-    return Validation(length_s, replications, tuple(rows))
+    return Validation(length_s, replications, tuple(rows), machines)
 
 
 def _share(at: int, doing: Doing) -> Callable[[Result], float]:

@@ -85,21 +85,23 @@ class Drawn:
         return tuple(ground for ground in self.grounds if ground.by == "assumed")
 
 
-def from_world(world: World, over: Flow | None = None) -> Drawn:
+def from_world(world: World, over: Flow | None = None, fitted: Flow | None = None) -> Drawn:
     """The model of a world's line.
 
     Args:
         over: a sheet that goes over all others, as a what-if does.
+        fitted: stands for the world's own sheet `fitted`.
 
     Raises:
         FlowError: the world does not make a line; the message names the twin and the mend.
         ValueError: a sheet cannot be read.
     """
-    flow = sheets.of_structure(world.structure)
+    if fitted is None:
+        sheet = world.structure.sheets.get((sheets.KIND, sheets.FITTED))
+        fitted = sheets.read(sheet) if sheet is not None else Flow(twins={})
+    flow = sheets.of_structure(world.structure, fitted)
     if over is not None:
         flow = sheets.merged([flow, over])
-    sheet = world.structure.sheets.get((sheets.KIND, sheets.FITTED))
-    fitted = sheets.read(sheet) if sheet is not None else Flow(twins={})
     return _Drawing(world, flow, fitted).drawn()
 
 

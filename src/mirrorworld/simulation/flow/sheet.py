@@ -197,18 +197,23 @@ def merged(sheets: Iterable[Flow]) -> Flow:
     return whole
 
 
-def of_structure(structure: Structure) -> Flow:
+def of_structure(structure: Structure, fitted: Flow | None = None) -> Flow:
     """All sheets of a world as one, with the scenario's parameters on top.
 
     A parameter `demand_per_h` is the line's demand; one like `Filler.rate_factor` is a factor of
     a twin, by its id or, where only one has it, the last part of that.
+
+    Args:
+        fitted: stands for the sheet of that name.
 
     Raises:
         ValueError: a sheet or a parameter cannot be read.
     """
     found = [(name, sheet) for (kind, name), sheet in structure.sheets.items() if kind == KIND]
     found.sort(key=lambda entry: (entry[0] != FITTED, entry[0]))
-    layers = [read(sheet) for _, sheet in found]
+    layers = [read(sheet) for name, sheet in found if fitted is None or name != FITTED]
+    if fitted is not None:
+        layers.insert(0, fitted)
     scenario = structure.sheets.get(SCENARIO)
     if scenario is not None:
         layers.append(_of_parameters(msgspec.json.decode(scenario.body), structure))
@@ -231,6 +236,28 @@ def _of_parameters(given: dict[str, Any], structure: Structure) -> Flow:
     for twin, said in flow.twins.items():
         check(f"parameters of {twin}", said)
     return flow
+
+
+def of_assignments(text: str, structure: Structure) -> Flow:
+    """What `Filler.rate_factor=1.1,Capper.repair_factor=0.5` says.
+
+    Raises:
+        ValueError: it says nothing of the kind; the message names the part and the mend.
+    """
+    given: dict[str, Any] = {}
+    for part in text.split(","):
+        name, sign, value = part.strip().partition("=")
+        what = name.rpartition(".")[2]
+        if not sign or (name != "demand_per_h" and what not in FACTORS):
+            raise ValueError(
+                f"'{part.strip()}': write demand_per_h=NUMBER or TWIN.FACTOR=NUMBER, with one of "
+                f"{', '.join(FACTORS)}"
+            )
+        try:
+            given[name] = float(value)
+        except ValueError:
+            raise ValueError(f"'{part.strip()}': '{value}' is no number") from None
+    return _of_parameters(given, structure)
 
 
 def twin_named(name: str, twins: Iterable[str]) -> str:
