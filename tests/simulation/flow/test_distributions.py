@@ -12,9 +12,9 @@ from mirrorworld.simulation.flow.distributions import (
     Distribution,
     Kind,
     draw,
-    normal_quantile,
     pack,
 )
+from mirrorworld.simulation.flow.sampling import normal_quantile
 from mirrorworld.simulation.flow.streams import compiled, stream_key
 
 D = Distribution

@@ -122,6 +122,8 @@ def test_the_recurrence_agrees() -> None:
 def test_too_many_states_are_named_before_they_are_made() -> None:
     with pytest.raises(FlowError, match="states, more than 30000; simulate it"):
         exponential_line(np.ones(12), np.full(11, 20))
+    with pytest.raises(FlowError, match="states, more than 30000; simulate it"):
+        exponential_line(np.ones(4), np.full(3, 2**31 - 1))
     with pytest.raises(FlowError, match="the chain has 24 states"):
         exponential_line(np.ones(3), [2, 2], most_states=20)
 

@@ -4,7 +4,7 @@ Exponential serial lines with blocking after service, several servers, finite bu
 breakdowns on operating time, as long as they have few enough states; Bernoulli lines; Buzacott's
 line of two machines that fail; M/M/c. The other engines are measured against these.
 
-Knows no model of a line (`chain.py` reads them) and no chance.
+Knows no model of a line (`engines.py` reads them) and no chance.
 """
 
 # scipy's stubs do not know its sparse arrays well.
@@ -81,7 +81,10 @@ def exponential_line(
     line = _checked(
         rates_per_s, buffers, servers, failures_per_s, repairs_per_s, arrivals_per_s, queue
     )
-    sizes = [*(line.room[i] + line.servers[i] + line.holds[i - 1] + 1 for i in range(1, line.k))]
+    sizes = [
+        int(line.room[i]) + int(line.servers[i]) + int(line.holds[i - 1]) + 1
+        for i in range(1, line.k)
+    ]
     count = math.prod(sizes) * 2 ** int((line.failures > 0).sum())
     if count > 4 * most_states:
         raise FlowError(
