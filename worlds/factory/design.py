@@ -128,8 +128,8 @@ DRAWN: Final = Design(
     campaign=6,
     limit=360,
     room=(
-        ("kitting", 8), ("smt", 60), ("tht", 40), ("ict", 24), ("repair_ict", 60),
-        ("coating", 16), ("assembly", 60), ("burn_in", 60), ("fct", 40), ("repair_fct", 60),
+        ("kitting", 8), ("smt", 60), ("tht", 40), ("ict", 24), ("repair_ict", 20),
+        ("coating", 16), ("assembly", 60), ("burn_in", 60), ("fct", 40), ("repair_fct", 20),
         ("packing", 20),
     ),
     rule="least_setup",

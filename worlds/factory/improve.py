@@ -31,6 +31,7 @@ from .authored import NAME, edits
 from .design import DRAWN, Crew, Design, from_json
 from .engine import run_model
 from .forecast import figures_of
+from .layout import GROSS_M2
 from .measured import Figures
 from .model import flow_model
 
@@ -42,6 +43,11 @@ SEED: Final = 41
 EVALUATIONS: Final = 1_000
 LEAST_LOTS: Final = 0.97
 """Of what the works as drawn is to put out: nobody wins by making less."""
+
+SHELVES: Final = frozenset(area.repair for area in AREAS if area.repair)
+"""Before repair there is a shelf as it is drawn."""
+AT_ONCE: Final = 250
+"""Moves of several steps at once that are tried where no single step is better."""
 
 Moves = Callable[[Design, random.Random], Iterator[Design]]
 
@@ -90,10 +96,13 @@ def per_m2(design: Design, lots_per_week: float) -> float:
 
 def score(design: Design, lots_per_week: float, least: float) -> float:
     """Output per labour-hour and per square metre, in logarithms: a percent of one is worth a
-    percent of the other. Less output than wanted costs four times what it lacks."""
+    percent of the other. Less output than wanted costs four times what it lacks, and what does
+    not fit into the building ten times."""
     lots = max(lots_per_week, 1.0)
     lack = max(0.0, math.log(least / lots))
-    return math.log(per_labour_h(design, lots)) + math.log(per_m2(design, lots)) - 4.0 * lack
+    over = max(0.0, math.log(design.floor_m2(lots) / GROSS_M2))
+    gained = math.log(per_labour_h(design, lots)) + math.log(per_m2(design, lots))
+    return gained - 4.0 * lack - 10.0 * over
 
 
 # --- moves -----------------------------------------------------------------------------------
@@ -114,6 +123,8 @@ def planner_moves(design: Design, rng: random.Random) -> Iterator[Design]:
         if design.limit + step > 0:
             moves.append(replace(design, limit=design.limit + step))
     for i, (area, room) in enumerate(design.room):
+        if area in SHELVES:
+            continue
         for factor in (0.5, 0.8, 1.25, 2.0):
             wanted = max(6, round(room * factor))
             if wanted != room:
@@ -126,7 +137,17 @@ def planner_moves(design: Design, rng: random.Random) -> Iterator[Design]:
 
 
 def builder_moves(design: Design, rng: random.Random) -> Iterator[Design]:
-    """What may be changed before the works is built: all of it."""
+    """What may be changed before the works is built: all of it, one step or several at once (a
+    balanced line gains nothing from one machine more)."""
+    yield from _builder_steps(design, rng)
+    for _ in range(AT_ONCE):
+        changed = design
+        for _ in range(rng.choice((2, 3, 4))):
+            changed = rng.choice(list(_builder_steps(changed, rng)))
+        yield changed
+
+
+def _builder_steps(design: Design, rng: random.Random) -> Iterator[Design]:
     moves = list(planner_moves(design, rng))
     for area, n in design.machines:
         for step in (-3, -1, 1, 3):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mirrorworld.simulation.flow.distributions import Distribution
 from mirrorworld.simulation.flow.model import (
     ANY,
+    UNBOUNDED,
     Breakdown,
     Buffer,
     Calendar,
@@ -115,8 +116,11 @@ def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
         Source(SOURCE, None, ((ORDER, 1.0),), route=Route.ROUND_ROBIN)
     ]
     rule = Rule.LEAST_SETUP if _text(works, "rule") == "least_setup" else Rule.FIFO
+    shelved = {_text(twin, "repair_area") for twin in world.areas.values()}
     for area, twin in world.areas.items():
-        nodes.append(Buffer(_before(area), int(_number(twin, "room")), rule))
+        # What is to be repaired is put on a shelf: a test never waits for its own repair.
+        room = UNBOUNDED if area in shelved else int(_number(twin, "room"))
+        nodes.append(Buffer(_before(area), room, rule))
         nodes.append(_station(world, area, allowances[area], rule))
         batch = int(_number(twin, "batch"))
         nodes.append(Buffer(_after(area), world.machines[area] * batch))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .areas import AREAS, LAUNCH_MIN, OPEN_S, SHIFT_S, WEEK_S, Area
+from .areas import BY_ID as AREA
 from .design import Design
 from .hidden import Hidden, OfArea, draw
 from .layout import places
@@ -194,9 +195,10 @@ class Shopfloor:
         self.loop.wake_first(place.lots_come)
 
     def _hand_over(self, machine: Machine, lot: Lot, target: str) -> Generator[Any, Any, None]:
-        """Waits for room in the next area; then a vehicle is asked for and the machine is free."""
+        """Waits for room in the next area; then a vehicle is asked for and the machine is free.
+        What is to be repaired is put on a shelf, so that a test never waits for its own repair."""
         there = self.places[target]
-        while not self._has_room(there):
+        while target != _repair(machine.area) and not self._has_room(there):
             machine.set(BLOCKED, self.loop.now)
             yield there.room_made
         there.coming += 1
@@ -417,6 +419,11 @@ class Shopfloor:
             week += 1
             if week > 1:
                 yield (week - 1) * WEEK_S - self.loop.now
+
+
+def _repair(area: str) -> str:
+    """Where an area's lots are repaired; "": nowhere."""
+    return AREA[area].repair
 
 
 def _watts(area: Area) -> tuple[float, ...]:

@@ -188,10 +188,11 @@ async def _plant(
     try:
         async for line in process.stdout:
             said |= json.loads(line)
-    finally:
-        if process.returncode is None:
-            process.terminate()
         await process.wait()
+    except BaseException:
+        process.terminate()
+        await process.wait()
+        raise
     if not said.get("ended"):
         raise RuntimeError(f"the plant ended with {process.returncode}, before its time")
     return said
