@@ -215,7 +215,7 @@ def test_shops_that_cannot_be_are_named() -> None:
         from_plain({"machines": {"M": None}, "jobs": {"A": {}}})
     plain = {
         "machines": {"M": {"open": [[0, 8]], "setups": [["a", "b", 2]]}},
-        "jobs": {"A": {"due": 5, "hard": True, "operations": [{"on": {"M": 3}, "kind": "a"}]}},
+        "jobs": {"A": {"due": 5, "hard": True, "operations": [{"takes": {"M": 3}, "kind": "a"}]}},
     }
     shop = from_plain(plain)
     assert shop.machines[0].setups == {("a", "b"): 2}

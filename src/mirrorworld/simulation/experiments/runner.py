@@ -77,6 +77,7 @@ def run(
     seed: int = 0,
     replications: int = 1,
     has_common_numbers: bool = True,
+    purpose: str = "",
     running: Running = RUNNING,
 ) -> Results:
     """Evaluates designs, and goes on where a run into the same folder was stopped.
@@ -85,6 +86,7 @@ def run(
         folder: where rows become durable as they come; None: they are kept in memory only.
         seed: of all chance.
         has_common_numbers: every design gets this seed; else each one of its own.
+        purpose: what the designs were made for, kept with them: `morris`, `sobol`, …
 
     Returns:
         The rows; all of them, unless it was cancelled.
@@ -103,6 +105,7 @@ def run(
     is_batch = bool(getattr(call, "is_batch", False))
     manifest = {
         "kind": "designs",
+        "purpose": purpose,
         "objective": objective.name,
         "options": dict(objective.options),
         "space": designs.space.to_plain(),
@@ -156,6 +159,7 @@ def resume(
         seed=manifest["seed"],
         replications=manifest["replications"],
         has_common_numbers=manifest["common_random_numbers"],
+        purpose=manifest["purpose"],
         running=running,
     )
 

@@ -171,6 +171,14 @@ def opening_after(machine: Machine, now: int) -> tuple[tuple[int, int], ...]:
     return tuple(opening for opening in machine.open if opening[1] > now)
 
 
+def closings(machine: Machine, last: int) -> list[tuple[int, int]]:
+    """When a machine does not work, from 0 to `last`."""
+    if not machine.open:
+        return []
+    ends = [0, *(time for opening in machine.open for time in opening), last]
+    return [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b > a]
+
+
 def fits(machine: Machine, duration: int, now: int = 0) -> bool:
     """Whether an operation of that length fits in an opening from then on."""
     return not machine.open or any(
@@ -255,7 +263,8 @@ def instances(path: Path) -> dict[str, tuple[Shop, int | None, int]]:
 
 def from_plain(plain: Any) -> Shop:
     """The shop that a file describes: `machines` by name with `open` and `setups`, `jobs` by name
-    with `operations`, `release`, `due`, `hard`, `weight`.
+    with `operations` (each with `takes`: machine -> duration, and `kind`), `release`, `due`,
+    `hard`, `weight`.
 
     Raises:
         ShopError: it describes none.
@@ -274,7 +283,7 @@ def from_plain(plain: Any) -> Shop:
                 str(name),
                 tuple(
                     Operation(
-                        {str(m): int(d) for m, d in op["on"].items()},
+                        {str(m): int(d) for m, d in op["takes"].items()},
                         str(op.get("kind", "")), str(op.get("name", "")),
                     )
                     for op in given["operations"]
