@@ -173,3 +173,25 @@ def test_a_head_that_was_broken_off_harms_no_other(tmp_path: Path):
     journal.write_bytes(data + data[:40])
     with served(tmp_path) as here:
         assert {b["id"] for b in here.ask("GET", "/branches")["branches"]} == {first, second}
+
+
+def test_a_branch_goes_out_and_comes_in_as_one_file(here: Served):
+    branch = here.branch("out", is_shared=True)
+    faster(here, branch)
+    file = here.client.get(f"/api/branches/{branch}/export").content
+    answer = here.client.post(
+        "/api/branches/import", content=file, headers={"Content-Type": "application/zip"}
+    )
+    assert answer.status_code == 201, answer.text
+    again = answer.json()
+    assert again["name"] == "out" and again["id"] != branch and again["changes"] == 2
+    here.ask("DELETE", f"/branches/{branch}")
+    assert here.value(again["id"], "line1/filler.speed") == 240.0
+    history = here.ask(
+        "GET", f"/branches/{again['id']}/world/history", params={"point": "line1/filler.speed"}
+    )
+    assert history["series"][0]["value"][-1] == 240.0
+    here.ask("POST", f"/branches/{again['id']}/undo")
+    for bad in (b"", b"no zip", file[:500], file.replace(b'"world": "line"', b'"world": "lime"')):
+        answer = here.client.post("/api/branches/import", content=bad)
+        assert answer.status_code == 422, answer.text

@@ -23,6 +23,7 @@ import numpy as np
 from mirrorworld.branches import kept
 from mirrorworld.branches.bases import as_branch, at_time, base_from, base_kept
 from mirrorworld.branches.branch import Branch
+from mirrorworld.branches.files import taken, written
 from mirrorworld.branches.heads import Heads
 from mirrorworld.branches.kept import Head
 from mirrorworld.branches.past import BranchRecord
@@ -148,7 +149,7 @@ class Branches:
             if entry.run is not None:
                 branch.clock_ns = max(branch.clock_ns, entry.run.now_ns)
             entry.opened, entry.changes = branch, len(branch.made)
-            entry.record = BranchRecord(branch, lambda: self.record_of(entry.head.parent))
+            entry.record = self._record(branch)
             return branch
 
     def record_of(self, branch_id: str) -> Record:
@@ -159,6 +160,10 @@ class Branches:
         if entry is None or entry.record is None:
             raise LookupError(f"the branch {branch_id} that this one was made from is not there")
         return entry.record
+
+    def _record(self, branch: Branch) -> Record:
+        parent = branch.head.parent
+        return BranchRecord(branch, lambda: self.record_of(parent))
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs work that waits for the disk in one of few threads."""
@@ -191,10 +196,7 @@ class Branches:
             ValueError: there are too many branches, or the position is not written yet.
         """
         check_words(name, note)
-        if len(self.entries) >= self.branches_max:
-            raise ValueError(
-                f"there are {len(self.entries)} branches, the most that are kept; discard some"
-            )
+        self._check_room()
         branch_id = f"b-{secrets.token_hex(6)}"
         base, snapshot, at_ns = await self._fork_of(parent, at, time_ns)
         head = Head(
@@ -208,7 +210,7 @@ class Branches:
             await self.mirror.until_durable(base.position)
         entry = Entry(head, directory, changes=0)
         branch = entry.opened = Branch(directory, head, base)
-        entry.record = BranchRecord(branch, lambda: self.record_of(parent))
+        entry.record = self._record(branch)
         self.entries[branch_id] = entry
         return branch
 
@@ -256,6 +258,30 @@ class Branches:
         if head.parent:
             await self.opened(head.parent)
         return await self._base_at(head.parent, Position.parse(head.at))
+
+    async def export(self, branch_id: str, target: Path) -> None:
+        """Writes a branch, as it is, to one file."""
+        branch = await self.opened(branch_id)
+        if branch.is_ready and branch_id in self._writing:
+            await self.do(branch.commit)
+        await self.do(written, branch, self.mirror.world.id, target)
+
+    async def import_(self, source: Path, author: str) -> Branch:
+        """A new branch from a file; ValueError where it is none of this world."""
+        self._check_room()
+        head, branch = await self.do(
+            taken, source, self.directory, self.mirror.world.id, author
+        )  # fmt: skip
+        entry = Entry(head, branch.directory, opened=branch, changes=len(branch.made))
+        entry.record = self._record(branch)
+        self.entries[head.id] = entry
+        return branch
+
+    def _check_room(self) -> None:
+        if len(self.entries) >= self.branches_max:
+            raise ValueError(
+                f"there are {len(self.entries)} branches, the most that are kept; discard some"
+            )
 
     # --- keeping ---
 

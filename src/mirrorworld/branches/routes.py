@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response, WebSocket
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
 
 from mirrorworld.branches import plan_routes, run_routes
 from mirrorworld.branches.asked import Here, Id, Known, Seen, own, seen
 from mirrorworld.branches.branch import VALUES_MAX, Made
 from mirrorworld.branches.diff import differences
+from mirrorworld.branches.files import SUFFIX
 from mirrorworld.branches.room import changed_since_fork, room_of
 from mirrorworld.branches.saying import lines, person
 from mirrorworld.protocol import branches as shapes
@@ -27,6 +34,9 @@ from mirrorworld.world.ports import Action
 
 ROWS_MAX: Final = 1_000
 """Of a difference, unless fewer are asked for."""
+
+_ZIP: Final = "application/zip"
+_BINARY: Final = {"type": "string", "format": "binary"}
 
 router = APIRouter(tags=["branches"])
 router.include_router(run_routes.comparing)
@@ -131,6 +141,56 @@ async def discard(known: Known, view: Seen, id: Id) -> Response:
     own(known, view, id)
     await known.discard(id)
     return Response(status_code=204)
+
+
+@router.get(
+    "/api/branches/{id}/export",
+    summary="A branch as one file",
+    responses={
+        **PROBLEMS,
+        200: {"description": "A ZIP file", "content": {_ZIP: {"schema": _BINARY}}},
+    },
+)
+async def export(here: Here, known: Known, view: Seen, id: Id) -> Response:
+    """With the world at its fork, its log and its figures; it needs nothing else."""
+    seen(known, view, id)
+    inside = await known.context(here, id)
+    if not inside.sights.of(view.who).is_whole:
+        raise Refused(403, "a branch's file has all of it", "branch", "ask who sees all of it")
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
+    try:
+        await known.book.export(id, folder / "branch")
+    except BaseException:
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+        raise
+    return FileResponse(
+        folder / "branch",
+        media_type=_ZIP,
+        filename=f"{id}{SUFFIX}",
+        background=BackgroundTask(shutil.rmtree, folder, True),
+    )
+
+
+@router.post(
+    "/api/branches/import",
+    status_code=201,
+    summary="A branch from a file",
+    responses=answers(shapes.Branch, "It is yours, and that is durable", 201),
+    openapi_extra={"requestBody": {"required": True, "content": {_ZIP: {"schema": _BINARY}}}},
+)
+async def import_(known: Known, view: Seen, request: Request) -> Response:
+    """One that was exported from this world, here or on another machine."""
+    if not known.may_make(view.who) or not view.is_whole:
+        raise Refused(403, f"{view.who.id} may not bring branches in", "branch", "ask an engineer")
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp))
+    try:
+        with (folder / "branch").open("wb") as file:
+            async for part in request.stream():
+                await asyncio.to_thread(file.write, part)
+        branch = await known.book.import_(folder / "branch", person(view.who.id))
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+    return json_answer(known.row(view.who, known.book.entry(branch.head.id)), 201)
 
 
 # --- changing ---

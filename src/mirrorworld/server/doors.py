@@ -59,7 +59,10 @@ OPEN: Final = frozenset({"/healthz", "/favicon.ico", "/welcome", "/api/authority
 """Paths that answer without a session. They tell nothing of the world."""
 OPEN_PREFIXES: Final = ("/api/hooks/", "/api/enter/")
 """Paths that bring a secret of their own, or are ways to get a session."""
-LARGER: Final[dict[str, int]] = {"/api/blobs": FILE_BYTES_MAX}
+LARGER: Final[dict[str, int]] = {
+    "/api/blobs": FILE_BYTES_MAX,
+    "/api/branches/import": FILE_BYTES_MAX,
+}
 """Paths that take more than others, since they keep nothing of it in memory."""
 
 CLOSE_NO_SESSION: Final = 4401
