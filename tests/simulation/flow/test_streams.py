@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,3 +85,22 @@ def test_a_key_depends_on_all_that_names_it() -> None:
     assert len(others) == 5 and one not in others
     # As it was first written: results of kept runs stay reproducible.
     assert f"{one:016x}" == "1c6510030a166000"
+
+
+def test_without_numba_the_plain_road_is_left() -> None:
+    program = """
+import sys
+sys.modules["numba"] = None
+from mirrorworld.simulation.flow import max_plus, recurrence, sweep
+from mirrorworld.simulation.flow.streams import uniform
+print(uniform(12345, 678).hex())
+try:
+    max_plus.departures([[1.0]], [])
+except RuntimeError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.stdout.splitlines() == [
+        uniform(12345, 678).hex(),
+        "numba is not installed: pip install 'mirrorworld[simulation]'",
+    ], ran.stderr
