@@ -151,7 +151,7 @@ def measure(place: Place, readings: Readings) -> Machine:
 def _classes(place: Place, code: Floats) -> NDArray[np.int8]:
     """What each interval's state is; states on the way take what was before them."""
     labels = place.labels
-    is_packml = {"resetting", "starting", "idle"} <= set(labels.values())
+    is_packml = {"resetting", "idle"} <= set(labels.values())
     does = np.zeros(len(code), np.int8)
     for number, label in labels.items():
         if label in RUNNING:

@@ -23,7 +23,7 @@ from mirrorworld.world.ports import Record
 from mirrorworld.world.quality import BAD, UNCERTAIN_LAST_USABLE
 from mirrorworld.world.structure import Structure
 
-SILENT_S: Final = 30.0
+SILENT_S: Final = 300.0
 """Seconds of the record without a sample of any point that is read; then nobody was recording."""
 MOST: Final = 1 << 62
 _CODE: Final = 0xFFFF_0000

@@ -17,7 +17,7 @@ import numpy as np
 from mirrorworld.simulation.fitting.line import LineFit, look
 from mirrorworld.simulation.fitting.machine import Does, Machine
 from mirrorworld.simulation.fitting.samples import Samples
-from mirrorworld.simulation.flow import kernel
+from mirrorworld.simulation.flow import engines
 from mirrorworld.simulation.flow.from_world import Drawn
 from mirrorworld.simulation.flow.model import FlowModel, Station
 from mirrorworld.simulation.flow.results import Doing, Result
@@ -108,7 +108,7 @@ def validate(
     for i in range(replications):
         model = _perturbed(drawn, fitted, rng)
         runs.append(
-            kernel.run(model, seed=seed + i, horizon_s=WARM_UP_S + length_s, warm_up_s=WARM_UP_S)
+            engines.run(model, seed=seed + i, horizon_s=WARM_UP_S + length_s, warm_up_s=WARM_UP_S)
         )
     rows: list[Compared] = []
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirrorworld.simulation.flow import kernel
+from mirrorworld.simulation.flow import engines
 from mirrorworld.simulation.flow.from_world import from_world
 from mirrorworld.simulation.flow.model import Conveyor, FlowModel, Station
 from mirrorworld.simulation.flow.plan import plan
@@ -60,7 +60,7 @@ def replicate(
     Raises:
         ValueError: it came to no end; the message says what happened.
     """
-    run = kernel.run(
+    run = engines.run(
         model,
         seed=seed + 7_919 * replication,
         horizon_s=warm_up_s + horizon_s,

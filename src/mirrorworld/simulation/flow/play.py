@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mirrorworld.simulation.flow import kernel
+from mirrorworld.simulation.flow import engines
 from mirrorworld.simulation.flow.from_world import from_world
 from mirrorworld.simulation.flow.model import Station
 from mirrorworld.simulation.flow.results import Doing
@@ -137,7 +137,7 @@ class Play:
     def _simulate(self, ahead_s: float) -> None:
         """The run again from its beginning, further: the same seed gives the same beginning."""
         rows = min(int(ahead_s * ROWS_A_SECOND), ROWS_MAX)
-        run = kernel.run(self._model, seed=self._seed, horizon_s=ahead_s, trace_rows=rows)
+        run = engines.run(self._model, seed=self._seed, horizon_s=ahead_s, trace_rows=rows)
         trace = run.trace
         assert trace is not None
         if trace.is_cut:
