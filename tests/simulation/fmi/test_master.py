@@ -15,11 +15,11 @@ from mirrorworld.simulation.fmi import master as master_
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.conservation import Bond
 from mirrorworld.simulation.fmi.graph import Connection
-from mirrorworld.simulation.fmi.master import Loops, Master
+from mirrorworld.simulation.fmi.master import Master
+from mirrorworld.simulation.fmi.methods import Inputs, Loops, Order
 from mirrorworld.simulation.fmi.process import FmuProcess, Limits
 from mirrorworld.simulation.fmi.python_unit import PythonUnit
 from mirrorworld.simulation.fmi.results import RunResult
-from mirrorworld.simulation.fmi.stepping import Inputs, Order
 from mirrorworld.units import UnitError
 from tests.simulation.fmi.built import allowed, build, needs_compiler
 
@@ -184,6 +184,26 @@ def test_a_step_that_is_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     result = Master([bad]).run(1.0, 0.5)
     assert result.of("bad.y") == pytest.approx([0.0, 0.5, 1.0], abs=1e-5)
     assert result.notes == ("unit 'bad' has cut steps short; it went on alone",)
+
+
+@pytest.mark.parametrize("how", [0, 1, 3, 11])
+def test_a_unit_alone_gives_the_same_as_one_that_is_asked_at_each_step(
+    tmp_path: Path, how: int
+) -> None:
+    paths = [build(tmp_path, model) for model in ("Bad", "Dahlquist")]
+    here = allowed(tmp_path, *paths)
+
+    def bad() -> FmuProcess:
+        return FmuProcess(paths[0], here, name="bad", parameters={"how": how, "at": 0.45})
+
+    alone = Master([bad()]).run(1.05, 0.1)
+    beside = Master([bad(), FmuProcess(paths[1], here, name="other")]).run(1.05, 0.1)
+    n = len(alone.times_s)
+    assert n == (12 if how in (0, 11) else 6)
+    assert alone.times_s == pytest.approx(beside.times_s[:n])
+    assert alone.of("bad.y") == pytest.approx(beside.of("bad.y")[:n], nan_ok=True)
+    assert [str(one) for one in alone.ended] == [str(one) for one in beside.ended]
+    assert alone.steps == (11 if how in (0, 11) else 5)
 
 
 class Ramp:

@@ -7,7 +7,6 @@ place is known. How one step is made stands in `stepping.py`.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -18,22 +17,13 @@ from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.conservation import Bond, BondMeter
 from mirrorworld.simulation.fmi.description import Sort
 from mirrorworld.simulation.fmi.graph import Connection, Place, Wiring
+from mirrorworld.simulation.fmi.methods import Inputs, Loops, Order
 from mirrorworld.simulation.fmi.ports import CoupledUnit, Row, UnitEnded
 from mirrorworld.simulation.fmi.results import Rows, RunResult, told
-from mirrorworld.simulation.fmi.stepping import SMALL, Ensemble, Inputs, Kept, Order
+from mirrorworld.simulation.fmi.stepping import SMALL, Ensemble, Kept
 
 EVENTS_PER_STEP_MAX: Final = 10_000
 STEPS_MAX: Final = 100_000_000
-
-
-class Loops(enum.Enum):
-    """What is done about loops without delay."""
-
-    REFUSE = "refuse"
-    DELAY = "delay"
-    """They are broken by the delay of one step."""
-    ITERATE = "iterate"
-    """They are solved, at the start and in every step, by repeating it."""
 
 
 class Master:
@@ -160,9 +150,11 @@ class Master:
             return
         start_s = self.time_s
         n = max(0, round((until_s - start_s) / step_s))
-        if abs(start_s + n * step_s - until_s) > SMALL * max(1.0, abs(until_s)):
+        if not self._is_close(start_s + n * step_s, until_s):
             n = int((until_s - start_s) / step_s) + 1
-        for k in range(1, n + 1):
+        is_whole = self._is_close(start_s + n * step_s, until_s)
+        done = self._run_through(step_s, n if is_whole else n - 1)
+        for k in range(done + 1, n + 1):
             # Multiples of the step, so that errors of adding do not pile up.
             grid_s = until_s if k == n else start_s + k * step_s
             for _ in range(EVENTS_PER_STEP_MAX):
@@ -174,6 +166,20 @@ class Master:
                 self._end_swarm(grid_s)
             if self._all.has_ended:
                 return
+
+    @staticmethod
+    def _is_close(one_s: float, other_s: float) -> bool:
+        return abs(one_s - other_s) <= SMALL * max(1.0, abs(other_s))
+
+    def _run_through(self, step_s: float, n: int) -> int:
+        """A unit alone that nothing has to be asked of at each step goes through them in its own
+        process; returns how many are done."""
+        if len(self.units) != 1 or self._meters or self._watches or n < 2:
+            return 0
+        times_s, rows = self._all.through(step_s, n)
+        self.rows.add_all(times_s, rows)
+        self._steps += len(rows)
+        return len(rows)
 
     def _end_swarm(self, grid_s: float) -> None:
         """Events without end within one step: who makes them is ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ class UnitEnded(Exception):
         of = f", variable '{variable}'" if variable else ""
         super().__init__(f"unit '{unit}' ended at t = {time_s:.9g} s{of}: {why}")
         self.unit, self.time_s, self.variable, self.why = unit, time_s, variable, why
+        self.rows: Row | None = None
+        """Of a run through many steps: the outputs of those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,18 @@ class CoupledUnit(Protocol):
 
     def close(self) -> None:
         """Ends the unit in good order if that is still possible, and in any case."""
+        ...
+
+
+@runtime_checkable
+class RunsThrough(Protocol):
+    """A unit may be this too: it goes through many steps without being asked at each."""
+
+    def run(
+        self, start_s: float, step_s: float, n: int, inputs: Row | None = None
+    ) -> tuple[Row, StepEnd]:
+        """Outputs, shape (steps done, columns), and how the last step ended: it stops after one
+        that ended early or asks for the end. UnitEnded has the outputs of the steps before."""
         ...
 
 

@@ -317,9 +317,11 @@ class FmuProcess:
             try:
                 got, last = self._run(start_s + done * step_s, step_s, now, given)
             except UnitEnded as ended:
-                parts.append(getattr(ended, "rows", np.empty((0, self._n_out))))
-                ended.rows = np.concatenate(parts)  # pyright: ignore[reportAttributeAccessIssue]
+                parts.append(np.empty((0, self._n_out)) if ended.rows is None else ended.rows)
+                ended.rows = np.concatenate(parts)
                 raise
+            if not len(got):
+                self._fail(NONSENSE)
             parts.append(got)
             done += len(got)
             if last.has_event or last.has_ended or last.is_early:
@@ -342,7 +344,7 @@ class FmuProcess:
                 steps=(step_s, n),
             )
         except UnitEnded as ended:
-            ended.rows = self._good(table[: child.steps_done])  # pyright: ignore[reportAttributeAccessIssue]
+            ended.rows = self._good(table[: child.steps_done])
             raise
         if len(answer) != REACHED.size:
             self._fail(NONSENSE)
@@ -354,7 +356,7 @@ class FmuProcess:
             try:
                 self._look(got[len(good)])
             except UnitEnded as ended:
-                ended.rows = good  # pyright: ignore[reportAttributeAccessIssue]
+                ended.rows = good
                 raise
         self._time_s = time_s
         return got, _step_end(got[-1] if done else np.empty(self._n_out), time_s, marks, next_s)

@@ -81,6 +81,17 @@ class Rows:
         self._values[self._n] = row
         self._n += 1
 
+    def add_all(self, times_s: Row, rows: Row) -> None:
+        """Adds many."""
+        lacks = self._n + len(rows) - len(self._times)
+        if lacks > 0:
+            more = max(lacks, len(self._times))
+            self._times = np.concatenate([self._times, np.empty(more)])
+            self._values = np.concatenate([self._values, np.empty((more, len(self.names)))])
+        self._times[self._n : self._n + len(rows)] = times_s
+        self._values[self._n : self._n + len(rows)] = rows
+        self._n += len(rows)
+
     def __len__(self) -> int:
         return self._n
 

@@ -11,7 +11,6 @@ takes along who is fed by it; the others go on.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.graph import Place, Wiring
-from mirrorworld.simulation.fmi.ports import Row, Step, StepEnd, UnitEnded
+from mirrorworld.simulation.fmi.methods import Inputs, Order
+from mirrorworld.simulation.fmi.ports import Row, RunsThrough, Step, StepEnd, UnitEnded
 from mirrorworld.simulation.fmi.solving import NoSolution, solve
 
 T = TypeVar("T")
@@ -30,22 +30,6 @@ EVENT_ROUNDS_MAX: Final = 50
 NOTES_MAX: Final = 100
 SMALL: Final = 1e-12
 """Times nearer than this, relative to their size, are one."""
-
-
-class Order(enum.Enum):
-    """In what order units step."""
-
-    JACOBI = "jacobi"
-    GAUSS_SEIDEL = "gauss_seidel"
-
-
-class Inputs(enum.Enum):
-    """What connected inputs do within a step."""
-
-    HOLD = "hold"
-    LINEAR = "linear"
-    """They go on as they went (Jacobi), or towards what is known of the end (Gauss-Seidel): by a
-    slope where a unit takes one, else by the value of the middle of the step."""
 
 
 @dataclass(slots=True)
@@ -131,6 +115,32 @@ class Ensemble:
         wiring.apply(state.y, state.u)
         self.drop_dead()
         self.look_alive()
+
+    def through(self, step_s: float, n: int) -> tuple[Row, Row]:
+        """(times in s, outputs) of steps that the only unit makes without being asked at each, up
+        to one that it cuts short; none if it does not do that."""
+        state, unit, wiring = self.state, self.units[0], self.wiring
+        none = np.empty(0), np.empty((0, wiring.n_outputs))
+        is_fed = bool(len(wiring.targets)) or bool(self._signals)
+        if is_fed or unit.has_events or not self.alive[0] or not isinstance(unit, RunsThrough):
+            return none
+        start_s, end = state.time_s, None
+        try:
+            rows, end = unit.run(start_s, step_s, n, state.u if len(state.u) else None)
+        except UnitEnded as ended:
+            rows = none[1] if ended.rows is None else ended.rows
+            self.lose(0, ended)
+        if end is not None and end.is_early:
+            rows = rows[:-1]  # the last step is not over
+        times_s = start_s + step_s * np.arange(1, len(rows) + 1, dtype=np.float64)
+        if len(rows):
+            state.y[:] = rows[-1]
+            state.time_s = state.at[0] = float(times_s[-1])
+            state.earlier = None
+        if end is not None:
+            state.at[0] = end.time_s
+            self.note_end(0, end)
+        return times_s, rows
 
     def is_at(self, time_s: float) -> bool:
         """Whether all have reached a time."""

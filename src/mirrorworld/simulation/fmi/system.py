@@ -27,11 +27,11 @@ from mirrorworld.simulation.fmi.allowed import AllowList
 from mirrorworld.simulation.fmi.archive import FmiError
 from mirrorworld.simulation.fmi.conservation import Bond
 from mirrorworld.simulation.fmi.graph import Connection
-from mirrorworld.simulation.fmi.master import Loops, Master
+from mirrorworld.simulation.fmi.master import Master
+from mirrorworld.simulation.fmi.methods import Inputs, Loops, Order
 from mirrorworld.simulation.fmi.ports import CoupledUnit
 from mirrorworld.simulation.fmi.process import FmuProcess, Limits
 from mirrorworld.simulation.fmi.python_unit import PythonUnit
-from mirrorworld.simulation.fmi.stepping import Inputs, Order
 
 SIZE_BYTES_MAX: Final = 1 << 20
 UNITS_MAX: Final = 200
