@@ -5,10 +5,8 @@ import { cssOf } from "../heat/colours.ts";
 import type { Context } from "../panels/context.ts";
 import { h, iconButton, segmented } from "../panels/dom.ts";
 import { t } from "../words.ts";
-import { percentText } from "./kpis.ts";
+import { LOADED, percentText } from "./kpis.ts";
 import { type Condition, CONDITIONS, type Load } from "./loads.ts";
-
-const NAMES: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), critical: t("Critical") };
 
 /** Stations in colours, with a legend that lists them: the most loaded first. */
 export class BottleneckMap {
@@ -60,7 +58,7 @@ export class BottleneckMap {
     const rows = this.loads
       .filter(({ shares }) => shares[this.condition] !== undefined)
       .sort((a, b) => b.shares[this.condition]! - a.shares[this.condition]!);
-    const choose = segmented(t("Coloured by"), has.map((condition) => [condition, NAMES[condition]] as const), this.condition, (condition) => {
+    const choose = segmented(t("Coloured by"), has.map((condition) => [condition, LOADED[condition]] as const), this.condition, (condition) => {
       this.condition = condition;
       this.write(has);
       this.colour();

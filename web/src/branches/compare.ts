@@ -6,6 +6,7 @@ import { numberText } from "../format.ts";
 import type { ComparedCell, Comparison, Evaluation } from "../protocol.ts";
 import { t } from "../words.ts";
 import { intervalText, kpiName, kpiPlot, percentText, present, withUnit } from "./kpis.ts";
+import { sorted } from "./loads.ts";
 import type { BranchStore } from "./store.ts";
 
 const BUSY_MS = 700;
@@ -104,6 +105,9 @@ export function openCompare(context: Context, store: BranchStore, first: readonl
 
   const parts = (comparison: Comparison, latest: ReadonlyMap<string, Evaluation>): HTMLElement[] => {
     const { branches, rows, missing } = comparison;
+    const named = rows.map((row) => ({ ...row, mean: 0 }));
+    const general = sorted(context.mirror, named).others;
+    const ofStations = named.filter((row) => !general.includes(row));
     const shown: HTMLElement[] = [];
     if (missing.length > 0) shown.push(h("p", { class: "hint warn" }, t("Without figures yet: {names}.", { names: missing.map((id) => store.nameOf(id)).join(", ") })));
     const old = [...latest.values()].filter((each) => !each.is_current);
@@ -119,14 +123,14 @@ export function openCompare(context: Context, store: BranchStore, first: readonl
           h(
             "tbody",
             {},
-            ...rows.map((row) =>
-              h("tr", {}, h("th", { attrs: { scope: "row" } }, kpiName(row.name, context.mirror), h("small", { class: "dim" }, row.better === "lower" ? t("lower is better") : t("higher is better"))), ...branches.map((id) => cell(row.cells.find((each) => each.branch === id), row.unit, row.better))),
+            ...[...general, ...ofStations].map((row, i) =>
+              h("tr", { class: i >= general.length ? "of-station" : "" }, h("th", { attrs: { scope: "row" } }, kpiName(row.name, context.mirror), h("small", { class: "dim" }, row.better === "lower" ? t("lower is better") : t("higher is better"))), ...branches.map((id) => cell(row.cells.find((each) => each.branch === id), row.unit, row.better))),
             ),
           ),
         ),
       ),
     );
-    const plotted = rows.slice(0, PLOTTED).map((row) =>
+    const plotted = general.slice(0, PLOTTED).map((row) =>
       kpiPlot(kpiName(row.name, context.mirror), row.unit, branches.map((id) => {
         const found = row.cells.find((each) => each.branch === id);
         const kpi = latest.get(id)?.kpis.find((each) => each.name === row.name);

@@ -7,8 +7,8 @@ import { t } from "../words.ts";
 import { BottleneckMap } from "./bottleneck.ts";
 import { openCompare } from "./compare.ts";
 import type { Part } from "./inside.ts";
-import { kpiName, kpiPlot, kpiTable, present } from "./kpis.ts";
-import { loadsOf } from "./loads.ts";
+import { kpiName, kpiPlot, kpiTable, loadTable, present } from "./kpis.ts";
+import { sorted } from "./loads.ts";
 import { type OptionFields, optionFields } from "./options.ts";
 import { EVALUATED } from "./state.ts";
 import type { BranchStore } from "./store.ts";
@@ -117,7 +117,7 @@ export class FiguresPart implements Part {
     };
     const bar = h("progress", { class: "run-bar", attrs: { max: 1, "aria-label": t("Progress of the evaluation") } });
     bar.value = evaluation.progress;
-    const loads = loadsOf(this.context.mirror, evaluation.kpis);
+    const { loads, others } = sorted(this.context.mirror, evaluation.kpis);
     return h(
       "details",
       { class: "branch-section evaluation", attrs: { open: isOpen, "data-evaluation": evaluation.id } },
@@ -125,7 +125,8 @@ export class FiguresPart implements Part {
       isBusy && h("div", { class: "evaluation-busy" }, bar, button(t("Cancel"), cancel, "quiet")),
       evaluation.detail && h("p", { class: evaluation.state === "failed" ? "error-line" : "hint dim", role: evaluation.state === "failed" ? "alert" : "note" }, evaluation.detail),
       !isBusy && !evaluation.is_current && h("p", { class: "hint warn" }, t("The branch was changed since: evaluate it anew for figures of what it is now.")),
-      evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Figures") } }, kpiTable(this.context.mirror, evaluation.kpis, (kpi) => openKpi(kpi, kpiName(kpi.name, this.context.mirror), this.store.nameOf(evaluation.branch)))),
+      evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Figures") } }, kpiTable(this.context.mirror, others, (kpi) => openKpi(kpi, kpiName(kpi.name, this.context.mirror), this.store.nameOf(evaluation.branch)))),
+      loads.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Stations") } }, loadTable(this.context.mirror, loads, (twin) => this.context.goTo(twin, true))),
       h("div", { class: "run-acts" },
         loads.length > 0 && button(t("Bottleneck map in the scene"), () => this.map.show(loads), "plain", "gauge"),
         !isBusy && this.store.shown?.may_change && button(t("Forget"), () => void this.store.api.forget(evaluation.branch, evaluation.id).then(() => this.fill(), (error: unknown) => setText(this.failed, reasonOf(error))), "quiet"),

@@ -2,12 +2,20 @@
 
 import { labelText, numberText, unitText } from "../format.ts";
 import { h } from "../panels/dom.ts";
-import type { Mirror } from "../mirror.ts";
+import type { Id, Mirror } from "../mirror.ts";
 import type { KpiRow } from "../protocol.ts";
 import { t } from "../words.ts";
+import { type Condition, CONDITIONS, type Load } from "./loads.ts";
 import { intervalPlot, type Sampled } from "./plots.ts";
 
+/** How conditions of stations are called. */
+export const LOADED: Readonly<Record<Condition, string>> = { busy: t("Busy"), blocked: t("Blocked"), starved: t("Starved"), down: t("Down"), critical: t("Critical") };
+
 type Named = Pick<Mirror, "twins" | "nameOf">;
+
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
 
 /** A figure's name as people read it; one that is named after a twin or its point (`twin.point`, `blocked, twin`), by its name. */
 export function kpiName(name: string, mirror: Named): string {
@@ -17,7 +25,7 @@ export function kpiName(name: string, mirror: Named): string {
   const comma = name.lastIndexOf(", ");
   const about = name.slice(comma + 2);
   if (comma > 0 && mirror.twins.has(about)) return `${mirror.nameOf(about)}: ${labelText(name.slice(0, comma))}`;
-  return labelText(name);
+  return capital(labelText(name));
 }
 
 export function withUnit(value: number | null, unit: string): string {
@@ -31,6 +39,28 @@ export function intervalText(low: number | null, high: number | null): string {
 
 export function percentText(share: number | null): string {
   return share === null ? "–" : `${numberText(share * 100, share > 0.001 && share < 0.999 ? 1 : 0)} %`;
+}
+
+/** How loaded each station is, a row a station: shares of time. */
+export function loadTable(mirror: Named, loads: readonly Load[], onChoose: (twin: Id) => void): HTMLElement {
+  const has = CONDITIONS.filter((condition) => loads.some(({ shares }) => shares[condition] !== undefined));
+  const most = Math.max(...loads.map(({ shares }) => shares["critical"] ?? 0));
+  return h(
+    "table",
+    { class: "kpi-table" },
+    h("thead", {}, h("tr", {}, h("th", { attrs: { scope: "col" } }, t("Station")), ...has.map((condition) => h("th", { attrs: { scope: "col" } }, LOADED[condition])))),
+    h(
+      "tbody",
+      {},
+      ...loads.map(({ twin, shares }) =>
+        h("tr", {}, h("th", { attrs: { scope: "row" } }, h("button", { class: "kpi-name", attrs: { type: "button" }, on: { click: () => onChoose(twin) } }, mirror.nameOf(twin))), ...has.map((condition) => {
+          const share = shares[condition];
+          const isMost = condition === "critical" && share === most && most > 0;
+          return h("td", { class: isMost ? "num bottleneck-most" : "num", title: isMost ? t("The bottleneck") : "" }, percentText(share ?? null));
+        })),
+      ),
+    ),
+  );
 }
 
 /** A table of one evaluation's figures; a click on one plots it. */

@@ -21,24 +21,33 @@ const WORDS: readonly (readonly [Condition, RegExp])[] = [
 ];
 
 /** Loads of stations among figures that are named after twins, such as `line/filler.busy` or `blocked, line/filler`. */
-export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly KpiRow[]): Load[] {
+export function loadsOf(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly Pick<KpiRow, "name" | "mean">[]): Load[] {
+  return sorted(mirror, kpis).loads;
+}
+
+/** Loads of stations, and the figures that are none. */
+export function sorted<K extends Pick<KpiRow, "name" | "mean">>(mirror: Pick<Mirror, "twins" | "nameOf">, kpis: readonly K[]): { loads: Load[]; others: K[] } {
+  const others: K[] = [];
   const byTwin = new Map<Id, Record<string, number>>();
   const ends = new Map<string, Id>();
   for (const id of mirror.twins.keys()) {
     ends.set(id.slice(id.lastIndexOf("/") + 1).toLowerCase(), id);
     ends.set(mirror.nameOf(id).toLowerCase(), id);
   }
-  for (const { name, mean } of kpis) {
-    if (mean === null) continue;
+  for (const kpi of kpis) {
+    const { name, mean } = kpi;
     const condition = WORDS.find(([, word]) => word.test(name))?.[0];
-    if (condition === undefined) continue;
-    const twin = twinIn(name, mirror, ends);
-    if (twin === undefined) continue;
+    const twin = condition === undefined ? undefined : twinIn(name, mirror, ends);
+    if (condition === undefined || twin === undefined) {
+      others.push(kpi);
+      continue;
+    }
+    if (mean === null) continue;
     const shares = byTwin.get(twin) ?? {};
     shares[condition] = mean;
     byTwin.set(twin, shares);
   }
-  return [...byTwin].map(([twin, shares]) => ({ twin, shares }));
+  return { loads: [...byTwin].map(([twin, shares]) => ({ twin, shares })), others };
 }
 
 function twinIn(name: string, mirror: Pick<Mirror, "twins">, ends: ReadonlyMap<string, Id>): Id | undefined {
