@@ -282,8 +282,30 @@ def open_world(
         save=_save,
         blobs=record.blobs,
         examiners=examiners(),
+        routes=_Later(world, record, path) if writable else None,
     )
     return ClientWorld(access)
+
+
+class _Later:
+    """Answers for the branches of a world that is open here; nothing is made for it before."""
+
+    def __init__(self, *of: Any) -> None:
+        self._of = of
+        self._alone: Any = None
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """See `branches.alone.Alone`."""
+        if self._alone is None:
+            from mirrorworld.branches.alone import Alone
+
+            self._alone = Alone(*self._of)
+        return self._alone.ask(method, path, **more)
+
+    def close(self) -> None:
+        """Stops what runs."""
+        if self._alone is not None:
+            self._alone.close()
 
 
 def _sql_of(record: Path) -> Callable[[str, int, float], tuple[pa.Table, bool]]:

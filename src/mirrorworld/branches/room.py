@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from mirrorworld.protocol.answers import near
 from mirrorworld.server.context import Context
 from mirrorworld.server.mirrored import Mirrored
 from mirrorworld.world.ports import Action, Principal
+from mirrorworld.world.world import World
 
 FOLDER: Final = "branches"
 CONTEXTS_MAX: Final = 32
@@ -33,9 +34,12 @@ CONTEXTS_MAX: Final = 32
 class Room:
     """The branches of one world, their runs and figures. Lives on the loop."""
 
-    def __init__(self, mirror: Mirrored, directory: Path) -> None:
+    def __init__(
+        self, mirror: Mirrored, directory: Path, *, fork: Callable[[str], World] | None = None
+    ) -> None:
+        """See `Branches` for `fork`."""
         self.mirror = mirror
-        self.book = Branches(mirror, directory)
+        self.book = Branches(mirror, directory, fork=fork)
         record = getattr(mirror.record, "directory", None)
         self.runs = Runs(self.book, record)
         self.evaluations = Evaluations(self.book, record)
@@ -187,3 +191,8 @@ def room_of(mirror: Mirrored, directory: Path | None = None) -> Room:
             directory = Path(record).parent / FOLDER
         room = _ROOMS[mirror] = Room(mirror, directory)
     return room
+
+
+def enter(mirror: Mirrored, room: Room) -> None:
+    """Lets the routes of a world find its room."""
+    _ROOMS[mirror] = room

@@ -6,6 +6,7 @@ on disk, which is handed to it.
 """
 
 from mirrorworld.client.acts import Command, Subscription
+from mirrorworld.client.branches import Branch, Plan
 from mirrorworld.client.errors import (
     ClientError,
     NotAllowedError,
@@ -20,12 +21,14 @@ from mirrorworld.client.values import Values
 from mirrorworld.client.world import World
 
 __all__ = [
+    "Branch",
     "ClientError",
     "Command",
     "LocalAccess",
     "NotAllowedError",
     "NotConfirmedError",
     "NotFoundError",
+    "Plan",
     "Point",
     "Subscription",
     "Twin",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mirrorworld.protocol import rest
 from mirrorworld.world.changes import Command, Edit, Event
@@ -72,6 +72,11 @@ class Access(Protocol):
         self, points: Sequence[str], start_ns: int, end_ns: int | None, path: Path, zone: str
     ) -> None:
         """Writes samples to a file, `.csv` or `.parquet`."""
+        ...
+
+    def ask(self, method: str, path: str, **more: Any) -> bytes:
+        """The answer of a route of branches and plans: `json`, `params` and `content` go with the
+        request."""
         ...
 
     def close(self) -> None: ...

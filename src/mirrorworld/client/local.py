@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from mirrorworld.client.errors import (
     NotAllowedError,
     NotFoundError,
     of_exception,
+    of_status,
 )
 from mirrorworld.protocol import answers, past, rest, series
 from mirrorworld.protocol.rest import Problem
@@ -55,6 +57,16 @@ Save = Callable[..., None]
 """(record, (handle, twin, type) of each point, start_ns, end_ns, path, zone)."""
 
 
+class Routes(Protocol):
+    """What answers a request as a server would, in this process."""
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """A response with `status_code` and `content`."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class LocalAccess:
     """See `access.Access`.
 
@@ -64,6 +76,7 @@ class LocalAccess:
         place: the directory, for people.
         sql, save: how queries are answered and history is written to files.
         blobs: where attached files lie; `examiners` look into them, by media type.
+        routes: answers for branches and plans, where the world is open for writing.
     """
 
     def __init__(
@@ -77,8 +90,10 @@ class LocalAccess:
         save: Save | None = None,
         blobs: BlobStore | None = None,
         examiners: Mapping[str, files.Examine] | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.place = place
+        self._routes = routes
         self._sql, self._save = sql, save
         self._blobs, self._examiners = blobs, examiners or {}
         self._world = world
@@ -106,6 +121,15 @@ class LocalAccess:
             rows=answers.rows(world),
             features=["history", "edits"] if self._is_writable else ["history"],
         )
+
+    def ask(self, method: str, path: str, **more: Any) -> bytes:
+        if self._routes is None:
+            mend = "open it with writable=True, or connect to where it runs"
+            raise NotAllowedError(Problem("branches are kept by who writes", self.place, mend))
+        answer = self._routes.ask(method, path, **more)
+        if answer.status_code >= 400:
+            raise of_status(answer.status_code, msgspec.json.decode(answer.content, type=Problem))
+        return answer.content
 
     def types(self) -> list[TwinType]:
         return list(self._world.structure.types.values())
@@ -288,6 +312,8 @@ class LocalAccess:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
+            if self._routes is not None:
+                self._routes.close()
             self._record.close()
 
 

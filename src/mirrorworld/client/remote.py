@@ -133,6 +133,9 @@ class RemoteAccess:
     def info(self) -> rest.WorldInfo:
         return self._get(rest.WorldInfo, "/api/world")
 
+    def ask(self, method: str, path: str, **more: Any) -> bytes:
+        return self._ask(method, path, **more).content
+
     def types(self) -> list[TwinType]:
         plain = self._ask("GET", "/api/types").json()
         return [from_plain(TwinType, one) for one in plain]

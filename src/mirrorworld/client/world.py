@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from mirrorworld.client import acts, show
+from mirrorworld.client import branches as futures
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
+from mirrorworld.client.branches import Branch, Plan
 from mirrorworld.client.errors import InvalidError
 from mirrorworld.client.tables import as_frame
 from mirrorworld.client.things import Point, Points, Twin, Twins, history, names_of
 from mirrorworld.client.times import Time, nanoseconds
 from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
+from mirrorworld.protocol.branches import Comparison
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Arm, Disarm, Edit, Event
 from mirrorworld.world.model import Scalar, TwinType
@@ -315,6 +318,44 @@ class World:
         return self.edit(Disarm(twin, name), reason=reason)
 
     # --- conditions ---
+
+    # --- other futures ---
+
+    def branch(
+        self,
+        name: str,
+        *,
+        at: Time = None,
+        parent: Branch | str = "",
+        shared: bool = False,
+        note: str = "",
+    ) -> Branch:
+        """A new branch.
+
+        Args:
+            at: None: from now; a position `1:4711` gives what was known then, a time what was true
+                then, with the structure of now.
+            parent: another branch, or its id; else this world itself.
+            shared: whether others see it.
+        """
+        return futures.make(self._access, name, at, parent, shared, note)
+
+    def branches(self) -> list[Branch]:
+        """The branches that you may see, latest first."""
+        return futures.all_of(self._access)
+
+    def import_branch(self, path: str | os.PathLike[str]) -> Branch:
+        """A branch from a file that `Branch.export` wrote."""
+        return futures.import_(self._access, Path(path))
+
+    def compare(self, *branches: Branch | str, evaluator: str = "") -> Comparison:
+        """Branches beside each other by the latest evaluation of each: means with 95 % intervals,
+        differences from the first with theirs, and the probability of being better."""
+        return futures.compare(self._access, branches, evaluator)
+
+    def plans(self) -> list[Plan]:
+        """The plans of this world, latest first."""
+        return futures.plans(self._access)
 
     def events(self, *, twin: str | None = None, active: bool | None = None) -> list[Event]:
         """Alarms and other conditions, latest first."""
