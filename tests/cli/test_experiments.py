@@ -107,6 +107,21 @@ def test_searches_with_and_without_derivatives(tmp_path: Path) -> None:
         assert ElementTree.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")
 
 
+def test_the_best_of_a_sweep_is_selected_with_confidence(tmp_path: Path) -> None:
+    folder = str(tmp_path / "sweep")
+    asked(
+        "sweep", OBJECTIVES + "bowl", "-f", "x=0.0..1.0/5", "-f", "n=1..8", "--where", "here",
+        "--out", folder,
+    )  # fmt: skip
+    words = ("select", folder, "--figure", "yield", "--where", "here", "--least-difference")
+    made = asked(*words, "0.001")
+    assert made["design"] == {"x": 0.25, "n": 4}
+    assert (made["guaranteed"], made["probability"]) == (True, 0.95)
+    assert len(made["designs"]) == 5
+    assert "correct with probability 0.95 at least" in told(*words, "0.001")
+    assert "above 0" in told(*words, "0", status=1)
+
+
 def test_schedules_are_proven_or_explained(tmp_path: Path) -> None:
     pytest.importorskip("ortools", reason="OR-tools (extra `experiments`) are not installed")
     file, svg = tmp_path / "shop.yaml", tmp_path / "gantt.svg"
@@ -150,7 +165,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     folder = tmp_path / "slow"
     command = [  # in a group of its own, as a terminal's is
         sys.executable, "-c", "from mirrorworld.cli import main; main()",
-        "experiment", "sweep", OBJECTIVES + "slow", "-f", "n=1..400",
+        "experiment", "sweep", OBJECTIVES + "slow", "-f", "n=1..150",
         "--out", str(folder), "--workers", "1",
     ]  # fmt: skip
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -165,4 +180,4 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert not before["complete"]
     assert before["counts"]["ok"] > 0
     after = asked("resume", str(folder), "--workers", "2")
-    assert after["counts"] == {"ok": 400}
+    assert after["counts"] == {"ok": 150}

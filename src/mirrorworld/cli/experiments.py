@@ -131,7 +131,7 @@ def sweep(
     """Evaluate many designs: every combination, or a sample."""
     from mirrorworld.simulation.experiments import generators
 
-    with _named(folder), _progress(where, workers, timeout_s) as running:
+    with named(folder), progress(where, workers, timeout_s) as running:
         what = space_of(space, factor or (), constraint or ())
         chosen = {
             Sample.GRID: lambda: generators.full_factorial(what),
@@ -172,7 +172,7 @@ def screen(
     from mirrorworld.simulation.experiments import sensitivity as indices
     from mirrorworld.simulation.experiments import two_levels
 
-    with _named(folder), _progress(where, workers, timeout_s) as running:
+    with named(folder), progress(where, workers, timeout_s) as running:
         what = space_of(space, factor or (), constraint or ())
         chosen = {
             Screen.PLACKETT_BURMAN: lambda: two_levels.plackett_burman(what),
@@ -206,7 +206,7 @@ def sensitivity(
     """Split a figure's variance among factors: Sobol's indices with intervals."""
     from mirrorworld.simulation.experiments.sensitivity import saltelli
 
-    with _named(folder), _progress(where, workers, timeout_s) as running:
+    with named(folder), progress(where, workers, timeout_s) as running:
         what = space_of(space, factor or (), ())
         made = run(
             _objective(objective, option), saltelli(what, base, seed=seed), folder=folder,
@@ -239,7 +239,7 @@ def optimise(
     as_json: Json = False,
 ) -> None:
     """Search for the best designs; with the same --out again it goes on where it was stopped."""
-    with _named(folder), _progress(where, workers, timeout_s) as running:
+    with named(folder), progress(where, workers, timeout_s) as running:
         what = space_of(space, factor or (), constraint or ())
         aims: dict[str, Any] = dict.fromkeys(maximise or (), "max")
         aims |= dict.fromkeys(minimise or (), "min")
@@ -277,7 +277,7 @@ def schedule(
     from mirrorworld.simulation.experiments.shop import closings, from_plain, instances
     from mirrorworld.simulation.plots.gantt import gantt
 
-    with _named(None):
+    with named(None):
         if instance:
             known = instances(file)
             if instance not in known:
@@ -337,7 +337,7 @@ def resume_(
     as_json: Json = False,
 ) -> None:
     """Go on with an experiment that was stopped, however it was."""
-    with _named(folder), _progress(where, workers, timeout_s) as running:
+    with named(folder), progress(where, workers, timeout_s) as running:
         manifest = read_manifest(folder)
         kind = manifest.get("kind")
         if kind == "designs":
@@ -372,7 +372,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what an experiment came to by now: rows, or what its designs were made to tell."""
-    with _named(folder):
+    with named(folder):
         made = read(folder)
         if figure:
             analyse(made, folder, figure, svg, as_json)
@@ -466,7 +466,7 @@ def _objective(name: str, option: list[str] | None) -> Objective:
 
 
 @contextlib.contextmanager
-def _named(folder: Path | None) -> Iterator[None]:
+def named(folder: Path | None) -> Iterator[None]:
     """What cannot be done is said in a line; Ctrl-C keeps what is done."""
     try:
         yield
@@ -481,7 +481,8 @@ def _named(folder: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(where: Where, workers: int, timeout_s: float) -> Iterator[Running]:
+def progress(where: Where, workers: int, timeout_s: float) -> Iterator[Running]:
+    """How to run, with a bar on the terminal."""
     bar = Progress(
         TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(),
         TextColumn("{task.fields[bad]}"), TimeRemainingColumn(),

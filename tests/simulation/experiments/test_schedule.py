@@ -23,6 +23,7 @@ from mirrorworld.simulation.experiments.shop import (
     from_plain,
     instances,
     job_shop,
+    shifted,
 )
 
 pytest.importorskip("ortools", reason="OR-tools (extra `experiments`) are not installed")
@@ -145,6 +146,7 @@ def test_what_is_proven_is_what_trying_everything_finds(seed: int, aim) -> None:
     assert made.status == "optimal"
     assert made.value == made.bound == best(shop, aim)
     assert check(shop, made.slots) == []
+    assert shifted(shop, made.slots) == made.slots, "each operation is as early as its order lets"
 
 
 def test_a_flow_shop_with_set_ups() -> None:

@@ -23,6 +23,8 @@ from mirrorworld.simulation.experiments.shop import (
     Slot,
     check,
     fits,
+    measure,
+    shifted,
 )
 
 Aim = Literal["makespan", "tardiness", "flow"]
@@ -108,10 +110,12 @@ def solve(
     status, solver, trace = _solved(cp, model.model, time_limit_s, workers, seed, progress)
     why, slots = "", ()
     if status in ("optimal", "feasible"):
-        slots = model.slots(solver)
+        slots = shifted(shop, model.slots(solver))
         broken = check(shop, slots)
         if broken:
             raise RuntimeError(f"the solver gave what is no schedule: {broken[0]}")
+        if status == "optimal" and measure(shop, slots, aim) != solver.ObjectiveValue():
+            raise RuntimeError("the solver's schedule is not worth what it says")
     elif status == "infeasible":
         left_s = max(1.0, time_limit_s - (time.monotonic() - started))
         why = _explain(cp, shop, not_after, left_s, workers, seed)
@@ -119,7 +123,7 @@ def solve(
     return Schedule(
         status,
         aim,
-        solver.ObjectiveValue() if has else float("nan"),
+        measure(shop, slots, aim) if has else float("nan"),
         solver.BestObjectiveBound() if has else float("nan"),
         slots,
         late=_late(shop, slots) if has else (),
@@ -193,7 +197,7 @@ class _Model:
         for job, i, start, end, options in self._places:
             machine = next(name for name, is_on in options if is_on is None or solver.Value(is_on))
             found.append(Slot(job, i, machine, solver.Value(start), solver.Value(end)))
-        return tuple(sorted(found, key=lambda s: (s.machine, s.start, s.job)))
+        return tuple(found)
 
     def _beyond(self, end: Any, due: int) -> Any:
         amount = self.model.NewIntVar(0, self.horizon, "")
