@@ -140,9 +140,10 @@ def _weibull(samples: Samples) -> Parameters | None:
         return float((powers @ logs) / powers.sum() - 1 / shape - logs.mean())
 
     try:
-        shape = float(optimize.brentq(score, 1e-2, 1e4))
+        found: Any = optimize.brentq(score, 1e-2, 1e4)
     except ValueError:
         return None
+    shape = float(found)
     scale = float(x.max() * np.exp(shape * logs).mean() ** (1 / shape))
     return _search(samples, _weibull_of, (shape, scale))
 

@@ -6,7 +6,7 @@ Knows no distribution and no record.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,7 +85,7 @@ def survival(samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]
     order = np.lexsort((1 - ended, times))
     times, ended = times[order], ended[order]
     at_risk = len(times) - np.arange(len(times))
-    alive = np.cumprod(1 - ended / at_risk)
+    alive = np.asarray(np.cumprod(1 - ended / at_risk), np.float64)
     return times[ended > 0], 1 - alive[ended > 0]
 
 
@@ -102,7 +102,7 @@ def dependence(values: NDArray[np.float64]) -> list[str]:
     lag_one = float(centred[1:] @ centred[:-1] / (centred @ centred))
     if abs(lag_one) > 2.576 / np.sqrt(n):
         said.append(f"neighbours are alike: autocorrelation {lag_one:+.2f} at lag 1")
-    trend = stats.kendalltau(np.arange(n), values)
+    trend: Any = stats.kendalltau(np.arange(n), values)
     if trend.pvalue < _SURE:
         way = "longer" if trend.statistic > 0 else "shorter"
         said.append(f"they grow {way} over time: tau {trend.statistic:+.2f}")
