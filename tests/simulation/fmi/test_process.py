@@ -6,11 +6,13 @@ import dataclasses
 import gc
 import subprocess
 import sys
+import time
 import zipfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from mirrorworld.simulation.fmi.allowed import AllowList, NotAllowedError
@@ -174,6 +176,45 @@ def test_a_state_travels_as_bytes_to_another_instance(tmp_path: Path) -> None:
         assert other.step(1.0, 1.0, force).outputs == pytest.approx(
             one.step(1.0, 1.0, force).outputs
         )
+
+
+ABANDONS = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from mirrorworld.simulation.fmi.allowed import AllowList
+from mirrorworld.simulation.fmi.process import FmuProcess
+unit = FmuProcess(Path(sys.argv[1]), AllowList(Path(sys.argv[1]).parent), parameters={"how": 2})
+unit.initialise(0.0, None, None, np.empty(0))
+unit.begin()
+unit.begin_step(0.0, 1.0, np.empty(0))  # it hangs
+print(unit._child._process.pid, unit._folder, flush=True)
+os._exit(1)
+"""
+
+
+def test_a_unit_that_hangs_does_not_outlive_its_owner(tmp_path: Path) -> None:
+    path = build(tmp_path, "Bad")
+    allowed(tmp_path, path)
+    command = [sys.executable, "-c", ABANDONS, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    pid, folder = done.stdout.split()
+    until = time.monotonic() + 30
+    while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != "zombie":
+        assert time.monotonic() < until, "it still runs"
+        time.sleep(0.05)
+    # What it was unpacked to is gone; confined, it cannot remove the empty folder itself.
+    left = Path(folder)
+    assert not left.exists() or not list(left.iterdir())
+    if left.exists():
+        left.rmdir()
+
+
+def test_a_worker_that_a_person_starts_removes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(bytes(4096))
+    command = [sys.executable, "-m", "mirrorworld.simulation.fmi.worker"]
+    subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert (tmp_path / "rows").exists()
 
 
 def test_an_instance_runs_once(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from mirrorworld.simulation.fmi.wire import (
     EARLY,
     ENDED,
     EVENT,
+    FOLDER_PREFIX,
     MAY_RESTORE,
     NEXT_EVENT,
     REACHED,
@@ -90,7 +91,7 @@ class FmuProcess:
         self.limits = limits or Limits()
         self.lacks: tuple[str, ...] = ()
         """What this system cannot keep the unit from; known once it is initialised."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mirrorworld-fmu-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self._folder_finalizer = weakref.finalize(self, discard, self._folder)
         copy = self._folder / "unit.fmu"
         sha256 = copied(path, copy)

@@ -11,6 +11,8 @@ import os
 import struct
 from typing import Final
 
+FOLDER_PREFIX: Final = "mirrorworld-fmu-"
+"""Of the temporary folder of one unit's process; nothing else is so called."""
 FRAME_BYTES_MAX: Final = 256 << 20
 READ_BYTES: Final = 1 << 16
 

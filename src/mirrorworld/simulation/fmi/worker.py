@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from mirrorworld.simulation.fmi.wire import (
     EARLY,
     ENDED,
     EVENT,
+    FOLDER_PREFIX,
     MAY_RESTORE,
     NEXT_EVENT,
     REACHED,
@@ -36,6 +38,8 @@ from mirrorworld.simulation.fmi.wire import (
 )
 
 LOOKS_EVERY_S: Final = 1.0
+FOLDER: Final = Path.cwd()
+"""Of this unit alone; the process was started in it."""
 
 
 def main() -> None:
@@ -49,7 +53,7 @@ def main() -> None:
         try:
             op, payload = receive(0)
         except (EOFError, OSError):
-            os._exit(0)
+            _leave()
         try:
             served.do(Op(op), payload)
         except CallFailed as error:
@@ -66,7 +70,15 @@ def _end_with(owner: int) -> None:
     """A unit that hangs must not outlive the process that started it."""
     while os.getppid() == owner:
         time.sleep(LOOKS_EVERY_S)
-    os._exit(1)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """Ends without an owner, who would else have removed the folder. Confined, the process can
+    empty it, not remove it."""
+    if FOLDER.name.startswith(FOLDER_PREFIX):  # never a folder in which a person started this
+        shutil.rmtree(FOLDER, ignore_errors=True)
+    os._exit(0)
 
 
 def _fail(fd: int, call: str, why: str) -> None:
