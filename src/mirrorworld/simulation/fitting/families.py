@@ -71,7 +71,7 @@ def _search(
         return value if math.isfinite(value) else 1e300
 
     found = optimize.minimize(
-        loss, np.log(start), method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7}
+        loss, np.log(start), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-6}
     )
     return tuple(float(x) for x in np.exp(found.x))
 
@@ -100,12 +100,100 @@ def _gamma_start(samples: Samples) -> Parameters | None:
     return float(shape), float(x.mean() / shape)
 
 
-def _gamma_of(shape: float, scale: float) -> Any:
-    return stats.gamma(shape, scale=scale)
+class _Gamma:
+    """What scipy's frozen gamma offers here, without its checks: refits ask thousands of times."""
+
+    def __init__(self, shape: float, scale: float) -> None:
+        self.shape, self.scale = shape, scale
+
+    def logpdf(self, x: Any) -> Any:
+        k, s = self.shape, self.scale
+        return special.xlogy(k - 1, x) - x / s - special.gammaln(k) - k * math.log(s)
+
+    def pdf(self, x: Any) -> Any:
+        return np.exp(self.logpdf(x))
+
+    def logsf(self, x: Any) -> Any:
+        return np.log(special.gammaincc(self.shape, x / self.scale))
+
+    def cdf(self, x: Any) -> Any:
+        return special.gammainc(self.shape, x / self.scale)
+
+    def ppf(self, q: Any) -> Any:
+        return self.scale * special.gammaincinv(self.shape, q)
+
+    def mean(self) -> float:
+        return self.shape * self.scale
+
+    def rvs(self, size: int, random_state: np.random.Generator) -> NDArray[np.float64]:
+        return random_state.gamma(self.shape, self.scale, size)
+
+
+class _Weibull:
+    """As `_Gamma`."""
+
+    def __init__(self, shape: float, scale: float) -> None:
+        self.shape, self.scale = shape, scale
+
+    def logpdf(self, x: Any) -> Any:
+        k, z = self.shape, x / self.scale
+        return math.log(k / self.scale) + special.xlogy(k - 1, z) - z**k
+
+    def pdf(self, x: Any) -> Any:
+        return np.exp(self.logpdf(x))
+
+    def logsf(self, x: Any) -> Any:
+        return -((x / self.scale) ** self.shape)
+
+    def cdf(self, x: Any) -> Any:
+        return -np.expm1(self.logsf(x))
+
+    def ppf(self, q: Any) -> Any:
+        return self.scale * (-np.log1p(-q)) ** (1 / self.shape)
+
+    def mean(self) -> float:
+        return self.scale * float(special.gamma(1 + 1 / self.shape))
+
+    def rvs(self, size: int, random_state: np.random.Generator) -> NDArray[np.float64]:
+        return self.scale * random_state.weibull(self.shape, size)
+
+
+class _Lognormal:
+    """As `_Gamma`; by median and deviation of the logarithm."""
+
+    def __init__(self, median: float, deviation: float) -> None:
+        self.m, self.s = math.log(median), deviation
+
+    def _z(self, x: Any) -> Any:
+        return (np.log(x) - self.m) / self.s
+
+    def logpdf(self, x: Any) -> Any:
+        return -(self._z(x) ** 2) / 2 - np.log(x) - math.log(self.s * math.sqrt(2 * math.pi))
+
+    def pdf(self, x: Any) -> Any:
+        return np.exp(self.logpdf(x))
+
+    def logsf(self, x: Any) -> Any:
+        return special.log_ndtr(-self._z(x))
+
+    def sf(self, x: Any) -> Any:
+        return special.ndtr(-self._z(x))
+
+    def cdf(self, x: Any) -> Any:
+        return special.ndtr(self._z(x))
+
+    def ppf(self, q: Any) -> Any:
+        return np.exp(self.m + self.s * special.ndtri(q))
+
+    def mean(self) -> float:
+        return math.exp(self.m + self.s**2 / 2)
+
+    def rvs(self, size: int, random_state: np.random.Generator) -> NDArray[np.float64]:
+        return random_state.lognormal(self.m, self.s, size)
 
 
 def _gamma(samples: Samples) -> Parameters | None:
-    return _search(samples, _gamma_of, _gamma_start(samples))
+    return _search(samples, _Gamma, _gamma_start(samples))
 
 
 def _erlang(samples: Samples) -> Parameters | None:
@@ -115,18 +203,14 @@ def _erlang(samples: Samples) -> Parameters | None:
     best: tuple[float, Parameters] | None = None
     for stages in {max(1, math.floor(free[0])), math.ceil(free[0])}:
         mean = _search(
-            samples, lambda scale, k=stages: _gamma_of(k, scale), (free[0] * free[1] / stages,)
+            samples, lambda scale, k=stages: _Gamma(k, scale), (free[0] * free[1] / stages,)
         )
         if mean is None:
             continue
-        value = _log_likelihood(_gamma_of(stages, mean[0]), samples)
+        value = _log_likelihood(_Gamma(stages, mean[0]), samples)
         if best is None or value > best[0]:
             best = (value, (float(stages), mean[0]))
     return None if best is None else best[1]
-
-
-def _weibull_of(shape: float, scale: float) -> Any:
-    return stats.weibull_min(shape, scale=scale)
 
 
 def _weibull(samples: Samples) -> Parameters | None:
@@ -145,11 +229,7 @@ def _weibull(samples: Samples) -> Parameters | None:
         return None
     shape = float(found)
     scale = float(x.max() * np.exp(shape * logs).mean() ** (1 / shape))
-    return _search(samples, _weibull_of, (shape, scale))
-
-
-def _lognormal_of(median: float, deviation: float) -> Any:
-    return stats.lognorm(deviation, scale=median)
+    return _search(samples, _Weibull, (shape, scale))
 
 
 def _lognormal(samples: Samples) -> Parameters | None:
@@ -157,7 +237,7 @@ def _lognormal(samples: Samples) -> Parameters | None:
     if x is None:
         return None
     logs = np.log(x)
-    return _search(samples, _lognormal_of, (float(np.exp(logs.mean())), float(logs.std())))
+    return _search(samples, _Lognormal, (float(np.exp(logs.mean())), float(logs.std())))
 
 
 def _normal_of(mean: float, deviation: float) -> Any:
@@ -202,11 +282,11 @@ FAMILIES: Final = (
         "exponential", 1, _exponential, lambda mean: stats.expon(scale=mean),
         Distribution.exponential,
     ),
-    Family("gamma", 2, _gamma, _gamma_of, lambda k, s: Distribution(Kind.GAMMA, (k, s))),
-    Family("erlang", 2, _erlang, _gamma_of, lambda k, s: Distribution.erlang(int(k), k * s)),
-    Family("weibull", 2, _weibull, _weibull_of, Distribution.weibull),
+    Family("gamma", 2, _gamma, _Gamma, lambda k, s: Distribution(Kind.GAMMA, (k, s))),
+    Family("erlang", 2, _erlang, _Gamma, lambda k, s: Distribution.erlang(int(k), k * s)),
+    Family("weibull", 2, _weibull, _Weibull, Distribution.weibull),
     Family(
-        "lognormal", 2, _lognormal, _lognormal_of,
+        "lognormal", 2, _lognormal, _Lognormal,
         lambda median, deviation: Distribution(Kind.LOGNORMAL, (math.log(median), deviation)),
     ),
     Family("normal", 2, _normal, _normal_of, Distribution.normal),
@@ -219,7 +299,7 @@ class _Two:
 
     def __init__(self, w: float, m1: float, s1: float, m2: float, s2: float) -> None:
         self.w = w
-        self.parts = (_lognormal_of(m1, s1), _lognormal_of(m2, s2))
+        self.parts = (_Lognormal(m1, s1), _Lognormal(m2, s2))
 
     def _both(self, name: str, x: Any) -> Any:
         a, b = (getattr(part, name)(x) for part in self.parts)
