@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mirrorworld.cli import (
     accounts,
+    branches,
     care,
     commands,
     edge,
@@ -23,6 +24,7 @@ from mirrorworld.cli.commands import app
 __all__ = [
     "accounts",
     "app",
+    "branches",
     "care",
     "commands",
     "edge",

@@ -70,7 +70,8 @@ class Branch:
     def __init__(self, access: Access, about: shapes.Branch) -> None:
         self._access = access
         self.id: str = about.id
-        self._name = about.name
+        self.last_name: str = about.name
+        """What it was called when it was last looked up."""
 
     @property
     def about(self) -> shapes.Branch:
@@ -197,10 +198,10 @@ class Branch:
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while (state := self.run_state).state in ("starting", "running"):
             if end is not None and time.monotonic() > end:
-                raise TimeoutError(f"{self._name} is still {state.state}")
+                raise TimeoutError(f"{self.last_name} is still {state.state}")
             time.sleep(LOOK_S)
         if state.state == "failed":
-            raise ClientError(Problem(state.detail, self._name))
+            raise ClientError(Problem(state.detail, self.last_name))
         return state
 
     def pause(self) -> shapes.RunState:
@@ -233,20 +234,26 @@ class Branch:
         seed: int = 1,
         time_limit_s: float = 600.0,
         wait: bool = True,
-        **options: Any,
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> shapes.Evaluation:
         """Figures of it as it is now, over replications.
+
+        Args:
+            seed: branches that were evaluated with the same one are compared in pairs.
+            options: of the evaluator; they may be given by name too.
 
         Raises:
             ClientError: it failed; what was found before is kept, see `evaluations`.
         """
-        asked = shapes.EvaluationRequest(evaluator, options, replications, seed, time_limit_s)
+        chosen = {**(options or {}), **more}
+        asked = shapes.EvaluationRequest(evaluator, chosen, replications, seed, time_limit_s)
         found = self._ask(shapes.Evaluation, "POST", "/evaluations", asked)
         while wait and found.state in ("waiting", "running"):
             time.sleep(LOOK_S)
             found = self._ask(shapes.Evaluation, "GET", f"/evaluations/{found.id}")
         if found.state == "failed":
-            raise ClientError(Problem(found.detail, self._name))
+            raise ClientError(Problem(found.detail, self.last_name))
         return found
 
     def evaluations(self) -> list[shapes.Evaluation]:
@@ -280,7 +287,7 @@ class Branch:
         return _ask(self._access, shape, method, f"branches/{self.id}{path}", body, **more)
 
     def __repr__(self) -> str:
-        return f"<branch {self.id} '{self._name}'>"
+        return f"<branch {self.id} '{self.last_name}'>"
 
 
 class Plan:
