@@ -186,6 +186,20 @@ def test_a_step_that_is_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     assert result.notes == ("unit 'bad' has cut steps short; it went on alone",)
 
 
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_unit_may_ask_for_the_end(tmp_path: Path, is_alone: bool) -> None:
+    paths = [build(tmp_path, model) for model in ("Bad", "Dahlquist")]
+    here = allowed(tmp_path, *paths)
+    units = [FmuProcess(paths[0], here, name="bad", parameters={"how": 12, "at": 0.45})]
+    if not is_alone:
+        units.append(FmuProcess(paths[1], here, name="other"))
+    result = Master(units).run(1.0, 0.1)
+    assert result.notes == ("unit 'bad' asked for the end at t = 0.45 s",)
+    assert not result.ended
+    assert result.of("bad.y")[:5] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert result.reached_s <= 0.5 + 1e-12
+
+
 @pytest.mark.parametrize("how", [0, 1, 3, 11])
 def test_a_unit_alone_gives_the_same_as_one_that_is_asked_at_each_step(
     tmp_path: Path, how: int

@@ -197,6 +197,9 @@ def test_a_system_in_a_file_and_the_door(
     model.close()
     with pytest.raises(FmiError, match="leads out of"):
         fmi(system="../masses.json")
+    (folder / "masses.json").chmod(0o666)
+    with pytest.raises(FmiError, match="chmod o-w mends it"):
+        fmi(system="masses.json")
     for change, message in (
         ({"stepp_s": 1}, "'stepp_s' is unknown; did you mean 'step_s'"),
         ({"step_s": -1}, "step_s: -1; give a number above 0"),

@@ -18,6 +18,8 @@ import difflib
 import importlib
 import json
 import math
+import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +156,11 @@ def read_system(path: Path) -> System:
         FmiError: it is none; the message names the key.
     """
     try:
-        data = path.read_bytes()[: SIZE_BYTES_MAX + 1]
+        with path.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            data = stream.read(SIZE_BYTES_MAX + 1)
+        if os.name == "posix" and mode & stat.S_IWOTH:
+            raise FmiError(f"{path}: anybody may write it, and it names code; chmod o-w mends it")
         if len(data) > SIZE_BYTES_MAX:
             raise FmiError(f"{path}: larger than {SIZE_BYTES_MAX} bytes, which no system is")
         plain: Any = json.loads(data)

@@ -89,5 +89,5 @@ fmi2Status fmi2CancelStep(fmi2Component c) { return fmi2Error; }
 fmi2Status fmi2GetStatus(fmi2Component c, const fmi2StatusKind k, fmi2Status *x) { return fmi2Discard; }
 fmi2Status fmi2GetRealStatus(fmi2Component c, const fmi2StatusKind k, fmi2Real *x) { *x = last; return fmi2OK; }
 fmi2Status fmi2GetIntegerStatus(fmi2Component c, const fmi2StatusKind k, fmi2Integer *x) { return fmi2Discard; }
-fmi2Status fmi2GetBooleanStatus(fmi2Component c, const fmi2StatusKind k, fmi2Boolean *x) { *x = 0; return fmi2OK; }
+fmi2Status fmi2GetBooleanStatus(fmi2Component c, const fmi2StatusKind k, fmi2Boolean *x) { *x = ((Unit *)c)->b[3]; return fmi2OK; }
 fmi2Status fmi2GetStringStatus(fmi2Component c, const fmi2StatusKind k, fmi2String *x) { return fmi2Discard; }

@@ -130,6 +130,7 @@ static int step(Unit *u, double h, double *reached, int *event) {
     case 10: /* something on every pipe */
         for (int fd = 3; fd < 16; fd++) if (write(fd, "garbage, and more of it", 23) < 0) continue;
         break;
+    case 12: u->b[3] = 1; *reached = u->time + h / 2; u->r[0] += h / 2; return DISCARD;
     case 11: *reached = u->time + h / 4; u->r[0] += h / 4; return DISCARD;
     case 9: printf("a line that is no answer\n"); fflush(stdout); break;
     }
