@@ -67,15 +67,13 @@ def test_seeds_are_common_unless_each_is_to_have_its_own() -> None:
 
 
 def test_designs_that_misbehave_are_named_and_the_rest_is_kept() -> None:
-    made = run(
-        NAMED + "trouble", NUMBERS, replications=2, running=Running(workers=1, timeout_s=0.5)
-    )
+    made = run(NAMED + "trouble", NUMBERS, replications=2, running=Running(workers=1, timeout_s=2))
     said = {row["n"]: (row["status"], row["detail"]) for row in made.bad().to_pylist()}
     assert said == {
         2: ("failed", "RuntimeError: the model deadlocks"),
         3: ("failed", "ZeroDivisionError: division by zero"),
         4: ("not_finite", "value is nan"),
-        5: ("timeout", "took longer than 0.5 s"),
+        5: ("timeout", "took longer than 2 s"),
         6: ("ended", "its process ended (exit 7)"),
         7: ("failed", "value: shape (3,) for 2 replications"),
     }
@@ -85,13 +83,14 @@ def test_designs_that_misbehave_are_named_and_the_rest_is_kept() -> None:
 
 
 def test_a_batch_that_misbehaves_is_halved_until_the_design_is_found() -> None:
-    made = run(NAMED + "many", NUMBERS, replications=2, running=Running(workers=1, timeout_s=0.5))
+    numbers = Grid(Space((Integer("n", 1, 6),)))
+    made = run(NAMED + "many", numbers, replications=2, running=Running(workers=1, timeout_s=1.5))
     said = {row["n"]: (row["status"], row["detail"]) for row in made.bad().to_pylist()}
     assert said == {
         3: ("failed", "ValueError: n = 3 cannot be built"),
-        5: ("timeout", "took longer than 0.5 s"),
+        5: ("timeout", "took longer than 1.5 s"),
     }
-    assert made.column("square")[[0, 11]].tolist() == [1, 144]
+    assert made.column("square")[[0, 1, 3, 5]].tolist() == [1, 4, 16, 36]
 
 
 def test_a_run_that_is_cancelled_keeps_what_is_done_and_goes_on_later(tmp_path: Path) -> None:
@@ -193,6 +192,17 @@ def test_an_objective_that_cannot_be_used_is_named_before_anything_runs(
         run(objective, NUMBERS, running=Running(workers=1))
 
 
+def test_options_are_kept_with_the_rows(tmp_path: Path) -> None:
+    quick = Objective(objectives.slow, {"each_s": 0.0})
+    run(quick, NUMBERS, folder=tmp_path, running=HERE)
+    assert read(tmp_path).manifest["options"] == {"each_s": 0.0}
+    assert resume(tmp_path, running=HERE).is_complete
+    with pytest.raises(StoreError, match="another experiment"):
+        run(Objective(objectives.slow, {"each_s": 0.1}), NUMBERS, folder=tmp_path, running=HERE)
+    with pytest.raises(ObjectiveError, match="option 'each_s' cannot be kept"):
+        Objective(objectives.slow, {"each_s": object()})
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_cluster_gives_the_same_rows_by_the_same_call() -> None:
@@ -202,7 +212,7 @@ def test_a_cluster_gives_the_same_rows_by_the_same_call() -> None:
         configure_logging=False, _node_ip_address="127.0.0.1",
     )  # fmt: skip
     try:
-        running = Running(where="ray", chunk=4, timeout_s=1)
+        running = Running(where="ray", chunk=2, timeout_s=2)
         made = run(NAMED + "trouble", NUMBERS, replications=2, running=running)
         bowl = Grid(Space((Integer("n", 1, 30), Continuous("x", 0, 1, steps=3))))
         there = run(NAMED + "bowl", bowl, replications=3, running=Running(where="ray"))

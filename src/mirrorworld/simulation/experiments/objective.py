@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import json
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -71,10 +72,20 @@ class Objective:
 
     Attributes:
         call: `module:function`, or an object that can be pickled.
+
+    Raises:
+        ObjectiveError: an option is nothing that JSON holds.
     """
 
     call: str | Callable[..., Any]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        for name, value in self.options.items():
+            try:
+                json.dumps(value)
+            except (TypeError, ValueError) as error:
+                raise ObjectiveError(f"option '{name}' cannot be kept as JSON: {error}") from None
 
     @property
     def name(self) -> str:

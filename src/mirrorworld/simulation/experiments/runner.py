@@ -223,7 +223,7 @@ def make_team(objective: Objective, running: Running, most: int) -> Team:
         return OnRay(objective, running.workers, running.timeout_s)
     if running.where != "processes":
         raise ValueError(f"'{running.where}' is nowhere; say processes, here or ray")
-    workers = running.workers or len(os.sched_getaffinity(0))
+    workers = running.workers or _processors()
     return Processes(objective, max(1, min(workers, most)), running.timeout_s)
 
 
@@ -310,6 +310,12 @@ def own_seeds(seed: int, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
     """[designs] a seed for each, below 2^63."""
     keys = [stream_keys(seed, 1, "design", 0, first=number)[0] for number in numbers.tolist()]
     return np.array(keys, np.uint64) >> np.uint64(1)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # of this process, where the system tells
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _chunk(left: int, workers: int, is_batch: bool) -> int:

@@ -48,7 +48,8 @@ class Store:
     """
 
     def __init__(self, folder: Path | None, manifest: Mapping[str, Any]) -> None:
-        self.folder, self.manifest = folder, dict(manifest)
+        # As it is read back: a tuple is a list there.
+        self.folder, self.manifest = folder, json.loads(json.dumps(manifest))
         self._waiting: list[pa.Table] = []
         self._tables: list[pa.Table] = []
         self._lock: int | None = None
@@ -58,6 +59,7 @@ class Store:
             return
         parts = folder / "parts"
         parts.mkdir(parents=True, exist_ok=True)
+        sync_directory(folder.parent)
         self._take(folder)
         path = folder / "manifest.json"
         if path.exists():
@@ -137,9 +139,10 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self.commit()
-        self.close()
+        try:
+            self.commit()  # whatever happened: these rows are whole
+        finally:
+            self.close()
 
     def _marked(self, table: pa.Table) -> pa.Table:
         text = json.dumps(self.manifest, ensure_ascii=False).encode()
@@ -229,8 +232,13 @@ def durable(path: Path, data: bytes | pa.Buffer) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in a folder durable."""
     with contextlib.suppress(PermissionError):  # Windows opens no folders
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
