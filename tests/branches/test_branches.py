@@ -180,7 +180,7 @@ def test_a_branch_goes_out_and_comes_in_as_one_file(here: Served):
     faster(here, branch)
     file = here.client.get(f"/api/branches/{branch}/export").content
     answer = here.client.post(
-        "/api/branches/import", content=file, headers={"Content-Type": "application/zip"}
+        "/api/branches/import", content=file, headers={"Content-Type": "application/octet-stream"}
     )
     assert answer.status_code == 201, answer.text
     again = answer.json()

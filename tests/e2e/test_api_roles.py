@@ -10,6 +10,7 @@ import httpx
 import pytest
 import schemathesis
 
+from mirrorworld.branches.routes import router as branches
 from mirrorworld.exchange.routes import router as exchange
 from mirrorworld.operations.routes import router as operations
 from tests.e2e.conftest import Up
@@ -17,7 +18,9 @@ from tests.server.test_roles import MAY, PASSWORD, ROLES, ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-OTHERS = frozenset(getattr(route, "path", "") for r in (operations, exchange) for route in r.routes)
+OTHERS = frozenset(
+    getattr(route, "path", "") for r in (operations, exchange, branches) for route in r.routes
+)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -55,8 +55,28 @@ EDITS = {
     ("post", "/api/mapping/{name}/apply"),
     ("delete", "/api/mapping/{name}"),
 }
-OPERATES_ELSEWHERE = {("post", "/api/stops/reasons"), ("delete", "/api/stops/reasons/{id}")}
-EDITS_ELSEWHERE = {("post", "/api/import"), ("post", "/api/import/preview")}
+OPERATES_ELSEWHERE = {
+    ("post", "/api/stops/reasons"),
+    ("delete", "/api/stops/reasons/{id}"),
+    ("post", "/api/plans/{id}"),
+}
+EDITS_ELSEWHERE = {
+    ("post", "/api/import"),
+    ("post", "/api/import/preview"),
+    ("post", "/api/branches"),
+    ("post", "/api/branches/import"),
+    ("put", "/api/branches/{id}"),
+    ("delete", "/api/branches/{id}"),
+    ("post", "/api/branches/{id}/edits"),
+    ("post", "/api/branches/{id}/values"),
+    ("post", "/api/branches/{id}/undo"),
+    ("post", "/api/branches/{id}/run"),
+    ("post", "/api/branches/{id}/control"),
+    ("post", "/api/branches/{id}/evaluations"),
+    ("post", "/api/branches/{id}/evaluations/{evaluation}/cancel"),
+    ("delete", "/api/branches/{id}/evaluations/{evaluation}"),
+    ("post", "/api/branches/{id}/plans"),
+}
 """Of rooms that are there where the whole program runs (tests/e2e/test_api_roles.py)."""
 LOOKS = {("post", "/api/sql"), ("post", "/api/rules/preview"), ("post", "/api/mapping/preview")}
 """Asked by POST, changing nothing."""

@@ -36,6 +36,7 @@ ROWS_MAX: Final = 1_000
 """Of a difference, unless fewer are asked for."""
 
 _ZIP: Final = "application/zip"
+_BYTES: Final = "application/octet-stream"
 _BINARY: Final = {"type": "string", "format": "binary"}
 
 router = APIRouter(tags=["branches"])
@@ -176,7 +177,7 @@ async def export(here: Here, known: Known, view: Seen, id: Id) -> Response:
     status_code=201,
     summary="A branch from a file",
     responses=answers(shapes.Branch, "It is yours, and that is durable", 201),
-    openapi_extra={"requestBody": {"required": True, "content": {_ZIP: {"schema": _BINARY}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {_BYTES: {"schema": _BINARY}}}},
 )
 async def import_(known: Known, view: Seen, request: Request) -> Response:
     """One that was exported from this world, here or on another machine."""

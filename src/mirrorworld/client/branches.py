@@ -47,7 +47,7 @@ def all_of(access: Access) -> list[Branch]:
 
 def import_(access: Access, path: Path) -> Branch:
     """A branch from a file."""
-    headers = {"Content-Type": "application/zip"}
+    headers = {"Content-Type": "application/octet-stream"}
     answer = access.ask("POST", "/api/branches/import", content=path.read_bytes(), headers=headers)
     return Branch(access, msgspec.json.decode(answer, type=shapes.Branch))
 
