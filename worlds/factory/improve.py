@@ -219,6 +219,16 @@ def search(
     return replace(best, name=name)
 
 
+def proposal(baseline: Design) -> Design:
+    """What engineers would try first, and the search climbs from: one crew for hand work, one for
+    whoever looks after machines, two more lines and the cells that keep up, fewer ovens."""
+    crew = (
+        Crew(6, ("kitting",)), Crew(7, ("packing",)), Crew(3, ("repair",)),
+        Crew(12, ("smt", "technician", "test")), Crew(66, ("tht", "assembly")),
+    )  # fmt: skip
+    return replace(baseline, crew=crew).with_machines(smt=22, assembly=40, tht=25, burn_in=26)
+
+
 def frozen() -> Design:
     """The tuned baseline as it was written down."""
     return from_json(FROZEN.read_text())
@@ -234,7 +244,7 @@ def main() -> int:
     baseline = search(DRAWN, planner_moves, "tuned baseline")
     FROZEN.write_text(baseline.to_json() + "\n")
     print(f"baseline frozen: SHA-256 {baseline.sha256}", flush=True)
-    better = search(frozen(), builder_moves, "improved")
+    better = search(proposal(frozen()), builder_moves, "improved")
     IMPROVED.write_text(better.to_json() + "\n")
     print(f"improved: SHA-256 {better.sha256}")
     return 0
