@@ -333,7 +333,7 @@ class _Planner:
                             if a == b and ANY in (before, after):
                                 continue
                             setup[self.type[b], self.type[a]] = drawn
-                            setup_means[self.type[b], self.type[a]] = how.mean()
+                            setup_means[self.type[b], self.type[a]] = _mean(how)
         target = {w.target: w.index for w in reversed(out) if w.sort == SOUND}
         failures: list[Failure] = []
         for failure in node.breakdowns:
@@ -349,7 +349,7 @@ class _Planner:
         return Shop(
             first_server=first_server,
             process=[self.sure(how, stream) for how in processes],
-            means=[how.mean() for how in processes],
+            means=[_mean(how) for how in processes],
             setup=setup,
             setup_means=setup_means,
             setup_needs=self.needs(node.setup.needs) if node.setup else [],
@@ -419,6 +419,13 @@ class _Planner:
                         f"'{stops[b]}'; add a segment or make one two-way"
                     )
         return Track(stops, ends, step, distance, stop_of, home, start)
+
+
+def _mean(how: Distribution) -> float:
+    try:
+        return how.mean()
+    except OverflowError:
+        return math.inf
 
 
 def edges(calendar: Calendar) -> tuple[bool, list[tuple[float, bool]]]:

@@ -332,7 +332,10 @@ class Line(Stations, Fleets):
 
     def draw(self, what: Draws) -> float:
         """The next time of a stream."""
-        value = draw(self.packed, what.row, self.keys[what.stream], self.drawn[what.stream])
+        try:
+            value = draw(self.packed, what.row, self.keys[what.stream], self.drawn[what.stream])
+        except OverflowError:
+            value = math.inf
         self.drawn[what.stream] += 1
         if not 0.0 <= value < math.inf:
             if self.stop is None:
