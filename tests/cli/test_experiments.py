@@ -103,6 +103,9 @@ def test_searches_with_and_without_derivatives(tmp_path: Path) -> None:
     assert all(row["cost"] <= 6 for row in front["front"])
     assert asked("resume", folder, "--where", "here")["front"] == front["front"]
     assert "one figure" in told(*words, "--by", "gradient", status=1)
+    chosen = asked("select", folder, "--figure", "yield", "--least-difference", "0.01",
+                   "--where", "here")  # fmt: skip
+    assert all(one["x"] + one["n"] <= 6 for one in chosen["designs"]), "the limit holds here too"
     for name in ("climb", "front"):
         assert ElementTree.parse(tmp_path / f"{name}.svg").getroot().tag.endswith("svg")
 

@@ -25,6 +25,7 @@ from mirrorworld.cli.experiments import (
     progress,
 )
 from mirrorworld.simulation.experiments import designs
+from mirrorworld.simulation.experiments.evolve import beyond_limits
 from mirrorworld.simulation.experiments.objective import Objective
 from mirrorworld.simulation.experiments.results import read
 from mirrorworld.simulation.experiments.runner import TIMEOUT_S
@@ -55,6 +56,8 @@ def select(
         found = read(folder)
         values = found.column(figure) * (1 if minimise else -1)
         values[found.column("status") != "ok"] = np.nan
+        limits = found.manifest.get("limits") or {}
+        values[(beyond_limits(found, limits) > 0).any(axis=1)] = np.nan
         columns = {name: found.column(name) for name in found.space.names}
         rows: list[int] = []
         seen: set[tuple[object, ...]] = set()

@@ -289,6 +289,7 @@ def schedule(
             shop, aim=aim.value, time_limit_s=time_s, workers=workers, seed=seed,
             not_after=not_after,
         )  # fmt: skip
+    unit = made.unit if made.unit != "1" else ""
     if svg is not None and made.slots:
         closed = {
             machine.name: closings(machine, max(made.columns()["end"]))
@@ -297,7 +298,7 @@ def schedule(
         }
         title = f"Schedule, {made.status}: {made.aim} {made.value:g}"
         svg.write_text(
-            gantt(made.columns(), unit=made.unit, title=title, closed=closed), encoding="utf-8"
+            gantt(made.columns(), unit=unit, title=title, closed=closed), encoding="utf-8"
         )
     if as_json:
         print_json({
@@ -314,7 +315,7 @@ def schedule(
                               str(slot.operation + 1), str(slot.start), str(slot.end))  # fmt: skip
             out.print(shown)
             out.print(
-                f"{made.status}: {made.aim} {made.value:g} {made.unit}, bound {made.bound:g},"
+                f"{made.status}: {made.aim} {f'{made.value:g} {unit}'.rstrip()}, bound {made.bound:g},"
                 f" gap {made.gap:.1%}, in {made.wall_s:.2f} s",
                 highlight=False,
             )
@@ -459,15 +460,13 @@ def _evolve(
 
 
 def _objective(name: str, option: list[str] | None) -> Objective:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
     return Objective(name, options_of(option or ()))
 
 
 @contextlib.contextmanager
 def named(folder: Path | None) -> Iterator[None]:
     """What cannot be done is said in a line; Ctrl-C keeps what is done."""
+    sys.path.insert(0, str(Path.cwd()))  # where people have their objectives
     try:
         yield
     except (ValueError, RuntimeError, OSError) as error:

@@ -167,7 +167,7 @@ def _tell(study: Any, trials: list[Any], rows: Results, aims: Aims, limits: Limi
             study.tell(trial, state=TrialState.FAIL)
         return
     values = np.column_stack([rows.column(figure) for figure in aims])
-    beyond = _beyond(rows, limits)
+    beyond = beyond_limits(rows, limits)
     for i, trial in enumerate(trials):
         if np.isfinite(values[i]).all() and np.isfinite(beyond[i]).all():
             for limit in range(1, beyond.shape[1]):
@@ -177,7 +177,7 @@ def _tell(study: Any, trials: list[Any], rows: Results, aims: Aims, limits: Limi
             study.tell(trial, state=TrialState.FAIL)
 
 
-def _beyond(rows: Results, limits: Limits) -> NDArray[np.float64]:
+def beyond_limits(rows: Results, limits: Limits) -> NDArray[np.float64]:
     """[designs, limits] by how much a figure is beyond its limit; 0 or less: within."""
     amounts: list[NDArray[np.float64]] = [np.zeros(len(rows.table))]
     for figure, ends in limits.items():
@@ -196,7 +196,7 @@ def _front(
         return Front(aims, results, nothing, 0.0, np.full(len(aims), np.nan), (), is_complete)
     sign = np.array([-1.0 if aim == "max" else 1.0 for aim in aims.values()])
     losses = np.column_stack([results.column(figure) for figure in aims]) * sign
-    is_bad = (_beyond(results, limits) > 0).any(axis=1) | (results.column("status") != "ok")
+    is_bad = (beyond_limits(results, limits) > 0).any(axis=1) | (results.column("status") != "ok")
     losses[is_bad] = np.nan
     known = losses[np.isfinite(losses).all(axis=1)]
     if not len(known):

@@ -30,7 +30,7 @@ def gantt(
     """
     if not rows["job"]:
         raise ValueError("there is nothing to draw: the schedule has no rows")
-    names: list[str] = [*sorted(set(rows["machine"])), *(closed or {})]
+    names: list[str] = [*sorted(set(rows["machine"]), key=_natural), *(closed or {})]
     machines = list(dict.fromkeys(names))
     jobs = list(dict.fromkeys(sorted(set(rows["job"]), key=_natural)))
     last = max(rows["end"])
