@@ -315,8 +315,8 @@ def schedule(
                               str(slot.operation + 1), str(slot.start), str(slot.end))  # fmt: skip
             out.print(shown)
             out.print(
-                f"{made.status}: {made.aim} {f'{made.value:g} {unit}'.rstrip()}, bound {made.bound:g},"
-                f" gap {made.gap:.1%}, in {made.wall_s:.2f} s",
+                f"{made.status}: {made.aim} {f'{made.value:g} {unit}'.rstrip()},"
+                f" bound {made.bound:g}, gap {made.gap:.1%}, in {made.wall_s:.2f} s",
                 highlight=False,
             )
         else:
