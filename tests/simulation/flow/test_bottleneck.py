@@ -45,22 +45,26 @@ SERIAL = limited(
     ),
     200,
 )
-NEEDS = dataclasses.replace(
-    limited(
-        line(
-            "with people",
-            tuple(
-                Station(
-                    f"s{i}",
-                    D.gamma(m, 0.5),
-                    needs=(Need("people"),),
-                    breakdowns=(Breakdown("b", D.exponential(30), D.exponential(3)),),
-                )
-                for i, m in enumerate(MEANS)
-            ),
-            (1, 1, 2),
+FAILING = limited(
+    line(
+        "with people",
+        tuple(
+            Station(
+                f"s{i}",
+                D.gamma(m, 0.5),
+                breakdowns=(Breakdown("b", D.exponential(30), D.exponential(3)),),
+            )
+            for i, m in enumerate(MEANS)
         ),
-        80,
+        (1, 1, 2),
+    ),
+    80,
+)
+NEEDS = dataclasses.replace(
+    FAILING,
+    nodes=tuple(
+        dataclasses.replace(n, needs=(Need("people"),)) if isinstance(n, Station) else n
+        for n in FAILING.nodes
     ),
     pools=(Pool("people", ((2, ()),)),),
 )
