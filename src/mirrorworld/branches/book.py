@@ -204,10 +204,10 @@ class Branches:
             secrets.token_hex(16), is_shared, note, has_base=snapshot is not None,
         )  # fmt: skip
         directory = self.directory / branch_id
-        await self.do(_put_down, self._heads, directory, head, snapshot)
         if not parent:
             # What the fork shows has to outlast a crash, as it does in the world itself.
             await self.mirror.until_durable(base.position)
+        await self.do(_put_down, self._heads, directory, head, snapshot)
         entry = Entry(head, directory, changes=0)
         branch = entry.opened = Branch(directory, head, base)
         entry.record = self._record(branch)
@@ -353,8 +353,6 @@ class Branches:
             shutil.rmtree(entry.directory, ignore_errors=True)
 
         await self.do(remove)
-        if branch is not None:
-            branch.world.state.release()
 
     async def close(self) -> None:
         """Lets go of all files; what was applied is durable."""

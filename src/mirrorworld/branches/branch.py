@@ -165,6 +165,8 @@ class Branch:
         """
         if self.failure is not None:
             raise self.failure
+        if not self.log.epoch:
+            raise OSError(f"{self.directory} is not open for writing")
         made = self._cover(change)
         placed = self.world.apply(change).change
         if placed is None:

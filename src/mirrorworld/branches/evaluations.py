@@ -29,7 +29,7 @@ from mirrorworld.protocol.branches import (
     KpiRow,
 )
 from mirrorworld.record.files import Files
-from mirrorworld.world.changes import Change
+from mirrorworld.world.changes import Change, Position
 
 log = logging.getLogger(__name__)
 
@@ -214,13 +214,14 @@ class Evaluations:
     def told(self, branch_id: str, figures: Figures) -> Evaluation:
         """An evaluation as others are told of it."""
         branch = self._book.entry(branch_id).opened
-        position = "" if branch is None else str(branch.world.position)
+        now = Position(0, -1) if branch is None else branch.world.position
         plain = {
             field.name: getattr(figures, field.name)
             for field in dataclasses.fields(figures)
             if field.name != "kpis"
         }
-        is_current = position == figures.position
+        # The epoch grows with each opening for writing, whether anything is changed or not.
+        is_current = now.sequence == Position.parse(figures.position).sequence
         kpis = [_kpi_row(kpi) for kpi in figures.kpis]
         return Evaluation(branch=branch_id, is_current=is_current, kpis=kpis, **plain)
 

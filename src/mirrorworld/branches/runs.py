@@ -117,6 +117,8 @@ class Running:
         numbered = dataclasses.replace(
             change, source=SOURCE, incarnation=self._incarnation, source_seq=self._n
         )
+        if not self._branch.is_ready:  # its log has rested for others
+            await self._book.ready(self._branch)
         self._branch.apply(numbered)
         rows = len(change.body) if isinstance(change.body, Frame) else 0
         self._rows += rows
