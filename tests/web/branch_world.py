@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Echo:
     """A source that takes what it is told, and reports it as its own; but no more than 200."""
 
-    schemes = ("echo",)
+    schemes: tuple[str, ...] = ("echo",)
 
     def __init__(self, config: SourceConfig) -> None:
         self.config = config

@@ -39,16 +39,31 @@ def shot(page: Page, name: str) -> None:
 def opened(open_page: OpenPage, works: BranchWorld, **options) -> Page:
     from playwright.sync_api import expect
 
-    page = open_page(works, **{"width": 1280, "height": 800, **options})
+    page = open_page(works, with_scene=False, **{"width": 1280, "height": 800, **options})
     page.set_default_timeout(WAIT_MS)
     expect.set_options(timeout=WAIT_MS)
     return page
 
 
+@pytest.fixture(scope="module")
+def shared(works: BranchWorld, open_shared_page: OpenPage) -> Page:
+    return opened(open_shared_page, works)
+
+
+@pytest.fixture
+def page(shared: Page) -> Page:
+    """One page for most tests, at the plant and with nothing open: opening one costs seconds."""
+    shared.evaluate("__mirrorworld.mirror.show(null)")
+    shared.evaluate("__mirrorworld.mirror.select(null)")
+    shared.evaluate("document.querySelector('dialog[open]')?.close()")
+    return shared
+
+
 def made(page: Page, name: str) -> None:
     """A branch from now, and into it."""
-    page.keyboard.press("y")
-    page.locator(".branches").get_by_role("button", name="New").first.click()
+    if not page.locator(".branches").is_visible():
+        page.keyboard.press("y")
+    page.locator(".branches .panel-head").get_by_role("button", name="New…").click()
     dialog = page.locator("dialog[open]")
     dialog.get_by_label("Name", exact=True).fill(name)
     dialog.get_by_role("button", name="Make it").click()
@@ -65,6 +80,7 @@ def select(page: Page, twin: str) -> None:
 
 def change(page: Page, twin: str) -> Locator:
     """The form that changes a twin, once it is there."""
+    page.locator(".branch-tabs button", has_text="Change").click()
     select(page, twin)
     form = page.get_by_role("form", name=f"Change {twin.rpartition('/')[2]}")
     form.wait_for()
@@ -87,11 +103,10 @@ def live_value(works: BranchWorld, twin: str, point: str) -> object:
 
 
 def test_a_branch_is_changed_taken_back_and_left_and_the_plant_stays(
-    works: BranchWorld, open_page: OpenPage
+    works: BranchWorld, page: Page
 ) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False)
     made(page, "Faster <filler>")
     banner = page.locator(".branch-banner")
     expect(banner).to_contain_text("Faster <filler>")
@@ -138,7 +153,7 @@ def test_a_branch_is_changed_taken_back_and_left_and_the_plant_stays(
 def test_branches_are_renamed_shared_and_discarded(works: BranchWorld, open_page: OpenPage) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False, width=390, height=844, has_touch=True)
+    page = opened(open_page, works, width=390, height=844, has_touch=True)
     made(page, "Night shift")
     page.locator(".branches").get_by_role("button", name="Leave").click()
     card = page.locator(".branch-card", has_text="Night shift")
@@ -159,12 +174,9 @@ def test_branches_are_renamed_shared_and_discarded(works: BranchWorld, open_page
     expect(card).to_have_count(0)
 
 
-def test_a_branch_stands_beside_the_plant_as_a_ghost(
-    works: BranchWorld, open_page: OpenPage
-) -> None:
+def test_a_branch_stands_beside_the_plant_as_a_ghost(works: BranchWorld, page: Page) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False)
     made(page, "Moved")
     form = change(page, CAPPER)
     form.get_by_label("z in metres").fill("4")
@@ -203,12 +215,9 @@ def assume(page: Page, twin: str, point: str, value: str) -> None:
     page.locator(".branch-change", has_text=f"{point.lower()} = {value}").wait_for()
 
 
-def test_a_branch_runs_and_a_model_that_breaks_is_named(
-    works: BranchWorld, open_page: OpenPage
-) -> None:
+def test_a_branch_runs_and_a_model_that_breaks_is_named(works: BranchWorld, page: Page) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False)
     made(page, "Run")
     select(page, FILLER)
     part = tab(page, "Run")
@@ -239,10 +248,9 @@ def test_a_branch_runs_and_a_model_that_breaks_is_named(
     shot(page, "branch-run")
 
 
-def test_branches_are_evaluated_and_compared(works: BranchWorld, open_page: OpenPage) -> None:
+def test_branches_are_evaluated_and_compared(page: Page) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False)
     made(page, "As it is")
     page.locator(".branch-banner").get_by_role("button", name="Leave").click()
     expect(page.locator(".branch-card", has_text="As it is")).to_have_count(1)
@@ -276,12 +284,9 @@ def test_branches_are_evaluated_and_compared(works: BranchWorld, open_page: Open
     shot(page, "branch-compare")
 
 
-def test_a_plan_is_approved_carried_out_and_rolled_back(
-    works: BranchWorld, open_page: OpenPage
-) -> None:
+def test_a_plan_is_approved_carried_out_and_rolled_back(works: BranchWorld, page: Page) -> None:
     from playwright.sync_api import expect
 
-    page = opened(open_page, works, with_scene=False)
     made(page, "To be done")
     assume(page, FILLER, "Speed", "160")
     form = change(page, CAPPER)

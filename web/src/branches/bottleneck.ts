@@ -8,6 +8,8 @@ import { t } from "../words.ts";
 import { LOADED, percentText } from "./kpis.ts";
 import { type Condition, CONDITIONS, type Load } from "./loads.ts";
 
+const OWNER = "bottleneck";
+
 /** Stations in colours, with a legend that lists them: the most loaded first. */
 export class BottleneckMap {
   private readonly element = h("section", { class: "bottleneck", hidden: true, attrs: { "aria-label": t("Bottleneck map") } });
@@ -17,6 +19,9 @@ export class BottleneckMap {
   constructor(private readonly context: Context) {
     document.body.append(this.element);
     context.mirror.on("branch", () => this.hide());
+    context.scene.onHeat((owner) => {
+      if (owner !== OWNER) this.element.hidden = true;
+    });
     context.scene.onBuilt(() => this.colour());
   }
 
@@ -50,7 +55,7 @@ export class BottleneckMap {
       if (share === undefined || ordinal < 0) continue;
       levels[ordinal] = 1 + Math.round(Math.min(Math.max(share / this.most, 0), 1) * 254);
     }
-    scene.setHeat(levels);
+    scene.setHeat(levels, OWNER);
   }
 
   private write(has: readonly Condition[]): void {

@@ -86,18 +86,20 @@ export class HeatPanel {
     mirror.on("hover", () => this.#write());
     mirror.on("selection", () => this.#write());
     scene.onBuilt(() => this.#rebuild());
+    scene.onHeat((owner) => owner !== "heat" && this.isOpen && this.toggle(false));
     theme.on(() => this.#write());
     new ResizeObserver(() => this.#write()).observe(this.#canvas);
   }
 
-  toggle(): void {
+  /** Opens or closes it; the scene keeps its colours where another layer has taken its place. */
+  toggle(clears = true): void {
     this.isOpen = !this.isOpen;
     this.element.hidden = !this.isOpen;
     document.documentElement.toggleAttribute("data-heat", this.isOpen);
     if (this.isOpen) this.#rebuild();
     else {
       this.#field = null;
-      this.#scene.setHeat(null);
+      if (clears) this.#scene.setHeat(null);
     }
     this.onToggle();
   }

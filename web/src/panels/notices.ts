@@ -49,6 +49,11 @@ export class BackgroundNotices {
   private hear(ids: Set<string> | null): void {
     const { mirror } = this.context;
     const now_ms = mirror.nowMs();
+    // Nobody is called for what happens in a branch.
+    if (mirror.branch !== null) {
+      this.known = null;
+      return;
+    }
     if (this.known === null || ids === null) {
       this.known = new Set([...mirror.events.values()].filter((event) => callsNow(event, now_ms)).map((event) => event.id));
       return;

@@ -46,7 +46,9 @@ export interface SceneApi {
   /** A soft glow on twins, in place of the one before; none: cleared. */
   highlight(ids: Iterable<string>, kind?: "related" | "result"): void;
   /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are. */
-  setHeat(levels: Uint8Array | null): void;
+  setHeat(levels: Uint8Array | null, owner?: string): void;
+  /** Tells who colours the scene from now on: whoever did so before has to close. */
+  onHeat(listener: (owner: string) => void): void;
   /** Shows what is otherwise in another world beside this one; null: nothing of it. */
   showOther(twins: readonly OtherTwin[] | null, of?: "branch" | "plant"): void;
   /** By ordinal: 1 where a twin has a body of its own to be coloured, 2 where other bodies stand on

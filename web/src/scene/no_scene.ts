@@ -46,6 +46,7 @@ export class NoScene implements SceneApi {
   setLabels(): void {}
   highlight(): void {}
   setHeat(): void {}
+  onHeat(): void {}
   showOther(): void {}
   onBuilt(): void {}
 

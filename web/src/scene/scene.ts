@@ -57,6 +57,8 @@ export class WorldScene implements SceneApi {
   readonly #outline = new Outline();
   readonly #beacons = new Beacons();
   readonly #ghosts = new Ghosts();
+  readonly #heatListeners = new Set<(owner: string) => void>();
+  #heatOwner = "";
   #otherOf: Of = "branch";
   #others: readonly OtherTwin[] = [];
   #notes = new Map<number, string>();
@@ -190,7 +192,15 @@ export class WorldScene implements SceneApi {
     this.invalidate();
   }
 
-  setHeat(levels: Uint8Array | null): void {
+  onHeat(listener: (owner: string) => void): void {
+    this.#heatListeners.add(listener);
+  }
+
+  setHeat(levels: Uint8Array | null, owner = "heat"): void {
+    if (levels !== null && owner !== this.#heatOwner) {
+      this.#heatOwner = owner;
+      for (const listener of this.#heatListeners) listener(owner);
+    }
     this.#states.setHeat(levels);
     this.#population?.areas.show(levels !== null);
     this.#ask();
