@@ -90,10 +90,10 @@ def fit(
         span = _span(kernel, record, start, end)
         found = _fitted(kernel, record, span, clock_rate)
     _tell_fit(found, as_json=as_json)
-    if svg is not None:
-        _draw(found, svg)
     if file is not None:
         file.write_text(found.sheet.body + "\n", encoding="utf-8")
+    if svg is not None:
+        _draw(found, svg)
     if write:
         _write(world, directory, found)
 
@@ -395,7 +395,7 @@ def _draw(found: LineFit, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for one in found.fits:
-        if one.fit.distribution is None:
+        if one.fit.distribution is None or not len(one.fit.samples.complete):
             continue
         name = f"{one.twin.rpartition('/')[2]}-{one.what}".replace(" ", "-").replace(",", "")
         file = folder / f"{name}.svg"

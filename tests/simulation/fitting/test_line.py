@@ -22,7 +22,7 @@ from mirrorworld.world.changes import (
     PutTwin,
 )
 from mirrorworld.world.frames import cells
-from mirrorworld.world.model import FEEDS, POWERS, Kind, PointType, Relation, Twin
+from mirrorworld.world.model import FEEDS, LOCATED_IN, POWERS, Kind, PointType, Relation, Twin
 from mirrorworld.world.ports import Series
 from mirrorworld.world.quality import BAD_NO_COMMUNICATION
 from mirrorworld.world.world import World
@@ -92,7 +92,9 @@ def press_and_pack() -> tuple[World, Columns]:
     world = works(
         Twin("press", points=MACHINE), Twin("pack", points=MACHINE), Twin("m", points=(meter,))
     )
-    relate(world, Relation(FEEDS, "press", "pack"), Relation(POWERS, "m", "press"))
+    # What else is said of a meter does not make it somebody else's.
+    relate(world, Relation(LOCATED_IN, "m", "pack"), Relation(POWERS, "m", "press"))
+    relate(world, Relation(FEEDS, "press", "pack"))
     return world, Columns(world)
 
 

@@ -190,7 +190,8 @@ def _meters(structure: Structure, found: list[Place]) -> None:
         for relation in structure.relations_to(place.twin):
             if relation.kind != POWERS:
                 continue
-            others = [r.target for r in structure.relations_from(relation.source)]
+            said = structure.relations_from(relation.source)
+            others = [r.target for r in said if r.kind == POWERS]
             fed = [twin for twin in others if twin in line]
             for point in structure.points_of(relation.source):
                 name = point.name.lower().replace("_", "")

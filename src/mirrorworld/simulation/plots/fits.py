@@ -43,7 +43,9 @@ def _histogram(sheet: Sheet, fit: Fit, x: NDArray[np.float64]) -> None:
     low, high = padded(x.tolist(), 0.08)
     grid = np.linspace(max(low, 1e-9), high, 200)
     density = _density(fit, grid)
-    top = float(max(heights.max(), density.max(initial=0.0))) * 1.08
+    # A density that goes to infinity at 0 leaves the picture, not the bars.
+    top = float(max(heights.max(), min(density.max(initial=0.0), 2 * heights.max()))) * 1.08
+    density = np.minimum(density, top)
     along, up = Scale(max(low, 0.0), high, 86, 470), Scale(0.0, top, _BOTTOM, _TOP)
     sheet.below(along, _TOP, _BOTTOM, "time, s")
     sheet.beside(up, 86, 470, "density, 1/s")
