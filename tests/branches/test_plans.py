@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.conftest import run, up  # noqa: F401
@@ -121,10 +122,24 @@ def test_a_plan_is_made_so_in_the_plant_or_taken_back(up: Any, tmp_path: Path): 
     assert "armed step" in done["detail"]
     assert in_plant(world, "Capper", "TorqueSetpoint") == pytest.approx(wanted[torque])
 
-    # Killed: whatever was acknowledged is there again.
+    # Killed: whatever was acknowledged is there again, and nothing runs on alone.
+    ask(world, "PUT", f"branches/{refused}", {"models": [{"name": "trend"}]})
+    ask(world, "POST", f"branches/{refused}/run", {"speed": 1.0})
+    going = ("running",)
+    world.until("it runs", lambda: world.get(f"branches/{refused}")["run"]["state"] in going, 60)
+    runners = [
+        child
+        for child in psutil.Process(world.process.pid).children(recursive=True)
+        if "mirrorworld.branches.runner" in child.cmdline()
+    ]
+    assert len(runners) == 1
     world.kill()
+    psutil.wait_procs(runners, timeout=20)
+    assert not runners[0].is_running()
     again: Running = up("--world", "bottling_line")
     assert again.get(f"plans/{plan['id']}")["state"] == "rolled back"
+    ended = again.get(f"branches/{refused}")["run"]
+    assert ended["state"] == "failed" and "was stopped while it ran" in ended["detail"]
     said = again.get(f"branches/{branch}/changes")["changes"]
     assert len(said) == 3
     values = again.client.get(
