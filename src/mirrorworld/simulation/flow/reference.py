@@ -519,7 +519,10 @@ class Line(Stations, Fleets):
     def first(
         self, feeder: Place, way: Way, rule: Rule, server: Server | None, but: tuple[Part, ...]
     ) -> Part | None:
-        able = [p for p in feeder.waiting if p not in but and self.may_pass(p, way)]
+        able = (p for p in feeder.waiting if p not in but and self.may_pass(p, way))
+        if rule is Rule.FIFO:
+            # They wait in this order.
+            return next(able, None)
         return min(
             able,
             key=lambda p: (not p.hot, self.urgency(rule, p, way, server), p.offer),
