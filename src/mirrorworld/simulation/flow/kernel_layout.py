@@ -161,7 +161,7 @@ def lean(function: Any) -> Any:
     its caller holds, and makes none."""
     if njit is None:
         return compiled(function)
-    return njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function)
+    return njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function)  # pyright: ignore
 
 
 @dataclass(slots=True)

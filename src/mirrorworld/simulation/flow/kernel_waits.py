@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mirrorworld.simulation.flow import kernel_layout as k
 from mirrorworld.simulation.flow.kernel_layout import Layout
-from mirrorworld.simulation.flow.plan import NONE, Plan
+from mirrorworld.simulation.flow.plan import NONE, Plan, capacity
 
 
 def who_waits(numbers: Plan, where: Layout, ints: NDArray[np.int64]) -> list[tuple[str, str]]:
@@ -67,7 +67,7 @@ def _parts(numbers: Plan, where: Layout, ints: NDArray[np.int64]) -> Iterator[tu
         shop = numbers.shops[i]
         if shop is None:
             continue
-        servers = where.servers[shop.first_server : shop.first_server + model.nodes[i].servers]
+        servers = where.servers[shop.first_server : shop.first_server + capacity(model.nodes[i])]
         if ints[node + k.N_OPEN] and any(
             ints[s + k.S_PHASE] == k.EMPTY and ints[s + k.S_TROUBLE] == 0 for s in servers
         ):

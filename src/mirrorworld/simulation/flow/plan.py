@@ -237,14 +237,10 @@ class _Planner:
             name = node.name
             for purpose, found in streams.items():
                 found.append(self.stream(name, purpose))
-            is_source, is_buffer = isinstance(node, Source), isinstance(node, Buffer)
-            arrive.append(
-                self.drawn(node.interarrival, name, Purpose.ARRIVE) if is_source else None
-            )
-            stay.append(self.drawn(node.stay, name, Purpose.STAY) if is_buffer else None)
-            mix.append(
-                [(0 if t == ANY else self.type[t], w) for t, w in node.mix] if is_source else []
-            )
+            arrive.append(self.drawn(getattr(node, "interarrival", None), name, Purpose.ARRIVE))
+            stay.append(self.drawn(getattr(node, "stay", None), name, Purpose.STAY))
+            kinds: tuple[tuple[str, float], ...] = getattr(node, "mix", ())
+            mix.append([(0 if t == ANY else self.type[t], w) for t, w in kinds])
             if isinstance(node, Station):
                 shops.append(self.shop(node, servers, out[i]))
                 servers += node.servers

@@ -125,7 +125,7 @@ class Part:
         self.cost = self.carbon = 0.0
         self.waits = False
         self.offer = 0
-        self.since = (0.0, NONE)
+        self.since: tuple[float, int] = (0.0, NONE)
         """On a conveyor: when it came, and by which event."""
         self.booked: tuple[Way, Server | None] | None = None
 
@@ -150,7 +150,7 @@ class Place:
         self.is_open = True
         self.belt: deque[Part] = deque()
         self.carrying_s = 0.0
-        self.last_in = (-math.inf, NONE)
+        self.last_in: tuple[float, int] = (-math.inf, NONE)
         self.last_out_s = -math.inf
         self.waking = False
         self.left = getattr(node, "limit", 0)
@@ -420,10 +420,15 @@ class Line(Stations, Fleets):
     def traced(self) -> Trace | None:
         if not self.trace_rows:
             return None
-        columns = list(zip(*self.trace, strict=True)) or [()] * 6
-        kinds = (np.float64, np.int32, np.int32, np.uint8, np.int64, np.int32)
+        rows = self.trace
+        time_s, node, server, doing, part, held = zip(*rows, strict=True) if rows else ((),) * 6
         return Trace(
-            *(np.array(c, kind) for c, kind in zip(columns, kinds, strict=True)),
+            time_s=np.array(time_s, np.float64),
+            node=np.array(node, np.int32),
+            server=np.array(server, np.int32),
+            doing=np.array(doing, np.uint8),
+            part=np.array(part, np.int64),
+            held=np.array(held, np.int32),
             is_cut=self.is_cut,
         )
 
