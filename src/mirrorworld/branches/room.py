@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -44,13 +45,23 @@ class Room:
         self.runs = Runs(self.book, record)
         self.evaluations = Evaluations(self.book, record)
         self.plans = Plans(mirror, directory)
-        self.models = doors.installed(doors.MODELS)
-        self.evaluators = doors.installed(doors.EVALUATORS)
+        self.models: dict[str, shapes.ModelRow] = {}
+        self.evaluators: dict[str, shapes.ModelRow] = {}
+        self._looked = asyncio.Lock()
+        self._has_looked = False
         self._contexts: dict[str, Context] = {}
 
     async def start(self) -> None:
         """Ends what a restart has interrupted."""
         await self.plans.start()
+
+    async def look(self) -> None:
+        """Learns what is installed, once, in a thread: models bring large libraries with them."""
+        async with self._looked:
+            if not self._has_looked:
+                self.models = await self.book.do(doors.installed, doors.MODELS)
+                self.evaluators = await self.book.do(doors.installed, doors.EVALUATORS)
+                self._has_looked = True
 
     async def close(self) -> None:
         """Stops what runs and lets go of all files."""

@@ -50,6 +50,7 @@ router.include_router(run_routes.comparing)
 )
 async def branches(known: Known, view: Seen) -> Response:
     """And the models and evaluators that are installed, with their options."""
+    await known.look()
     rows = [known.row(view.who, entry) for entry in known.book if known.sees(view.who, entry)]
     return json_answer(
         shapes.BranchesPage(
@@ -126,6 +127,7 @@ async def change(
         for name in ("name", "is_shared", "note", "models")
         if getattr(asked, name) is not None
     }
+    await known.look()
     known.check_models(otherwise.get("models", ()))
     entry = await known.book.save(id, **otherwise)
     return json_answer(known.row(view.who, entry))

@@ -79,6 +79,7 @@ async def evaluate(
     """Figures over replications of the branch as it is now, in a process of its own."""
     own(known, view, id)
     _whole(view, "an evaluation")
+    await known.look()
     row = known.evaluators.get(asked.evaluator)
     if row is None:
         mend = f"installed are {', '.join(known.evaluators) or 'none'}"
