@@ -20,7 +20,7 @@ from mirrorworld.simulation.flow.reference_stations import Phase
 from mirrorworld.simulation.flow.results import Doing
 
 if TYPE_CHECKING:
-    from mirrorworld.simulation.flow.reference import Part
+    from mirrorworld.simulation.flow.reference_moves import Part
     from mirrorworld.simulation.flow.reference_stations import Server
 
 

@@ -20,7 +20,7 @@ from mirrorworld.simulation.flow.plan import NONE, REWORK, SCRAP, SOUND, Draws, 
 from mirrorworld.simulation.flow.results import Doing
 
 if TYPE_CHECKING:
-    from mirrorworld.simulation.flow.reference import Part, Place
+    from mirrorworld.simulation.flow.reference_moves import Part, Place
 
 
 class Phase(enum.IntEnum):
