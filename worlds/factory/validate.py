@@ -39,7 +39,7 @@ from .forecast import Forecast, Foretold, foretell
 from .world import source
 
 WHO: Final = principal(f"world {NAME}", OWNER)
-SETTLE_S: Final = 60.0
+SETTLE_S: Final = 300.0
 SHEET: Final = "forecast"
 
 
