@@ -147,7 +147,7 @@ def test_marks_of_an_axis_are_round_and_within_it(run: Run) -> None:
     found = run(
         """
         import { marks } from "./plots.ts";
-        const ranges = [[0, 1], [-0.012, 0.03], [17036, 18051], [5, 5]];
+        const ranges = [[0, 1], [-0.012, 0.03], [17036, 18051], [5, 5], [2835, 2835.0000000000005]];
         console.log(JSON.stringify(ranges.map(([low, high]) => marks(low, high))));
         """
     )
@@ -155,6 +155,7 @@ def test_marks_of_an_axis_are_round_and_within_it(run: Run) -> None:
     assert found[1] == [-0.01, 0, 0.01, 0.02, 0.03]
     assert found[2] == [17250, 17500, 17750, 18000]
     assert found[3] == [5]
+    assert found[4] == [2835]
 
 
 def test_states_become_stretches_of_time(run: Run) -> None:

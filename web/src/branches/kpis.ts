@@ -55,7 +55,7 @@ export function loadTable(mirror: Named, loads: readonly Load[], onChoose: (twin
       ...loads.map(({ twin, shares }) =>
         h("tr", {}, h("th", { attrs: { scope: "row" } }, h("button", { class: "kpi-name", attrs: { type: "button" }, on: { click: () => onChoose(twin) } }, mirror.nameOf(twin))), ...has.map((condition) => {
           const share = shares[condition];
-          const isMost = condition === "critical" && share === most && most > 0;
+          const isMost = condition === "critical" && share === most && most >= 0.01;
           return h("td", { class: isMost ? "num bottleneck-most" : "num", title: isMost ? t("The bottleneck") : "" }, percentText(share ?? null));
         })),
       ),

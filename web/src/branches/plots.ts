@@ -32,7 +32,8 @@ export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Re
 
 /** Round marks of an axis over a range. */
 export function marks(low: number, high: number, wanted = 5): number[] {
-  if (!(high > low)) return [low];
+  // What differs by less than numbers can tell has one mark.
+  if (!(high - low > Math.max(Math.abs(low), Math.abs(high)) * 1e-9)) return [low];
   const raw = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= raw * 0.999) ?? power * 10;
@@ -47,7 +48,9 @@ export function intervalPlot(rows: readonly Sampled[], unit: string, label: stri
   if (zero) numbers.push(0);
   let low = Math.min(...numbers);
   let high = Math.max(...numbers);
-  const room = (high - low || Math.abs(high) || 1) * 0.06;
+  const spread = high - low;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const room = spread > size * 1e-6 ? spread * 0.06 : size * 0.01 || 1; // all alike: in the middle of some room
   low -= room;
   high += room;
   const height = TOP + rows.length * ROW + FOOT;

@@ -202,9 +202,8 @@ export class HeatPanel {
   }
 
   #takeBounds(): void {
-    const low = this.#low.valueAsNumber;
-    const high = this.#high.valueAsNumber;
-    if (!Number.isFinite(low) || !Number.isFinite(high)) return;
+    // The legend is written a moment after the colours: a bound that is not there yet stays as it is.
+    const [low, high] = [this.#low, this.#high].map(({ valueAsNumber }, i) => (Number.isFinite(valueAsNumber) ? valueAsNumber : this.#range[i]!)) as [number, number];
     this.#isAuto = false;
     this.#range = high > low ? [low, high] : roundRange(low, low);
     this.#take(false);
