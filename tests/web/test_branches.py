@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.branches.models_for_tests import install
-from tests.branches.serving import make
+from tests.branches.serving import START, make
 from tests.web.branch_world import BranchWorld, served
 from tests.web.conftest import OpenPage
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-WAIT_MS = int(os.environ.get("WAIT_MS", 90_000))
+WAIT_MS = 90_000
 FILLER, CAPPER = "line1/filler", "line1/capper"
 
 
@@ -154,7 +154,14 @@ def test_branches_are_renamed_shared_and_discarded(works: BranchWorld, open_page
     from playwright.sync_api import expect
 
     page = opened(open_page, works, width=390, height=844, has_touch=True)
+    # From the moment that is shown in the time bar.
+    at_ms = START // 1_000_000 + 6 * 60_000 + 5
+    page.evaluate(f"__mirrorworld.mirror.seek({at_ms})")
     made(page, "Night shift")
+    page.wait_for_function("__mirrorworld.mirror.twins.size > 0")
+    speed = "__mirrorworld.mirror.value[__mirrorworld.mirror.handle('line1/filler', 'speed')]"
+    page.wait_for_function(f"{speed} === 106")
+    assert page.evaluate("__mirrorworld.mirror.nowMs()") == at_ms
     page.locator(".branches").get_by_role("button", name="Leave").click()
     card = page.locator(".branch-card", has_text="Night shift")
     card.get_by_role("button", name="More about Night shift").click()
