@@ -5,6 +5,7 @@ Times are often whole, so that many things happen at once and every tie rule is 
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from mirrorworld.simulation.flow.distributions import Distribution
@@ -110,7 +111,7 @@ class _Maker:
         if self.chance(0.5):
             segments = [
                 Segment(a, b, rng.choice((1.0, 2.0)), rng.choice((1, 1, 2)), True)
-                for a, b in zip(stops, stops[1:], strict=False)
+                for a, b in itertools.pairwise(stops)
             ]
         else:
             segments = [
@@ -244,7 +245,7 @@ class _Maker:
         if not any(isinstance(n, Station | Conveyor) for stage in stages[1:] for n in stage):
             stages.append([self.station("last")])
         stages.append([Drain("drain")])
-        for k, (stage, following) in enumerate(zip(stages, stages[1:], strict=False)):
+        for k, (stage, following) in enumerate(itertools.pairwise(stages)):
             for a in stage:
                 for b in following:
                     types = [t for t in self.types if self.chance(0.8)]
