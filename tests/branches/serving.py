@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from mirrorworld.world.changes import (
 from mirrorworld.world.frames import FrameBuilder
 from mirrorworld.world.model import Kind, PointType, Pose, Property, Relation, Text, Twin, TwinType
 from mirrorworld.world.world import World
+from tests.beside import beside
 
 TOKEN = "a-token-of-the-owner-of-this-world-0123456789"
 START = 1_780_000_000_000_000_000
@@ -127,14 +127,8 @@ def served(directory: Path, accounts: Accounts | None = None) -> Iterator[Served
     """Serves it for as long as the test needs it."""
     if not (directory / "record").exists():
         make(directory)
-    ready = threading.Event()
-    found: list[Served] = []
-    failures: list[BaseException] = []
-    stops: list[asyncio.Event] = []
 
-    async def main() -> None:
-        stop = asyncio.Event()
-        stops.append(stop)
+    async def main(stop: asyncio.Event, ready: Callable[[Served], None]) -> None:
         record = open_record(directory / "record")
         mirror = Mirror(restore(record), record, {})
         await mirror.start()
@@ -145,8 +139,7 @@ def served(directory: Path, accounts: Accounts | None = None) -> Iterator[Served
             client = httpx.Client(
                 base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
             )
-            found.append(Served(address, directory, mirror, asyncio.get_running_loop(), client))
-            ready.set()
+            ready(Served(address, directory, mirror, asyncio.get_running_loop(), client))
 
         await serve(
             mirror,
@@ -160,27 +153,11 @@ def served(directory: Path, accounts: Accounts | None = None) -> Iterator[Served
         await room.close()
         await mirror.stop()
 
-    def run() -> None:
+    with beside(main) as found:
         try:
-            asyncio.run(main())
-        except BaseException as error:
-            failures.append(error)
+            yield found
         finally:
-            ready.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    ready.wait(60)
-    if failures or not found:
-        raise RuntimeError("the server did not start") from (failures or [None])[0]
-    try:
-        yield found[0]
-    finally:
-        found[0].client.close()
-        found[0].loop.call_soon_threadsafe(stops[0].set)
-        thread.join(60)
-        if failures:
-            raise failures[0]
+            found.client.close()
 
 
 __all__ = ["MACHINE", "SECOND", "START", "TOKEN", "Property", "Served", "make", "served"]

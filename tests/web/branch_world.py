@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from mirrorworld.world.changes import Command, CommandState
 from mirrorworld.world.frames import FrameBuilder
 from mirrorworld.world.model import Kind
 from mirrorworld.world.ports import Finding, Link, LinkState, Sink, SourceConfig
+from tests.beside import beside
 
 T = TypeVar("T")
 
@@ -93,14 +93,7 @@ def served(
     whose ids begin with `source` belong to an Echo of that name."""
     if not (directory / "record").exists():
         make(directory)
-    ready = threading.Event()
-    found: list[BranchWorld] = []
-    failures: list[BaseException] = []
-    stops: list[asyncio.Event] = []
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        stops.append(stop)
+    async def main(stop: asyncio.Event, ready: Callable[[BranchWorld], None]) -> None:
         record = open_record(directory / "record")
         mirror = Mirror(restore(record), record, {"echo": Echo})
         await mirror.start()
@@ -110,8 +103,7 @@ def served(
             mirror.feeds.add(SourceConfig("echo://", source))
 
         def on_ready(address: str) -> None:
-            found.append(BranchWorld(address, mirror, room, asyncio.get_running_loop()))
-            ready.set()
+            ready(BranchWorld(address, mirror, room, asyncio.get_running_loop()))
 
         await serve(
             mirror,
@@ -125,23 +117,5 @@ def served(
         await room.close()
         await mirror.stop()
 
-    def run() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            ready.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    ready.wait(60)
-    if failures or not found:
-        raise RuntimeError("the server did not start") from (failures or [None])[0]
-    try:
-        yield found[0]
-    finally:
-        found[0].loop.call_soon_threadsafe(stops[0].set)
-        thread.join(60)
-        if failures:
-            raise failures[0]
+    with beside(main) as found:
+        yield found

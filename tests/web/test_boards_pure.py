@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.web.in_node import Run, in_node
+
 BOARDS = Path(__file__).resolve().parents[2] / "web" / "src" / "boards"
-Run = Callable[[str], dict]
 
 
 @pytest.fixture
 def run(node: str) -> Run:
     """Runs a module's text in Node, in the folder of boards; what it prints last is JSON."""
 
-    def run_(text: str) -> dict:
-        done = subprocess.run(
-            [node, "--no-warnings", "--input-type=module", "--eval", text],
-            cwd=BOARDS,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run_
+    return in_node(node, BOARDS)
 
 
 def cell(id_: str, x: int, y: int, w: int, h: int) -> dict:

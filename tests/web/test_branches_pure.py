@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.web.in_node import Run, in_node
+
 BRANCHES = Path(__file__).resolve().parents[2] / "web" / "src" / "branches"
-Run = Callable[[str], dict]
 
 WORLDS = """
 import { differences, Pairs } from "./differences.ts";
@@ -52,19 +50,7 @@ const points = [speed, state, order];
 def run(node: str) -> Run:
     """Runs a module's text in Node, in the folder of branches; what it prints last is JSON."""
 
-    def run_(text: str) -> dict:
-        done = subprocess.run(
-            [node, "--no-warnings", "--input-type=module", "--eval", text],
-            cwd=BRANCHES,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run_
+    return in_node(node, BRANCHES)
 
 
 def test_places_states_and_values_differ_and_noise_does_not(run: Run) -> None:
