@@ -1,5 +1,7 @@
 /** What the rest of the page may ask of the scene. */
 
+import type { Ray } from "three";
+import type { Body, Hit, SceneLayer } from "./layers.ts";
 import type { OtherTwin } from "./other.ts";
 
 /** "map": from straight above, north up, hardly any perspective. */
@@ -58,6 +60,14 @@ export interface SceneApi {
   onBuilt(listener: () => void): void;
   /** A PNG of the scene, without the panels. */
   screenshot(): Promise<Blob>;
+  /** Draws what another room brings, until the function that comes back is called. */
+  addLayer(layer: SceneLayer): () => void;
+  /** The twin that a ray meets first, and where. */
+  hit(ray: Ray): Hit;
+  /** What others may see of who looks at the scene: in a headset head and hands, else the camera. */
+  body(): Body;
+  /** Asks for a picture soon: something of a layer has changed. */
+  invalidate(): void;
   stats(): SceneStats;
   /** Draws in `host` from now on; null: behind the whole page again. */
   place(host: HTMLElement | null): void;

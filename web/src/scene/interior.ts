@@ -8,6 +8,8 @@
 
 import { Box3, BoxGeometry, Color, InstancedBufferAttribute, InstancedMesh, Matrix4, MeshStandardMaterial, Quaternion, Ray, Vector3 } from "three";
 import type { Id, Mirror } from "../mirror.ts";
+import { NO_HIT } from "./layers.ts";
+import type { Hit } from "./layers.ts";
 import type { Palette } from "./palette.ts";
 import type { TwinStates } from "./twin_state.ts";
 
@@ -65,8 +67,8 @@ export class Interior {
     return cell.box.clone().applyMatrix4(this.#matrix);
   }
 
-  /** The room or floor that a ray meets first; -1: none. */
-  pick(ray: Ray): number {
+  /** The room or floor that a ray meets first, and how far along it; ordinal -1: none. */
+  hit(ray: Ray): Hit {
     const own = ray.clone().applyMatrix4(this.#inverse);
     const at = new Vector3();
     let best = -1;
@@ -76,7 +78,10 @@ export class Interior {
       const far = at.distanceToSquared(own.origin);
       if (far < nearest) [nearest, best] = [far, ordinal];
     }
-    return best;
+    if (best < 0) return NO_HIT;
+    // The cells may be drawn at another scale than the world: the way is told in the world's metres.
+    own.at(Math.sqrt(nearest), at).applyMatrix4(this.#matrix);
+    return { ordinal: best, distance_m: at.distanceTo(ray.origin) };
   }
 
   dispose(): void {

@@ -3,6 +3,8 @@
 import type { Mirror } from "../mirror.ts";
 import { t } from "../words.ts";
 import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
+import { NO_HIT } from "./layers.ts";
+import type { Body, Hit } from "./layers.ts";
 
 export class NoScene implements SceneApi {
   readonly mode: CameraMode = "orbit";
@@ -49,6 +51,19 @@ export class NoScene implements SceneApi {
   onHeat(): void {}
   showOther(): void {}
   onBuilt(): void {}
+  invalidate(): void {}
+
+  addLayer(): () => void {
+    return () => {};
+  }
+
+  hit(): Hit {
+    return NO_HIT;
+  }
+
+  body(): Body {
+    return { head: { position: [0, 1.6, 1], rotation: [0, 0, 0, 1] }, left: null, right: null, pointer: null };
+  }
 
   bodies(): Uint8Array {
     return new Uint8Array(0);

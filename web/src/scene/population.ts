@@ -17,6 +17,8 @@ import { Shades, Titles } from "./decals.ts";
 import { Fleet } from "./fleet.ts";
 import { Interior } from "./interior.ts";
 import type { Anchors } from "./labels.ts";
+import { NO_HIT } from "./layers.ts";
+import type { Hit } from "./layers.ts";
 import type { Shape } from "./outline.ts";
 import type { Palette } from "./palette.ts";
 import { arcPipe, PipeLook, Pipes } from "./pipes.ts";
@@ -230,10 +232,10 @@ export class Population {
     return shapes;
   }
 
-  /** The twin that a ray meets first; -1: none. */
-  pick(ray: Ray): number {
-    const inside = this.interior?.pick(ray) ?? -1;
-    if (inside >= 0) return inside;
+  /** The twin that a ray meets first and how far along it, in metres; ordinal -1: none. */
+  hit(ray: Ray): Hit {
+    const inside = this.interior?.hit(ray) ?? NO_HIT;
+    if (inside.ordinal >= 0) return inside;
     const { origin, direction } = ray;
     const inverse = [1 / direction.x, 1 / direction.y, 1 / direction.z];
     const from = [origin.x, origin.y, origin.z];
@@ -262,7 +264,7 @@ export class Population {
         best = ordinal;
       }
     }
-    return best;
+    return best < 0 ? NO_HIT : { ordinal: best, distance_m: bestAt };
   }
 
   #hitAsset(ray: Ray, model: AssetModel, matrix: Matrix4): number {

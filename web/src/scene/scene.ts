@@ -4,7 +4,7 @@
  * It draws when something has changed or moves, and rests otherwise.
  */
 
-import { Box3, Raycaster, Vector2, Vector3 } from "three";
+import { Box3, Ray, Raycaster, Vector2, Vector3 } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
@@ -18,6 +18,8 @@ import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
+import { NO_HIT } from "./layers.ts";
+import type { Body, Hit, SceneLayer } from "./layers.ts";
 import { assetName, STORED } from "./look.ts";
 import { ghostsOf } from "./other.ts";
 import type { OtherTwin } from "./other.ts";
@@ -91,6 +93,7 @@ export class WorldScene implements SceneApi {
   #isPlaced = false;
   readonly #labelRoot: HTMLElement;
   readonly #builtListeners = new Set<() => void>();
+  readonly #layers = new Set<SceneLayer>();
   #insets: [number, number, number, number] = [0, 0, 0, 0];
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
@@ -262,6 +265,26 @@ export class WorldScene implements SceneApi {
     this.#hasFramed = true;
     this.rig.goTo(new Vector3(...position), new Vector3(...target));
     this.invalidate();
+  }
+
+  addLayer(layer: SceneLayer): () => void {
+    this.#layers.add(layer);
+    this.stage.scene.add(layer.object);
+    this.invalidate();
+    return () => {
+      this.#layers.delete(layer);
+      layer.object.removeFromParent();
+      this.invalidate();
+    };
+  }
+
+  hit(ray: Ray): Hit {
+    return this.#population?.hit(ray) ?? NO_HIT;
+  }
+
+  body(): Body {
+    const { position, quaternion } = this.rig.camera;
+    return { head: { position: position.toArray(), rotation: quaternion.toArray() }, left: null, right: null, pointer: null };
   }
 
   stats(): SceneStats {
@@ -548,7 +571,7 @@ export class WorldScene implements SceneApi {
     const caster = new Raycaster();
     this.rig.camera.updateMatrixWorld();
     caster.setFromCamera(at, this.rig.camera);
-    return this.#population.pick(caster.ray);
+    return this.hit(caster.ray).ordinal;
   }
 
   // --- frames --------------------------------------------------------------------------------
@@ -662,6 +685,8 @@ export class WorldScene implements SceneApi {
       this.#beacons.setTime(isStill ? 0.6 : time_s);
       moves = !isStill || moves;
     }
+    for (const layer of this.#layers)
+      if (layer.update?.(dt_s, nowMs, this.stage.camera) === true) this.#wasAsked = moves = true;
     this.#states.uniforms["pulse"]!.value = isStill ? 0.8 : 0.5 + 0.5 * Math.sin(time_s * 2 * Math.PI);
     return moves;
   }
