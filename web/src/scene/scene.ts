@@ -4,7 +4,8 @@
  * It draws when something has changed or moves, and rests otherwise.
  */
 
-import { Box3, Ray, Raycaster, Vector2, Vector3 } from "three";
+import { Box3, Vector3 } from "three";
+import type { Ray } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
@@ -13,7 +14,10 @@ import { AssetLibrary } from "./asset_model.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";
+import { middleOf, onCanvas, rayAt } from "./canvas_places.ts";
+import { Chosen } from "./chosen.ts";
 import { Conditions } from "./conditions.ts";
+import { FramePace } from "./frame_pace.ts";
 import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
@@ -23,18 +27,12 @@ import type { Body, Hit, SceneLayer } from "./layers.ts";
 import { assetName, STORED } from "./look.ts";
 import { ghostsOf } from "./other.ts";
 import type { OtherTwin } from "./other.ts";
-import { Outline } from "./outline.ts";
-import { Pipes } from "./pipes.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
 
-/** While nothing but the plant itself moves, this many pictures a second are enough. */
-const AMBIENT_MS = 1000 / 32;
-/** Without a graphics processor the plant moves in steps, and the machine has time for the rest. */
-const AMBIENT_SOFTWARE_MS = 400;
 const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
@@ -56,7 +54,7 @@ export class WorldScene implements SceneApi {
   readonly #hands: Hands;
   readonly #tagTexture = new TagTexture();
   readonly #labels: Labels;
-  readonly #outline = new Outline();
+  readonly #chosen: Chosen;
   readonly #beacons = new Beacons();
   readonly #ghosts = new Ghosts();
   readonly #heatListeners = new Set<(owner: string) => void>();
@@ -67,25 +65,15 @@ export class WorldScene implements SceneApi {
   readonly #bottles: Bottles;
   readonly #isStill = window.matchMedia("(prefers-reduced-motion: reduce)");
   #population: Population | null = null;
-  #links: Pipes | null = null;
-  #isAsked = false;
-  #timer = 0;
+  readonly #pace: FramePace;
   readonly #points: PointReader;
-  #lastMs = 0;
-  #drawnMs = 0;
   #isRebuildDue = false;
   #hasFramed = false;
   #hasMoved = true;
-  #wasAsked = true;
-  #nFrames = 0;
-  #jsMs = 0;
-  #drawMs = 0;
-  #valuesMs = 0;
   #buildMs = 0;
   #builtMs = -Infinity;
   #drawCalls = 0;
   #triangles = 0;
-  #highlighted: number[] = [];
   #selectedMs = -Infinity;
   /** What was to be flown to before there was anything. */
   #focusDue: Id | null = null;
@@ -105,6 +93,8 @@ export class WorldScene implements SceneApi {
     const asked = new URL(location.href).searchParams.get("quality");
     this.stage = new Stage(canvas, asked === "low" || asked === "medium" || asked === "high" ? asked : null);
     this.rig = new CameraRig(this.stage.camera, canvas);
+    this.#pace = new FramePace(this.stage.isSoftware, (nowMs) => this.frame(nowMs));
+    this.#chosen = new Chosen(mirror, this.#states, this.stage.scene);
     this.#labels = new Labels(labels, {
       name: (ordinal) => this.#nameOf(ordinal),
       values: (ordinal) => keyValues(mirror, ordinal),
@@ -188,10 +178,7 @@ export class WorldScene implements SceneApi {
   }
 
   highlight(ids: Iterable<Id>, kind: "related" | "result" = "result"): void {
-    for (const ordinal of this.#highlighted) this.#states.set(ordinal, Channel.Highlight, 0);
-    this.#highlighted = [...ids].map((id) => this.#mirror.ordinal(id)).filter((ordinal) => ordinal >= 0);
-    for (const ordinal of this.#highlighted)
-      this.#states.set(ordinal, Channel.Highlight, kind === "result" ? 255 : 170);
+    this.#chosen.highlight(ids, kind);
     this.invalidate();
   }
 
@@ -206,7 +193,7 @@ export class WorldScene implements SceneApi {
     }
     this.#states.setHeat(levels);
     this.#population?.areas.show(levels !== null);
-    this.#ask();
+    this.#pace.ask();
   }
 
   showOther(twins: readonly OtherTwin[] | null, of: Of = "branch"): void {
@@ -234,7 +221,7 @@ export class WorldScene implements SceneApi {
   }
 
   screenshot(): Promise<Blob> {
-    this.#draw(performance.now());
+    this.#draw();
     return new Promise((resolve, reject) =>
       this.#canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png"),
     );
@@ -251,6 +238,8 @@ export class WorldScene implements SceneApi {
   rest(isResting: boolean): void {
     if (this.#isResting === isResting) return;
     this.#isResting = isResting;
+    // The first picture is drawn all the same: the page is ready with it.
+    this.#pace.rest(isResting && this.#population !== null);
     if (isResting) return;
     this.#takeValues(null);
     this.#bottles.reset();
@@ -291,15 +280,15 @@ export class WorldScene implements SceneApi {
     return {
       draw_calls: this.#drawCalls,
       triangles: this.#triangles,
-      js_ms: this.#jsMs,
-      draw_ms: this.#drawMs,
+      js_ms: this.#pace.jsMs,
+      draw_ms: this.#pace.drawMs,
       build_ms: this.#buildMs,
       fps: this.stage.fps,
       instances: this.#population?.nInstances ?? 0,
       tags: this.#population?.tags.count ?? 0,
       pixel_ratio: this.stage.renderer.getPixelRatio(),
       quality: this.stage.quality,
-      frames: this.#nFrames,
+      frames: this.#pace.nFrames,
     };
   }
 
@@ -319,12 +308,7 @@ export class WorldScene implements SceneApi {
   project(id: Id): { x: number; y: number } | null {
     const box = this.boundsOf(id);
     if (box === undefined) return null;
-    const point = box.getCenter(new Vector3()).project(this.rig.camera);
-    if (point.z > 1) return null;
-    return {
-      x: (point.x * 0.5 + 0.5) * this.#canvas.clientWidth,
-      y: (0.5 - point.y * 0.5) * this.#canvas.clientHeight,
-    };
+    return onCanvas(middleOf(box), this.#canvas, this.rig.camera);
   }
 
   /** The twin at a place of the window. */
@@ -466,6 +450,7 @@ export class WorldScene implements SceneApi {
     this.#takeSelection();
     this.#takeHover();
     this.#drawOther();
+    this.#pace.rest(this.#isResting);
     this.stage.renderer.shadowMap.needsUpdate = true;
     for (const listener of this.#builtListeners) listener();
   }
@@ -495,8 +480,8 @@ export class WorldScene implements SceneApi {
     const { time } = this.#mirror;
     if (!time.live && time.speed === 0) this.#bottles.reset();
     this.valuesMs = performance.now() - start;
-    this.#valuesMs += this.valuesMs;
-    this.#ask();
+    this.#pace.tookValues(this.valuesMs);
+    this.#pace.ask();
   }
 
   #takeAlarms(): void {
@@ -507,18 +492,7 @@ export class WorldScene implements SceneApi {
   }
 
   #takeSelection(): void {
-    const { selected } = this.#mirror;
-    const ordinal = selected === null ? -1 : this.#mirror.ordinal(selected);
-    this.#outline.select(ordinal < 0 ? [] : this.#population?.shapes(ordinal) ?? []);
-    this.#links?.mesh.removeFromParent();
-    this.#links?.dispose();
-    this.#links = null;
-    if (selected !== null && this.#population !== null) {
-      this.#links = new Pipes(this.#population.links(selected));
-      const { flow, flowLight, power, accent } = this.stage.palette;
-      this.#links.setColors(flow, flowLight, power, accent);
-      this.stage.scene.add(this.#links.mesh);
-    }
+    this.#chosen.takeSelection(this.#population, this.stage.palette);
     this.#selectedMs = performance.now();
     this.#hasMoved = true;
     this.#reveal();
@@ -526,11 +500,10 @@ export class WorldScene implements SceneApi {
   }
 
   #takeHover(): void {
-    const { selected, hovered } = this.#mirror;
-    const hover = hovered === null ? -1 : this.#mirror.ordinal(hovered);
-    this.#outline.hover(hover < 0 || hovered === selected ? [] : this.#population?.shapes(hover) ?? []);
-    this.#labels.setFocus(selected === null ? -1 : this.#mirror.ordinal(selected), hover);
-    this.#canvas.classList.toggle("over-twin", hover >= 0);
+    const { selected, hovered } = this.#chosen;
+    this.#chosen.takeHover(this.#population);
+    this.#labels.setFocus(selected, hovered);
+    this.#canvas.classList.toggle("over-twin", hovered >= 0);
     this.invalidate();
   }
 
@@ -542,7 +515,7 @@ export class WorldScene implements SceneApi {
     uniforms["staleColor"]!.value.copy(palette.uncertain);
     uniforms["badColor"]!.value.copy(palette.bad);
     palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
-    this.#outline.setColors(palette.accent, palette.hover);
+    this.#chosen.setTheme(palette);
     this.#ghosts.setTheme(theme.mode, this.#otherOf);
     this.#beacons.setTheme(theme.mode, palette.alarm);
     if (this.#population !== null) this.#isRebuildDue = true; // Plates take their colours when built.
@@ -563,23 +536,14 @@ export class WorldScene implements SceneApi {
 
   #pickAt(clientX: number, clientY: number): number {
     if (this.#population === null) return -1;
-    const rect = this.#canvas.getBoundingClientRect();
-    const at = new Vector2(
-      ((clientX - rect.left) / rect.width) * 2 - 1,
-      1 - ((clientY - rect.top) / rect.height) * 2,
-    );
-    const caster = new Raycaster();
-    this.rig.camera.updateMatrixWorld();
-    caster.setFromCamera(at, this.rig.camera);
-    return this.hit(caster.ray).ordinal;
+    return this.hit(rayAt(this.#canvas, this.rig.camera, clientX, clientY)).ordinal;
   }
 
   // --- frames --------------------------------------------------------------------------------
 
   /** Asks for a picture. */
   invalidate(): void {
-    this.#wasAsked = true;
-    this.#ask();
+    this.#pace.invalidate();
   }
 
   #moved(): void {
@@ -587,33 +551,19 @@ export class WorldScene implements SceneApi {
     this.invalidate();
   }
 
-  #ask(): void {
-    // The first picture is drawn all the same: the page is ready with it.
-    if (this.#isAsked || document.hidden || (this.#isResting && this.#population !== null)) return;
-    this.#isAsked = true;
-    requestAnimationFrame((nowMs) => this.#frame(nowMs));
+  /** While true a headset calls `frame` for every picture, and says where the eyes are. */
+  drive(isDriven: boolean): void {
+    this.#pace.drive(isDriven);
+    this.#moved();
   }
 
-  #frame(nowMs: number): void {
-    this.#isAsked = false;
-    const isAmbient = !this.#wasAsked;
-    const rest = this.stage.isSoftware ? AMBIENT_SOFTWARE_MS : Math.max(AMBIENT_MS, this.#drawMs * 4);
-    const wait_ms = rest - (nowMs - this.#drawnMs);
-    if (isAmbient && wait_ms > 0) {
-      if (wait_ms < 24) this.#ask();
-      else if (this.#timer === 0) {
-        this.#timer = window.setTimeout(() => {
-          this.#timer = 0;
-          this.#ask();
-        }, wait_ms);
-      }
-      return;
-    }
+  /** One picture, if one is due: what moves moves on, and everything is drawn. */
+  frame(nowMs: number): void {
+    const due = this.#pace.begin(nowMs);
+    if (due === null) return;
+    const { dt_s, frameMs } = due;
     const start = performance.now();
-    const dt_s = Math.min((nowMs - this.#lastMs) / 1000, 1);
-    if (nowMs - this.#lastMs < 500 && !isAmbient) this.stage.measure(nowMs - this.#lastMs);
-    this.#lastMs = nowMs;
-    this.#wasAsked = false;
+    if (frameMs !== null) this.stage.measure(frameMs);
     // A source that declares its twins one by one must not keep the page busy with building.
     const isBuilding = this.#isRebuildDue && nowMs - this.#builtMs > Math.max(80, this.#buildMs * 6);
     if (isBuilding) {
@@ -622,31 +572,24 @@ export class WorldScene implements SceneApi {
       this.#buildMs = performance.now() - buildStart;
       this.#builtMs = nowMs;
     }
-    const isFlying = this.rig.update(dt_s, nowMs);
+    const isFlying = !this.#pace.isDriven && this.rig.update(dt_s, nowMs);
     if (this.#hasMoved && !isFlying) this.#detail();
     this.#hands.hoverPointer();
     const isMoving = this.#advance(dt_s, nowMs);
     const drawStart = performance.now();
-    this.#draw(nowMs);
+    this.#draw();
     const drawMs = performance.now() - drawStart;
-    const wantsLabels = this.#labels.update(
-      this.rig.camera,
-      this.#canvas.clientWidth,
-      this.#canvas.clientHeight,
-      nowMs,
-      this.#hasMoved,
-    );
+    const wantsLabels = !this.#pace.isDriven && this.#placeLabels(nowMs);
     this.#hasMoved = false;
-    const jsMs = performance.now() - start - drawMs + this.#valuesMs;
-    this.#valuesMs = 0;
-    if (!isBuilding) {
-      this.#jsMs += (jsMs - this.#jsMs) * 0.1;
-      this.#drawMs += (drawMs - this.#drawMs) * 0.1;
-    }
+    this.#pace.end(performance.now() - start - drawMs, drawMs, !isBuilding);
     if (isFlying) this.invalidate();
-    else if (isMoving || wantsLabels || this.#isRebuildDue) this.#ask();
-    if (this.#nFrames === 0 || document.documentElement.dataset["ready"] !== "true") this.#reportReady();
-    this.#nFrames += 1;
+    else if (isMoving || wantsLabels || this.#isRebuildDue) this.#pace.ask();
+    if (document.documentElement.dataset["ready"] !== "true") this.#reportReady();
+  }
+
+  #placeLabels(nowMs: number): boolean {
+    const { clientWidth, clientHeight } = this.#canvas;
+    return this.#labels.update(this.rig.camera, clientWidth, clientHeight, nowMs, this.#hasMoved);
   }
 
   #reportReady(): void {
@@ -670,37 +613,37 @@ export class WorldScene implements SceneApi {
       for (const fleet of population.fleets)
         if (fleet.isMoving) machines = fleet.update(read, dt_s * pace, isStale) || machines;
       machines = this.#bottles.update(dt_s * pace) || machines;
-      if (machines && this.#nFrames % 2 === 0) this.stage.renderer.shadowMap.needsUpdate = true;
+      if (machines && this.#pace.nFrames % 2 === 0) this.stage.renderer.shadowMap.needsUpdate = true;
       moves = machines || moves;
       if (population.pipes.count > 0) {
         population.pipes.setTime(time_s);
         moves = true;
       }
     } else if (this.#bottles.settle()) this.stage.renderer.shadowMap.needsUpdate = true;
-    if (this.#links !== null) {
-      this.#links.setTime(time_s);
-      moves = (this.#links.count > 0 && !isStill) || moves;
-    }
+    moves = (this.#chosen.update(time_s) && !isStill) || moves;
     if (this.#beacons.count > 0) {
       this.#beacons.setTime(isStill ? 0.6 : time_s);
       moves = !isStill || moves;
     }
     for (const layer of this.#layers)
-      if (layer.update?.(dt_s, nowMs, this.stage.camera) === true) this.#wasAsked = moves = true;
+      if (layer.update?.(dt_s, nowMs, this.stage.camera) === true) {
+        this.#pace.want();
+        moves = true;
+      }
     this.#states.uniforms["pulse"]!.value = isStill ? 0.8 : 0.5 + 0.5 * Math.sin(time_s * 2 * Math.PI);
     return moves;
   }
 
-  #draw(nowMs: number): void {
+  #draw(): void {
     const { stage } = this;
-    this.#drawnMs = nowMs;
     stage.renderer.info.reset();
     stage.follow();
     const distance = this.rig.mode === "walk" ? 14 : this.rig.camera.position.distanceTo(this.rig.orbit.target);
     const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
     stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
     stage.renderer.render(stage.scene, stage.camera);
-    this.#outline.render(stage.renderer, stage.camera);
+    // The line is drawn over one flat picture: in a headset what is chosen glows instead.
+    if (!stage.renderer.xr.isPresenting) this.#chosen.outline.render(stage.renderer, stage.camera);
     this.#drawCalls = stage.renderer.info.render.calls;
     this.#triangles = stage.renderer.info.render.triangles;
   }
