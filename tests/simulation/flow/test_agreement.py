@@ -17,6 +17,7 @@ from mirrorworld.simulation.flow.model import (
     UNBOUNDED,
     Breakdown,
     Buffer,
+    Drain,
     FlowError,
     FlowModel,
     Link,
@@ -25,7 +26,8 @@ from mirrorworld.simulation.flow.model import (
     Station,
     line,
 )
-from mirrorworld.simulation.flow.results import Doing, Ending
+from mirrorworld.simulation.flow.plan import capacity
+from mirrorworld.simulation.flow.results import Doing, Ending, Result
 from tests.simulation.flow.agreement import assert_same
 from tests.simulation.flow.random_models import random_model
 
@@ -181,6 +183,7 @@ def test_no_part_is_lost_or_made(rng: random.Random, seed: int) -> None:
     found = kernel.run(model, seed=seed, horizon_s=2000.0, max_events=20_000)
     sources = [i for i, n in enumerate(nodes) if isinstance(n, Source)]
     entered = int(found.jobs[0, sources].sum())
+    assert_links_add_up(model, found)
     left = int(found.made.sum() + found.scrapped[0])
     assert left <= entered <= 15 * len(sources) - found.lost[0]
     if found.ending[0] is Ending.EXHAUSTED:
@@ -188,6 +191,25 @@ def test_no_part_is_lost_or_made(rng: random.Random, seed: int) -> None:
         if found.scrapped[0] == 0 and left:
             end_s = left / found.throughput_per_s[0]
             assert found.wip[0] * end_s == pytest.approx(found.lead_time_s[0] * left)
+
+
+def assert_links_add_up(model: FlowModel, found: Result) -> None:
+    """What came over links and what left over them differ by what a node still holds."""
+    names = [node.name for node in model.nodes]
+    came, went = np.zeros(len(names)), np.zeros(len(names))
+    for link, parts in zip(model.links, found.moved[0], strict=True):
+        went[names.index(link.source)] += parts
+        came[names.index(link.target)] += parts
+    assert found.scrapped_at.sum() == found.scrapped[0]
+    held = came - went - found.scrapped_at[0]
+    for i, node in enumerate(model.nodes):
+        if isinstance(node, Drain):
+            assert came[i] == found.jobs[0, i]
+        elif isinstance(node, Source):
+            # What a vehicle carries has left and has not come.
+            assert went[i] <= found.jobs[0, i] <= went[i] + sum(f.vehicles for f in model.fleets)
+        elif not model.fleets:
+            assert 0 <= held[i] <= capacity(node)
 
 
 def test_more_room_never_makes_a_line_slower() -> None:

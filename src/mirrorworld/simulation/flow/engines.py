@@ -217,6 +217,8 @@ def _chain(model: FlowModel, seed: int) -> Result:
         shares=shares,
         content=content,
         jobs=np.zeros((1, len(model.nodes)), np.int64),
+        moved=np.zeros((1, len(model.links)), np.int64),
+        scrapped_at=np.zeros((1, len(model.nodes)), np.int64),
         pool_use=np.zeros((1, 0)),
         fleet_use=np.zeros((1, 0)),
         energy_j=unknown,

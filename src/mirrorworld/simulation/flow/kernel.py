@@ -217,6 +217,8 @@ def _counted(
         content=floats[nodes + k.N_INTEGRAL],
         wip=float(floats[k.INSIDE_INTEGRAL]),
         jobs=ints[nodes + k.N_JOBS],
+        moved=ints[np.array(where.ways, np.int64) + k.W_MOVED],
+        scrapped_at=ints[nodes + k.N_SCRAPPED],
         members=floats[pools + k.G_INTEGRAL],
         carrying_s=floats[nodes + k.N_CARRYING],
         material_cost=float(floats[k.COST]),

@@ -274,6 +274,7 @@ def unloaded(I: Any, F: Any, v: int) -> None:
     w, s = I[p + k.P_BOOK_WAY], I[p + k.P_BOOK_SERVER]
     n = I[w + k.W_TARGET]
     I[v + k.V_PART] = -1
+    I[w + k.W_MOVED] += 1
     if I[n + k.N_KIND] != k.DRAIN:
         I[n + k.N_RESERVED] -= 1
     arrive(I, F, p, n, s)

@@ -46,8 +46,8 @@ from mirrorworld.simulation.flow.streams import compiled, njit
     VEHICLE0, FLEETS, FLEET0, CALENDARS, CALENDAR0, SCRATCH0, MOST_STEPS, BURST, FIXED, PRICES0,
     ROW0, STREAM0, ELEMENT0, GROUPS, HAS_TYPES,
     PARTS, RING0, RING_MASK, TIMES0, WORDS0, HEAP_CAP, LEAD0, LEAD_CAP, TRACE0, TRACE_S0, LOG0,
-    LOG_S0, LOG_CAP,
-) = range(69)  # fmt: skip
+    LOG_S0, LOG_CAP, WAYS, WAY0,
+) = range(71)  # fmt: skip
 (
     NOW,
     HORIZON,
@@ -71,20 +71,23 @@ HEADER: Final = 72
     N_REWORK_PICK, N_OUT, N_OUTS, N_IN, N_INS, N_SERVER0, N_SERVERS, N_LOOP, N_LOOPS, N_IS_SCRAP,
     N_MIX, N_MIXES, N_PROCESS, N_SETUP, N_NEED, N_NEEDS, N_SETUP_NEED, N_SETUP_NEEDS, N_TAKE,
     N_TAKES, N_GIVE, N_GIVES, N_FAIL, N_FAILS, N_UPKEEP, N_UPKEEPS, N_CALENDAR, N_IS_BATCH,
-    N_LEAST,
-) = range(58)  # fmt: skip
+    N_LEAST, N_SCRAPPED, N_HELD_WARM,
+) = range(60)  # fmt: skip
 (
     N_INTEGRAL, N_CHANGED, N_CARRYING, N_LAST_IN, N_LAST_OUT, N_TRAVEL_S, N_SPACING_S, N_SCRAP,
     N_REWORK,
 ) = range(9)  # fmt: skip
-N_WORDS: Final = 58
+N_WORDS: Final = 60
+"""N_HELD_WARM: what it held when the warm-up was over."""
 SOURCE, DRAIN, BUFFER, CONVEYOR, STATION = range(5)
 FIFO, LIFO, SHORTEST, DUE, LEAST_SETUP = range(5)
 FIRST_FREE, ROUND_ROBIN, SHARE, SHORTEST_QUEUE = range(4)
 
-W_INDEX, W_SOURCE, W_TARGET, W_SORT, W_TYPES, W_FLEET, W_BECOMES, W_LOOP, W_LOOPS = range(9)
+W_INDEX, W_SOURCE, W_TARGET, W_SORT, W_TYPES, W_FLEET, W_BECOMES, W_LOOP, W_LOOPS, W_MOVED = (
+    range(10)
+)
 W_SHARE = 0
-W_WORDS: Final = 9
+W_WORDS: Final = 10
 
 (
     S_ROW, S_NUMBER, S_DOING, S_PLACE, S_PHASE, S_TROUBLE, S_PARTS, S_PARTS_END, S_LAST, S_SETUP,
@@ -171,6 +174,7 @@ class Layout:
     I: NDArray[np.int64]  # noqa: E741
     F: NDArray[np.float64]
     nodes: list[int]
+    ways: list[int]
     servers: list[int]
     pools: list[int]
     loops: list[int]
@@ -239,6 +243,7 @@ class _Builder:
             I=np.array(self.i, np.int64),
             F=np.array(self.f, np.float64),
             nodes=self.node0,
+            ways=self.way0,
             servers=self.servers,
             pools=self.pool0,
             loops=self.loop0,
@@ -253,6 +258,7 @@ class _Builder:
         i[REQUEST_HEAD] = i[REQUEST_TAIL] = i[REQUEST_HOT] = NONE
         for count, first, blocks in (
             (NODES, NODE0, self.node0),
+            (WAYS, WAY0, self.way0),
             (SERVERS, SERVER0, self.servers),
             (POOLS, POOL0, self.pool0),
             (LOOPS, LOOP0, self.loop0),

@@ -66,6 +66,7 @@ def send(I: Any, F: Any, p: int, w: int, s: int) -> None:
         book(I, F, p, w, s)
         return
     cross(I, F, p, w, -1)
+    I[w + k.W_MOVED] += 1
     enter(I, F, p, n)
     take_off(I, F, n, old, p)
     arrive(I, F, p, I[w + k.W_TARGET], s)
@@ -371,8 +372,11 @@ def warm(I: Any, F: Any, time_s: float) -> None:
     F[k.COST] = F[k.CARBON] = F[k.INSIDE_INTEGRAL] = 0.0
     for i in range(I[k.NODES]):
         n = I[k.NODE0] + i * k.N_WORDS
-        I[n + k.N_JOBS] = 0
+        I[n + k.N_JOBS] = I[n + k.N_SCRAPPED] = 0
+        I[n + k.N_HELD_WARM] = I[n + k.N_HELD]
         F[n + k.N_INTEGRAL] = F[n + k.N_CARRYING] = 0.0
+    for i in range(I[k.WAYS]):
+        I[I[k.WAY0] + i * k.W_WORDS + k.W_MOVED] = 0
     for i in range(I[k.POOLS]):
         F[I[k.POOL0] + i * k.G_WORDS + k.G_INTEGRAL] = 0.0
     for i in range(I[k.SERVERS] + I[k.VEHICLES]):

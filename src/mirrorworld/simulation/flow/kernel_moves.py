@@ -426,12 +426,13 @@ def enter(I: Any, F: Any, p: int, n: int) -> None:
 
 
 @k.lean
-def leave(I: Any, F: Any, p: int, is_scrap: int) -> None:
+def leave(I: Any, F: Any, p: int, n: int, is_scrap: int) -> None:
     change_inside(I, F, -1, F[k.NOW])
     F[k.COST] += F[p + k.P_COST]
     F[k.CARBON] += F[p + k.P_CARBON]
     if is_scrap:
         I[k.SCRAPPED] += 1
+        I[n + k.N_SCRAPPED] += 1
     else:
         I[I[k.MADE0] + I[p + k.P_KIND]] += 1
         F[I[k.LEAD0] + I[k.LEAD_N]] = F[k.NOW] - F[p + k.P_ENTERED]
@@ -464,7 +465,7 @@ def arrive(I: Any, F: Any, p: int, n: int, s: int) -> None:
     kind = I[n + k.N_KIND]
     if kind == k.DRAIN:
         I[n + k.N_JOBS] += 1
-        leave(I, F, p, I[n + k.N_IS_SCRAP])
+        leave(I, F, p, n, I[n + k.N_IS_SCRAP])
         return
     hold(I, F, n, 1, p)
     if kind == k.STATION:

@@ -359,4 +359,17 @@ def serial_loop(I: Any, F: Any, L: Any, T: Any, W: Any) -> int:
         if I[s + k.S_DOING] == k.STARVED_:
             plan_event(T, W, size, i, math.inf)
     close(I, F)
+    count_moves(I, F, L)
     return k.ENDED
+
+
+@k.lean
+def count_moves(I: Any, F: Any, L: Any) -> None:
+    """Parts over each link, from the drain back: what came is what left and what is more there."""
+    moved = I[L[L_DRAIN] + k.N_JOBS]
+    for i in range(L[L_STATIONS] - 1, -1, -1):
+        for n in (L[L_FIRST + 3 * i + 1], L[L_FIRST + 3 * i + 2]):
+            if n != -1:
+                I[I[I[n + k.N_OUT]] + k.W_MOVED] = moved
+                moved += I[n + k.N_HELD] - I[n + k.N_HELD_WARM]
+    I[I[I[L[L_SOURCE] + k.N_OUT]] + k.W_MOVED] = moved

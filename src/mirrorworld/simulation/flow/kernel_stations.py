@@ -181,7 +181,7 @@ def finish(I: Any, F: Any, s: int) -> None:
         if I[p + k.P_SORT] == k.SCRAP and not has_way(I, F, n, p):
             take_from_server(I, F, s, p)
             uncount(I, F, p, n)
-            leave(I, F, p, 1)
+            leave(I, F, p, n, 1)
         elif I[p + k.P_SORT] == k.SOUND and I[n + k.N_GIVES] > 0:
             take_apart(I, F, s, n, p)
         p = after

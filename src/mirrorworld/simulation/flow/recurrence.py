@@ -240,9 +240,13 @@ class _Replication:
             outs = [moved[e] for e, edge in enumerate(net.edges) if edge[0] == i]
             for gone in outs or [times.departure[:, i]]:
                 content[at] += inside(gone) - inside(times.finish[:, i])
-        for e, (_, b, _) in enumerate(net.edges):
+        passed: dict[tuple[int, int], int] = {}
+        for e, (a, b, _) in enumerate(net.edges):
+            into = net.through[e] if net.through[e] >= 0 else net.stations[b]
+            passed[net.stations[a], into] = int(counts(moved[e]).sum())
             if net.through[e] >= 0:
                 gone = times.start[:, b]
+                passed[net.through[e], net.stations[b]] = int(counts(gone).sum())
                 content[net.through[e]] += inside(gone) - inside(moved[e])
                 jobs[net.through[e]] = int(counts(gone).sum())
         entered = [times.start[:, i] for i in range(len(self.nodes))]
@@ -250,6 +254,8 @@ class _Replication:
             if buffer >= 0:
                 content[buffer] += inside(times.start[:, i]) - inside(enters)
                 jobs[buffer] = int(counts(times.start[:, i]).sum())
+                passed[buffer, net.stations[i]] = jobs[buffer]
+            passed[source, buffer if buffer >= 0 else net.stations[i]] = int(counts(enters).sum())
             entered[i] = enters
             jobs[source] = int(counts(enters).sum())
             # A saturated source holds its next part as soon as the last has left.
@@ -264,6 +270,7 @@ class _Replication:
             since = entered[i] if times.order is None else entered[i][times.order]
             is_made = counts(times.departure[:, i])
             jobs[drain] += int(is_made.sum())
+            passed[net.stations[i], drain] = int(is_made.sum())
             lefts.append(times.departure[is_made, i])
             leads.append(lefts[-1] - since[is_made])
         lead_s = np.concatenate(leads)[np.argsort(np.concatenate(lefts), kind="stable")]
@@ -282,11 +289,19 @@ class _Replication:
             content=content + waiting,
             wip=float(content.sum()),
             jobs=jobs,
+            moved=self.over_links(passed),
+            scrapped_at=np.zeros(len(model.nodes), np.int64),
             members=np.zeros(0),
             carrying_s=np.zeros(len(model.nodes)),
             material_cost=sum(part.material_cost for part in parts) * len(lead_s),
             material_carbon_kg=sum(part.material_carbon_kg for part in parts) * len(lead_s),
         )
+
+    def over_links(self, passed: dict[tuple[int, int], int]) -> NDArray[np.int64]:
+        """[links] of what passed between two nodes of the model."""
+        at = {node.name: i for i, node in enumerate(self.net.model.nodes)}
+        links = self.net.model.links
+        return np.array([passed[at[x.source], at[x.target]] for x in links], np.int64)
 
     def came(
         self,

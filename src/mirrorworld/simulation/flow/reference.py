@@ -178,6 +178,8 @@ class Line(Moves, Stations, Fleets):
             content=np.array([place.integral for place in self.places]),
             wip=self.inside_integral,
             jobs=np.array([place.jobs for place in self.places], np.int64),
+            moved=np.array(self.moved, np.int64),
+            scrapped_at=np.array([place.scrapped for place in self.places], np.int64),
             members=np.array([pool.integral for pool in self.pools], np.float64),
             carrying_s=np.array([place.carrying_s for place in self.places]),
             material_cost=self.cost,
@@ -291,6 +293,7 @@ class Line(Moves, Stations, Fleets):
 
     def clear(self) -> None:
         self.made = [0] * len(self.plan.types)
+        self.moved = [0] * len(self.plan.ways)
         self.scrapped = self.lost = self.late = 0
         self.lead_s: list[float] = []
         self.cost = self.carbon = 0.0
@@ -302,7 +305,8 @@ class Line(Moves, Stations, Fleets):
         self.clear()
         self.inside_integral = 0.0
         for place in self.places:
-            place.jobs, place.integral, place.carrying_s = 0, 0.0, 0.0
+            place.jobs = place.scrapped = 0
+            place.integral = place.carrying_s = 0.0
         for pool in self.pools:
             pool.integral = 0.0
         for one in (*self.servers, *self.vehicles):

@@ -262,6 +262,7 @@ class Fleets:
         way, server = part.booked
         target = self.places[way.target]
         vehicle.part, part.booked = None, None
+        self.moved[way.index] += 1
         if not isinstance(target.node, Drain):
             target.reserved -= 1
         self.arrive(part, target, server)

@@ -71,7 +71,7 @@ class Place:
         """Parts that want to leave: hot ones first, then in the order of their offers."""
         self.touched = False
         self.turn = 0
-        self.jobs = 0
+        self.jobs = self.scrapped = 0
         self.integral = 0.0
         self.changed_s = 0.0
         self.servers: list[Server] = []
@@ -257,6 +257,7 @@ class Moves:
             self.book(part, way, server)
             return
         self.cross(part, way, -1)
+        self.moved[way.index] += 1
         old = part.server
         self.enter(part, place)
         self.arrive(part, self.places[way.target], server)
@@ -295,7 +296,7 @@ class Moves:
         part.sealed = False
         if isinstance(place.node, Drain):
             place.jobs += 1
-            self.leave(part, place.node.is_scrap)
+            self.leave(part, place, place.node.is_scrap)
             return
         self.hold(place, 1, part)
         match place.node:
@@ -354,14 +355,15 @@ class Moves:
                 place.jobs += 1
                 self.touch_place(place)
 
-    def leave(self, part: Part, is_scrap: bool) -> None:
-        """Out of the line."""
+    def leave(self, part: Part, place: Place, is_scrap: bool) -> None:
+        """Out of the line, at a drain or as scrap of a station."""
         self.alive -= 1
         self.change_inside(-1, self.now)
         self.cost += part.cost
         self.carbon += part.carbon
         if is_scrap:
             self.scrapped += 1
+            place.scrapped += 1
         else:
             self.made[part.kind] += 1
             self.lead_s.append(self.now - part.entered)

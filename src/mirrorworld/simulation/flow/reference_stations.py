@@ -300,7 +300,7 @@ class Stations:
             if part.sort == SCRAP and not self.ways(part):
                 server.parts.remove(part)
                 self.uncount(part, place)
-                self.leave(part, is_scrap=True)
+                self.leave(part, place, is_scrap=True)
             elif part.sort == SOUND and shop.gives:
                 self.take_apart(server, part)
         server.phase = Phase.BLOCKED

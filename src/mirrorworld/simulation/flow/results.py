@@ -95,6 +95,12 @@ class Result:
     """[R, N] mean parts held."""
     jobs: NDArray[np.int64]
     """[R, N] jobs finished (for buffers and conveyors: parts that left)."""
+    moved: NDArray[np.int64]
+    """[R, L] parts that came to their next node over each link, in the model's order. Those that
+    a vehicle carries count when they are put down."""
+    scrapped_at: NDArray[np.int64]
+    """[R, N] parts that left the line as scrap: at a drain for it, or at the station where no
+    link leads to one. Together they are `scrapped`."""
     pool_use: NDArray[np.float64]
     """[R, P] mean share of members at work."""
     fleet_use: NDArray[np.float64]

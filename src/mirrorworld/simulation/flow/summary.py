@@ -38,6 +38,10 @@ class Counted:
     """[N]"""
     wip: float
     jobs: NDArray[np.int64]
+    moved: NDArray[np.int64]
+    """[links]"""
+    scrapped_at: NDArray[np.int64]
+    """[N]"""
     members: NDArray[np.float64]
     """[P] at work."""
     carrying_s: NDArray[np.float64]
@@ -85,6 +89,8 @@ def summarise(
         shares=np.array([row["shares"] for row in rows]),
         content=column("content"),
         jobs=np.array([one.jobs for one in counted], np.int64),
+        moved=np.array([one.moved for one in counted], np.int64),
+        scrapped_at=np.array([one.scrapped_at for one in counted], np.int64),
         pool_use=column("pool_use"),
         fleet_use=column("fleet_use"),
         energy_j=column("energy"),
