@@ -111,10 +111,14 @@ class BottlingLine:
         shift_minutes: float = SHIFT_MINUTES,
         crew_after_s: float = 150.0,
         jam_after_s: float = 0.0,
+        time_scale: float = 1.0,
     ) -> None:
+        if not 0.0 < time_scale <= 100.0:
+            raise ValueError(f"time_scale {time_scale:g}: must be above 0 and at most 100")
         self._plant_options = (
             *("--seed", str(seed), "--shift-minutes", str(shift_minutes)),
             *("--crew-after", str(crew_after_s), "--jam-after", str(jam_after_s)),
+            *("--time-scale", str(time_scale)),
         )
         self._processes = Processes()
         self.models: Sequence[Model] = (

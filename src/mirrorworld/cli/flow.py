@@ -17,6 +17,7 @@ from mirrorworld.kept import directory_of
 
 if TYPE_CHECKING:
     from mirrorworld.record.store import Store
+    from mirrorworld.simulation.fitting.checking import Check
     from mirrorworld.simulation.fitting.line import LineFit
     from mirrorworld.simulation.flow.from_world import Drawn
     from mirrorworld.simulation.flow.results import Result
@@ -82,6 +83,12 @@ def fit(
     ] = False,
     file: Annotated[Path | None, typer.Option("--out", help="Keep it in this file.")] = None,
     svg: Svg = None,
+    is_checked: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check", help="Also fit to the first 60 % and compare with the rest."
+        ),
+    ] = True,
     as_json: AsJson = False,
     directory: Directory = None,
 ) -> None:
@@ -89,6 +96,8 @@ def fit(
     with _opened(world, directory) as (kernel, record):
         span = _span(kernel, record, start, end)
         found = _fitted(kernel, record, span, clock_rate)
+        if is_checked:
+            found.flow.checked = _check(kernel, record, span, clock_rate).checked
     _tell_fit(found, as_json=as_json)
     if file is not None:
         file.write_text(found.sheet.body + "\n", encoding="utf-8")
@@ -113,32 +122,13 @@ def validate(
     directory: Directory = None,
 ) -> None:
     """Fit to the first part of a period and compare with the rest, which the fit has not seen."""
-    from mirrorworld.simulation.fitting import drift as drifting
-    from mirrorworld.simulation.fitting.validation import validate as compare
-
     with _opened(world, directory) as (kernel, record):
-        begin_ns, end_ns = _span(kernel, record, start, end)
-        cut_ns = begin_ns + int((end_ns - begin_ns) * split)
-        found = _fitted(kernel, record, (begin_ns, cut_ns), clock_rate)
-        drawn = _drawn(kernel, found.flow)
-        try:
-            told = compare(
-                kernel, record, found, drawn, cut_ns, end_ns, replications=replications, seed=seed
-            )
-        except ValueError as error:
-            fail(str(error))
-    drifts: list[tuple[str, str, drifting.Drift]] = []
-    for one in found.fits:
-        for stop in told.machines[one.twin].stops:
-            for what, samples in (
-                (f"until {stop.name}", stop.between),
-                (f"{stop.name}, how long", stop.repair),
-            ):
-                if what == one.what:
-                    drifts.append((one.twin, what, drifting.drift(one.fit, samples)))
+        span = _span(kernel, record, start, end)
+        found = _check(kernel, record, span, clock_rate, split, replications, seed)
+    told = found.validation
     if as_json:
         rows = [{**_plain(row), "error": row.error, "inside": row.is_within} for row in told.rows]
-        drifted = [{"twin": t, "what": w, **_plain(d)} for t, w, d in drifts]
+        drifted = [{"twin": d.twin, "what": d.what, **_plain(d.drift)} for d in found.drifts]
         print(
             json.dumps(
                 {
@@ -161,9 +151,9 @@ def validate(
             _number(row.predicted), error, span, inside,
         )  # fmt: skip
     out.print(table)
-    for twin, what, one in drifts:
-        if one.has_drifted:
-            _say(f"drift: {twin}, {what}: {one.text} (false alarms {one.false_alarm:.0%})")
+    for one in found.drifts:
+        if one.drift.has_drifted:
+            _say(f"drift: {one.text}")
     _say(told.verdict)
 
 
@@ -200,6 +190,7 @@ def run(
         span = f"{_number(one.low)} – {_number(one.high)}"
         _row(table, kpi.name, kpi.unit, _number(one.mean), span)
     out.print(table)
+    _doubt(drawn)
 
 
 @flow.command()
@@ -227,7 +218,8 @@ def whatif(
     told: list[dict[str, Any]] = []
     with _opened(world, directory) as (kernel, _):
         kept = _kept(fit)
-        base = _runs(_drawn(kernel, kept), hours, replications, seed)
+        as_is = _drawn(kernel, kept)
+        base = _runs(as_is, hours, replications, seed)
         first = [float(one.throughput_per_s[0]) * 3600 for one in base]
         for text in ("", *change):
             drawn = _drawn(kernel, kept, text)
@@ -243,7 +235,9 @@ def whatif(
                 "wip": float(sum(one.wip[0] for one in runs)) / len(runs),
                 "critical": dict(sorted(by.items(), key=lambda item: -item[1])),
             }
-            if text:
+            if not text:
+                row["doubts"] = as_is.doubts
+            else:
                 more = compare(made, first)
                 row |= {
                     "gain_per_h": more.difference.mean,
@@ -265,6 +259,7 @@ def whatif(
         worst = ", ".join(f"{n} {share:.0%}" for n, share in list(row["critical"].items())[:3])
         _row(table, row["change"], throughput, gain, p, f"{row['wip']:.0f}", worst)
     out.print(table)
+    _doubt(as_is)
 
 
 # --- what they share -------------------------------------------------------------------------
@@ -300,10 +295,33 @@ def _span(world: Kernel, record: Store, start: str, end: str) -> tuple[int, int]
 
 
 def _fitted(world: Kernel, record: Store, span: tuple[int, int], clock_rate: float) -> LineFit:
+    from mirrorworld.simulation.fitting.calibrating import calibrate
     from mirrorworld.simulation.fitting.line import fit_line
 
     try:
-        return fit_line(world, record, *span, clock_rate=clock_rate)
+        found = fit_line(world, record, *span, clock_rate=clock_rate)
+        calibrate(world, found)
+        return found
+    except ValueError as error:
+        fail(str(error))
+
+
+def _check(
+    world: Kernel,
+    record: Store,
+    span: tuple[int, int],
+    clock_rate: float,
+    split: float = 0.6,
+    replications: int = 40,
+    seed: int = 1,
+) -> Check:
+    from mirrorworld.simulation.fitting.checking import check
+
+    try:
+        return check(
+            world, record, *span,
+            split=split, clock_rate=clock_rate, replications=replications, seed=seed,
+        )  # fmt: skip
     except ValueError as error:
         fail(str(error))
 
@@ -342,6 +360,12 @@ def _runs(drawn: Drawn, hours: float, replications: int, seed: int) -> list[Resu
         ]
     except (ValueError, RuntimeError) as error:
         fail(str(error))
+
+
+def _doubt(drawn: Drawn) -> None:
+    """Says what speaks against the fit that figures stand on."""
+    for one in drawn.doubts:
+        _say(f"Careful, {one}")
 
 
 def _tell_fit(found: LineFit, *, as_json: bool) -> None:
@@ -388,6 +412,10 @@ def _tell_fit(found: LineFit, *, as_json: bool) -> None:
     out.print(table)
     for twin, note in found.notes:
         _say(f"{twin}: {note}")
+    if found.flow.checked is not None:
+        for one in found.flow.checked.drifted:
+            _say(f"drift: {one}")
+        _say(f"Fitted to the first 60 % and compared with the rest: {found.flow.checked.verdict}")
 
 
 def _draw(found: LineFit, folder: Path) -> None:

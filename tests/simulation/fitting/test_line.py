@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mirrorworld.simulation.fitting.calibrating import calibrate
+from mirrorworld.simulation.fitting.checking import check
 from mirrorworld.simulation.fitting.line import LineFit, fit_line
 from mirrorworld.simulation.fitting.machine import Does
 from mirrorworld.simulation.fitting.validation import validate
 from mirrorworld.simulation.flow.from_world import from_world
+from mirrorworld.simulation.flow.sheet import Checked
 from mirrorworld.world.changes import (
     Change,
     Edits,
@@ -240,3 +243,61 @@ def test_samples_are_not_lost_on_the_way() -> None:
     press = from_world(world).model.stations[0]
     between = next(one.fit for one in found.fits if one.what == "until aborted")
     assert press.breakdowns[0].between == between.distribution
+
+
+def creeping_record(hours: int, share: float) -> tuple[World, Columns]:
+    """Two machines with a speed and a counter in tens: for a share of each ten minutes they creep
+    at 0.9 of 3,600 parts an hour, as line control lets them."""
+    speed = PointType("Speed", unit="/h")
+    types = (MACHINE[0], MACHINE[1], speed)
+    world = relate(works(Twin("fill", points=types), Twin("cap", points=types)))
+    relate(world, Relation(FEEDS, "fill", "cap"))
+    record = Columns(world)
+    begins = 1.0 + 600.0 * np.arange(6 * hours)
+    times = np.sort(np.concatenate([begins, begins + 600.0 * share]))
+    paces = np.tile([0.9, 1.0], len(begins)) * 3600.0
+    ends = np.append(times[1:], 1.0 + 3600.0 * hours)
+    made = np.concatenate([[0.0], np.cumsum(paces / 3600.0 * (ends - times))])
+    beats = np.arange(1.0, 3600.0 * hours, 10.0)
+    for twin in ("fill", "cap"):
+        record.put(twin, "State", [1.0], [6])
+        record.put(twin, "Speed", times, paces)
+        count = np.interp(beats, np.append(times, ends[-1]), made).astype(np.int64)
+        record.put(twin, "GoodCount", beats, count)
+    return world, record
+
+
+def test_what_a_line_loses_by_speed_is_found_and_taken_back() -> None:
+    world, record = creeping_record(8, share=0.6)
+    found = fitted(world, record, 8 * 3600)
+    assert found.machines["fill"].rate_per_s == pytest.approx(1.0)  # when nothing holds it back
+    calibrate(world, found)
+    assert found.flow.pace == pytest.approx(0.94, abs=0.003)  # 0.6 × 0.9 + 0.4
+    drawn = from_world(world, None, found.flow)
+    assert drawn.model.stations[0].process.mean() == pytest.approx(1 / 0.94, rel=0.004)
+    (cycle,) = (g for g in drawn.grounds if g.twin == "fill" and g.what == "cycle")
+    assert "lost by the line" in cycle.by
+    # A whole that lost nothing is left alone.
+    world, record = creeping_record(8, share=0.001)
+    found = fitted(world, record, 8 * 3600)
+    calibrate(world, found)
+    assert found.flow.pace is None
+
+
+def test_a_fit_keeps_how_it_did_on_what_it_had_not_seen() -> None:
+    world, record = line_record(seed=5, hours=20)
+    told = check(world, record, SECOND, 20 * 3600 * SECOND, replications=10)  # pyright: ignore
+    assert told.checked.verdict == told.validation.verdict
+    assert told.checked.holds and told.checked.drifted == ()
+    found = told.fitted
+    assert (
+        from_world(world, None, found.flow).doubts[0].endswith("compared the fit with other times")
+    )
+    found.flow.checked = told.checked
+    assert from_world(world, None, found.flow).doubts == ()
+    found.flow.checked = Checked(False, "The model does not hold.", ("press, jam: longer",))
+    world.apply(Change(Edits((PutSheet(found.sheet),)), Origin(OriginKind.AUTHORED, "fit"), 1))
+    assert [text.rpartition(": ")[2] for text in from_world(world).doubts] == [
+        "The model does not hold.",
+        "longer",
+    ]

@@ -60,6 +60,29 @@ def test_what_ifs_are_compared_pair_by_pair(place: Path) -> None:
     assert figures[0]["mean"] == pytest.approx(base["throughput_per_h"])
 
 
+def test_figures_say_what_speaks_against_the_fit_that_they_stand_on(place: Path) -> None:
+    verdict = "The model does not hold: 7 % too much."
+    fitted = {
+        "twins": {"hall/saw": {"cycle": 19.0}},
+        "period": {"start_ns": 1, "end_ns": 2},
+        "checked": {
+            "holds": False,
+            "verdict": verdict,
+            "drifted": ["hall/saw, until jam: oftener"],
+        },
+    }
+    with mirrorworld.open(place, writable=True) as world:
+        world.edit(PutSheet(Sheet("flow", "fitted", json.dumps(fitted))))
+    quick = ("--dir", str(place), "--hours", "1", "-n", "2")
+    change = ("--set", "mill.repair_factor=0.1")
+    for words in (("run", "works", *quick), ("whatif", "works", *quick, *change)):
+        told = " ".join(said(*words).split())
+        assert f"Careful, check of the fit: {verdict}" in told
+        assert "Careful, drift: hall/saw, until jam: oftener" in told
+    base, _ = json.loads(said("whatif", "works", *quick, *change, "--json"))
+    assert len(base["doubts"]) == 2
+
+
 def test_what_cannot_be_is_refused_with_a_mend(place: Path) -> None:
     for change, mend in (
         ("mil.rate_factor=2", "there is no such twin"),

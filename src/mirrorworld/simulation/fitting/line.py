@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from mirrorworld.simulation.flow import sheet as sheets
 from mirrorworld.simulation.flow.from_world import references
 from mirrorworld.simulation.flow.roles import Place, places
 from mirrorworld.simulation.flow.sheet import Flow, Period, Said, Stops, written
-from mirrorworld.world.model import Sheet
+from mirrorworld.world.model import FEEDS, Sheet
 from mirrorworld.world.ports import Record
 from mirrorworld.world.world import World
 
@@ -46,7 +47,7 @@ class Fitted:
     fit: Fit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LineFit:
     """A line as a period of its record shows it."""
 
@@ -149,6 +150,25 @@ def fit_line(
             at=references(world, way.place),
         )
     return LineFit(flow, tuple(fits), machines, ways, tuple(notes))
+
+
+def throughput_per_s(world: World, machines: Mapping[str, Machine]) -> float:
+    """Parts that the last machines of a line made in a second of the known time."""
+    lasts = [one for one in machines.values() if not _leads_to(world, one.place.twin, machines)]
+    return sum(one.made / one.known_s for one in lasts if one.known_s)
+
+
+def _leads_to(world: World, twin: str, others: Container[str]) -> bool:
+    """Whether any of the others comes behind a twin."""
+    ahead, seen = [twin], {twin}
+    while ahead:
+        for relation in world.structure.relations_from(ahead.pop()):
+            if relation.kind == FEEDS and relation.target not in seen:
+                if relation.target in others:
+                    return True
+                seen.add(relation.target)
+                ahead.append(relation.target)
+    return False
 
 
 def _way(

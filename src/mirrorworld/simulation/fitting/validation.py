@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from mirrorworld.simulation.fitting.line import LineFit, look
+from mirrorworld.simulation.fitting.line import LineFit, look, throughput_per_s
 from mirrorworld.simulation.fitting.machine import Does, Machine
 from mirrorworld.simulation.fitting.samples import Samples
 from mirrorworld.simulation.flow import engines
@@ -123,13 +123,14 @@ def validate(
         rows.append(Compared(what, twin, unit, measured, mean, float(low), float(high)))
 
     index = {name: i for i, name in enumerate(runs[0].nodes)}
-    lasts = [m for m in machines.values() if not _leads_to(world, m.place.twin, set(machines))]
-    made = sum(m.made / m.known_s * 3600 for m in lasts if m.known_s)
+    made = throughput_per_s(world, machines) * 3600
     add("throughput", "", "/h", made, lambda run: float(run.throughput_per_s[0]) * 3600)
     for machine in machines.values():
         at = index[machine.place.label]
         # By the fit's own cycle, or a period would be measured by itself.
         cycle_s = fitted.machines[machine.place.twin].cycle_s
+        if cycle_s is not None and machine.cycles is None:
+            cycle_s /= fitted.flow.pace or 1.0
         parts = machine.made + machine.rejected
         busy = parts * cycle_s / machine.known_s if cycle_s and machine.known_s else None
         add("working", machine.place.twin, "1", busy, _share(at, Doing.BUSY))
@@ -144,19 +145,6 @@ def validate(
 
 def _share(at: int, doing: Doing) -> Callable[[Result], float]:
     return lambda run: float(run.shares[0, at, doing])
-
-
-def _leads_to(world: World, twin: str, others: set[str]) -> bool:
-    """Whether any of the others comes behind a twin."""
-    ahead, seen = [twin], {twin}
-    while ahead:
-        for relation in world.structure.relations_from(ahead.pop()):
-            if relation.kind == "feeds" and relation.target not in seen:
-                if relation.target in others:
-                    return True
-                seen.add(relation.target)
-                ahead.append(relation.target)
-    return False
 
 
 def _perturbed(drawn: Drawn, fitted: LineFit, rng: np.random.Generator) -> FlowModel:

@@ -37,6 +37,8 @@ from mirrorworld.world.world import World
 
 SUPPLY: Final = "supply"
 OUTPUT: Final = "output"
+CHECK: Final = "check of the fit"
+"""What the ground that tells of it is called."""
 PROPERTIES: Final = {
     # Name in small letters without '_' -> (what it says, unit)
     "cycletime": ("cycle", "s"),
@@ -78,6 +80,15 @@ class Drawn:
     """Node -> twin; supply and output have none."""
     flow: Flow
     """All sheets as one."""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against the fit, in sentences; what people should see beside each figure."""
+        return tuple(
+            f"{ground.what}: {ground.value}"
+            for ground in self.grounds
+            if ground.what in (CHECK, "drift") and ground.mend
+        )
 
     @property
     def assumed(self) -> tuple[Ground, ...]:
@@ -147,6 +158,7 @@ class _Drawing:
         else:
             mend = "a sheet of kind flow with `demand_per_h`"
             self.say("", "supply", "never short of parts", "assumed", mend)
+        self.say_checked()
         for i, place in enumerate(starts):
             name = SUPPLY if len(starts) == 1 else f"{SUPPLY} {i + 1}"
             nodes.insert(i, Source(name, interarrival))
@@ -165,6 +177,20 @@ class _Drawing:
 
     def say(self, twin: str, what: str, value: str, by: str, mend: str = "") -> None:
         self.grounds.append(Ground(twin, what, value, by, mend))
+
+    def say_checked(self) -> None:
+        """What is known of how right the fit is."""
+        if self.fitted.period is None:
+            return
+        checked = self.fitted.checked
+        if checked is None:
+            mend = "`flow fit --write` without --no-check, or `flow validate`"
+            self.say("", CHECK, "nobody has compared the fit with other times", "assumed", mend)
+            return
+        mend = "" if checked.holds else "correct it by a sheet of kind flow; see `flow validate`"
+        self.say("", CHECK, checked.verdict, "measured", mend)
+        for one in checked.drifted:
+            self.say("", "drift", one, "measured", "`flow fit --write` on the latest record")
 
     def nodes(self, place: Place) -> list[Node]:
         """What a twin is in the model, in the order in which parts pass."""
@@ -207,6 +233,9 @@ class _Drawing:
         if said.cycle is not None:
             cycle, by = sheets.time(said.cycle), self.by(place, said, "cycle")
             cycle = cycle.scaled(1 / self.pace(place, said))
+            if by == "measured" and self.flow.pace is not None and isinstance(said.cycle, float):
+                cycle = cycle.scaled(1 / self.flow.pace)
+                by = f"measured, × {self.flow.pace:.3f} lost by the line"
         elif own:
             cycle, by = Distribution.constant(own), "property"
         elif rate:

@@ -106,6 +106,17 @@ class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...] = ()
 
 
+class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a fit to the first part of a period did on the rest."""
+
+    holds: bool
+    """Whether the throughput was within its interval."""
+    verdict: str
+    """In a sentence, with its numbers."""
+    drifted: tuple[str, ...] = ()
+    """What no longer comes from what was fitted."""
+
+
 class Flow(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A sheet of kind `flow`."""
 
@@ -116,6 +127,10 @@ class Flow(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     energy_cost_per_kwh: float | None = None
     wip_cost_per_h: float | None = None
     period: Period | None = None
+    pace: float | None = None
+    """Share of their own fitted speeds that the machines of a line reach together."""
+    checked: Checked | None = None
+    """Of a fit; None: nobody has compared it with what it was not fitted on."""
 
 
 def read(sheet: Sheet) -> Flow:
@@ -133,6 +148,8 @@ def read(sheet: Sheet) -> Flow:
         check(f"{place}: {name}", said)
     for name in ("demand_per_h", "carbon_kg_per_kwh", "energy_cost_per_kwh", "wip_cost_per_h"):
         _at_least(f"{place}: {name}", getattr(flow, name), 0.0)
+    if flow.pace is not None and not 0.1 <= flow.pace <= 1.0:
+        raise ValueError(f"{place}: pace is {flow.pace:g}; give a share from 0.1 to 1")
     if flow.demand_per_h == 0:
         raise ValueError(f"{place}: demand_per_h is 0; leave it out, or give parts an hour")
     return flow
