@@ -488,6 +488,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     from mirrorworld.operations import routes as operations
     from mirrorworld.operations.schedule import Scheduler
     from mirrorworld.operations.sheets import READERS
+    from mirrorworld.people import routes as people
     from mirrorworld.server import announced, serve, token_of
     from mirrorworld.simulation.flow import sheet as flow_sheet
 
@@ -578,7 +579,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
                 accounts=accounts,
                 network=network,
                 providers=providers,
-                routers=[operations.router, exchange.router, branches.router],
+                routers=[operations.router, exchange.router, branches.router, people.router],
                 assets=assets,
                 examiners=examiners(),
                 on_ready=on_ready,

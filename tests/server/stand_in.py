@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from fastapi import APIRouter
 
 from mirrorworld import units
 from mirrorworld.live import door, sheets
@@ -410,6 +411,7 @@ async def served(
     accounts: Accounts | None = None,
     network: Network | None = None,
     examiners: Mapping[str, Callable[[Path], object]] | None = None,
+    routers: Sequence[APIRouter] = (),
 ) -> AsyncIterator[Served]:
     """Serves a mirror with the real server for as long as the test needs it."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -424,6 +426,7 @@ async def served(
             accounts=accounts,
             network=network,
             examiners=examiners,
+            routers=routers,
             on_ready=ready.set_result,
             stop=stop,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from fastapi import APIRouter
 
 from mirrorworld.world.changes import Edits, Event, PutRelation, PutTwin, PutType, Severity
 from mirrorworld.world.frames import frame
@@ -48,12 +49,14 @@ class LivingWorld:
         *,
         assets: Path | None = None,
         mirror: WallClockMirror | None = None,
+        routers: Sequence[APIRouter] = (),
     ) -> None:
         self.mirror = mirror or WallClockMirror(World("test-world"))
         self.mirror.now_ns()
         self.mirror.apply(edits)
         self._static_dir = static_dir
         self._assets = assets
+        self._routers = routers
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +121,12 @@ class LivingWorld:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with served(self.mirror, assets=self._assets, static_dir=self._static_dir) as running:
+        async with served(
+            self.mirror,
+            assets=self._assets,
+            static_dir=self._static_dir,
+            routers=self._routers,
+        ) as running:
             self._url = running.url
             self._ready.set()
             await self._stop.wait()

@@ -5,6 +5,7 @@ import "./style/base.css";
 import { HeatPanel } from "./heat/panel.ts";
 import { openCorrelation } from "./heat/correlation.ts";
 import { Mirror } from "./mirror.ts";
+import { mountPeople, type People } from "./people/index.ts";
 import type { SceneApi, SceneStats } from "./scene/api.ts";
 import { NoScene } from "./scene/no_scene.ts";
 import { WorldScene } from "./scene/scene.ts";
@@ -36,6 +37,7 @@ if (scene instanceof WorldScene) {
   });
 }
 for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
+const people = mountPeople(mirror, scene);
 watchSlots((left, right, top, bottom) => {
   if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
 });
@@ -58,7 +60,7 @@ function makeScene(): WorldScene | NoScene {
 declare global {
   interface Window {
     /** For tests and for the curious. */
-    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; stats: () => SceneStats };
+    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; people: People; stats: () => SceneStats };
   }
 }
-window.__mirrorworld = { mirror, scene, stats: () => scene.stats() };
+window.__mirrorworld = { mirror, scene, people, stats: () => scene.stats() };

@@ -12,6 +12,21 @@ export const FRAME_AS_OF = 3;
 export const FLAG_WHOLE = 1;
 export const FLAG_MORE = 2;
 export const NO_TIME = -2147483648;
+export const MEETING_VERSION = 1;
+export const POSE_HZ = 10;
+export const MEET_NAME_MAX = 40;
+export const MEET_CHAT_MAX = 1000;
+export const CLOSE_ELSEWHERE = 4409;
+export const CLOSE_PUT_OUT = 4410;
+export const CLOSE_FLOOD = 4429;
+export const POSE = 1;
+export const POSES = 2;
+export const POSES_HEADER_BYTES = 16;
+export const POSE_LEFT = 1;
+export const POSE_RIGHT = 2;
+export const POSE_POINTER = 4;
+export const POSE_UNIT = 32767;
+export const POSE_MM_MAX = 1000000000;
 export const QUALITY_GOOD = 0;
 export const QUALITY_UNCERTAIN = 1073741824;
 export const QUALITY_BAD = 2147483648;
@@ -386,6 +401,8 @@ export interface Sources {
   position: string;
   durable: string;
   viewers: number;
+  /** Who is in a meeting now. */
+  people: number;
   /** Samples accepted since the world was opened; two of these tell samples per second. */
   rows: number;
 }
@@ -1886,6 +1903,240 @@ export interface PlanAct {
   comment: string;
 }
 
+/** The first message of a line. */
+export interface Join {
+  /** How they are to be called; "": as their account is. */
+  name: string;
+  /** Made by the page, 16 to 64 characters: who comes again with it is the same person. */
+  key: string;
+  /** The twin whose room they enter; "": the whole world's. */
+  place: string;
+  /** The number that they had, wanted again after the server was started anew. */
+  id: number;
+}
+
+/** What is new about oneself; null: as it was. */
+export interface Stance {
+  name: string | null;
+  /** The twin that is selected; "": none. */
+  selected: string | null;
+  is_muted: boolean | null;
+  is_hand_raised: boolean | null;
+  /** Does not follow the meeting's time, branch and presenter for now. */
+  is_own_way: boolean | null;
+  /** Whose camera theirs follows; 0: nobody's. */
+  follows: number | null;
+}
+
+/** Moves to the room of a twin; "": that of the whole world. */
+export interface Go {
+  place: string;
+}
+
+/** A line of chat, plain text. */
+export interface Say {
+  text: string;
+}
+
+/** Asks others to come; who follows comes at once. */
+export interface Bring {
+  /** Empty: all in the room. */
+  to: number[];
+}
+
+/** Begins or ends to present: all who have no own way follow. */
+export interface Present {
+  is_on: boolean;
+}
+
+/** Shows another moment or branch to all who have no own way. */
+export interface SetMoment {
+  /** Source time, Unix milliseconds; null: live. */
+  source_ms: number | null;
+  speed: number;
+  /** "": the world itself. */
+  branch: string;
+}
+
+/** What two pages agree on between each other, as voice; carried as it is. */
+export interface Signal {
+  /** A person of the same room; 0: the server's own forwarder, if there is one. */
+  to: number;
+  kind: string;
+  data: string;
+}
+
+/** Puts a person out; for moderators. */
+export interface PutOut {
+  id: number;
+}
+
+/** Asks all in the room whether the meeting may be recorded, or stops a recording. */
+export interface AskRecording {
+  is_on: boolean;
+}
+
+/** The answer to that; a no at any time ends the recording. */
+export interface Consent {
+  is_given: boolean;
+}
+
+/** Goes for good. A line that is only lost is waited for a while. */
+export interface Leave {
+}
+
+/** A person who is here. */
+export interface Attendee {
+  id: number;
+  name: string;
+  /** By which they were let in; "": a guest. */
+  account: string;
+  role: string;
+  place: string;
+  /** "": nothing, or nothing that who is told may see. */
+  selected: string;
+  is_muted: boolean;
+  /** Place in the row of raised hands, from 1; 0: not raised. */
+  hand: number;
+  /** Their line is lost, and waited for. */
+  is_away: boolean;
+  is_own_way: boolean;
+  follows: number;
+}
+
+/** What the room looks at: since `at_ms` of the server's clock, this time at this speed. */
+export interface Moment {
+  source_ms: number | null;
+  speed: number;
+  branch: string;
+  /** Who chose it; 0: nobody yet. */
+  by: number;
+  at_ms: number;
+}
+
+/** A line of chat. */
+export interface Said {
+  number: number;
+  by: number;
+  name: string;
+  text: string;
+  at_ms: number;
+}
+
+/** How it stands with recording this room's meeting. */
+export interface Recorded {
+  /** off, asking or on. */
+  state: string;
+  /** Who asked. */
+  by: number;
+  /** How many have not answered yet. */
+  open: number;
+  /** Why it ended, to be read; "": nothing to say. */
+  why: string;
+}
+
+/** The room that one is in now, with all that is going on in it. */
+export interface Entered {
+  place: string;
+  moment: Moment;
+  presenter: number;
+  chat: Said[];
+  recorded: Recorded;
+}
+
+/** The line is open. Entered follows, then poses. */
+export interface Joined {
+  version: number;
+  id: number;
+  name: string;
+  now_ms: number;
+  is_moderator: boolean;
+  /** All who are here, in whatever room; oneself too. */
+  people: Attendee[];
+}
+
+/** Who is new or changed, and who has left. */
+export interface Attendance {
+  put: Attendee[];
+  gone: number[];
+}
+
+/** Who presents in this room; 0: nobody. */
+export interface Presenting {
+  id: number;
+}
+
+/** Somebody asks one to come. */
+export interface Brought {
+  by: number;
+  /** One follows them: no question is needed. */
+  is_now: boolean;
+}
+
+/** What another page said to this one. */
+export interface Signalled {
+  by: number;
+  kind: string;
+  data: string;
+}
+
+/** A link by which others join as guests, with a name that they are asked for. */
+export interface GuestLinkRequest {
+  role: string;
+  /** The part of the world that they may see; "": all of it. */
+  subtree: string;
+  /** The twin whose room it leads to. */
+  place: string;
+  lasts_hours: number;
+}
+
+/** The link, told this once. */
+export interface GuestLinkMade {
+  id: string;
+  /** Below the server's address. */
+  path: string;
+}
+
+/** A link that is open. */
+export interface GuestLink {
+  id: string;
+  role: string;
+  subtree: string;
+  place: string;
+  by: string;
+  expires_ns: number;
+  /** How many came by it. */
+  guests: number;
+}
+
+/** Links that are open. */
+export interface GuestLinksPage {
+  links: GuestLink[];
+}
+
+/** What goes on now, without names. */
+export interface MeetingNow {
+  people: number;
+  rooms: number;
+  /** What was taken, limited and dropped since the server started. */
+  counts: Record<string, number>;
+}
+
+/** A recorded meeting that is kept. */
+export interface MeetingRecording {
+  name: string;
+  place: string;
+  start_ns: number;
+  seconds: number;
+  people: string[];
+  bytes: number;
+}
+
+/** Recorded meetings, latest first. */
+export interface MeetingRecordings {
+  recordings: MeetingRecording[];
+}
+
 /** A point by name: it means the same after its source was declared anew. */
 export interface PointAt {
   twin: string;
@@ -2022,6 +2273,34 @@ export type ServerMessage =
   | ({ "@": "Texts" } & Texts)
   | ({ "@": "Exact" } & Exact)
   | ({ "@": "Sought" } & Sought)
+  | ({ "@": "Pong" } & Pong)
+  | ({ "@": "Refusal" } & Refusal);
+
+export type MeetClientMessage =
+  | ({ "@": "Join" } & Join)
+  | ({ "@": "Stance" } & Stance)
+  | ({ "@": "Go" } & Go)
+  | ({ "@": "Say" } & Say)
+  | ({ "@": "Bring" } & Bring)
+  | ({ "@": "Present" } & Present)
+  | ({ "@": "SetMoment" } & SetMoment)
+  | ({ "@": "Signal" } & Signal)
+  | ({ "@": "PutOut" } & PutOut)
+  | ({ "@": "AskRecording" } & AskRecording)
+  | ({ "@": "Consent" } & Consent)
+  | ({ "@": "Leave" } & Leave)
+  | ({ "@": "Ping" } & Ping);
+
+export type MeetServerMessage =
+  | ({ "@": "Joined" } & Joined)
+  | ({ "@": "Entered" } & Entered)
+  | ({ "@": "Attendance" } & Attendance)
+  | ({ "@": "Said" } & Said)
+  | ({ "@": "Moment" } & Moment)
+  | ({ "@": "Presenting" } & Presenting)
+  | ({ "@": "Brought" } & Brought)
+  | ({ "@": "Signalled" } & Signalled)
+  | ({ "@": "Recorded" } & Recorded)
   | ({ "@": "Pong" } & Pong)
   | ({ "@": "Refusal" } & Refusal);
 

@@ -9,8 +9,9 @@ adds and replaces.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -199,6 +200,8 @@ class Sources:
     position: str
     durable: str
     viewers: int
+    people: int
+    """Who is in a meeting now."""
     rows: int
     """Samples accepted since the world was opened; two of these tell samples per second."""
 
@@ -259,28 +262,18 @@ ServerMessage = (
     Welcome | Structure | Events | Commands | Sources | Texts | Exact | Sought | Pong | Refusal
 )
 
-_CLIENT: Final[dict[str, type]] = {
-    cls.__name__: cls for cls in (Hello, Watch, Seek, AskExact, Ping)
-}
-_SERVER: Final[dict[str, type]] = {
-    cls.__name__: cls
-    for cls in (
-        Welcome,
-        Structure,
-        Events,
-        Commands,
-        Sources,
-        Texts,
-        Exact,
-        Sought,
-        Pong,
-        Refusal,
-    )
-}
+
+def by_name(union: Any) -> dict[str, type]:
+    """The classes of a union of messages, by the name that stands under "@"."""
+    return {cls.__name__: cls for cls in get_args(union)}
+
+
+_CLIENT: Final = by_name(ClientMessage)
+_SERVER: Final = by_name(ServerMessage)
 _encoder: Final = msgspec.json.Encoder()
 
 
-def encode(message: ClientMessage | ServerMessage) -> bytes:
+def encode(message: Any) -> bytes:
     """A message as JSON (UTF-8)."""
     body = _encoder.encode(message)
     head = b'{"@":"' + type(message).__name__.encode() + b'"'
@@ -293,15 +286,16 @@ def read_client(text: str | bytes) -> ClientMessage:
     Raises:
         ValueError: it is no message; the text names the field and what was expected.
     """
-    return _read(text, _CLIENT)
+    return read(text, _CLIENT)
 
 
 def read_server(text: str | bytes) -> ServerMessage:
     """What a server said. Raises ValueError as `read_client`."""
-    return _read(text, _SERVER)
+    return read(text, _SERVER)
 
 
-def _read(text: str | bytes, known: dict[str, type]) -> Any:
+def read(text: str | bytes, known: Mapping[str, type]) -> Any:
+    """The message of one of the classes. Raises ValueError as `read_client`."""
     try:
         plain = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -169,6 +169,8 @@ class Views:
         self._building = asyncio.Lock()
         self._sources: tuple[int, str] = (-1, "")
         self.viewers = 0
+        self.people = 0
+        """In a meeting."""
         self.encoded = 0
         """How often something was encoded, and how often that could be shared."""
         self.shared = 0
@@ -366,6 +368,7 @@ class Views:
                 position=str(self.world.position),
                 durable=str(self._mirror.durable),
                 viewers=self.viewers,
+                people=self.people,
                 rows=rows(self.world),
             )
             self._sources = (second, _json(message))

@@ -1,0 +1,361 @@
+"""The messages of a meeting, `/api/meet`: who is here, what they look at, what they say.
+
+A line of its own beside the stream of values. Text frames are JSON with the message's name under
+`"@"`; binary frames are poses (`poses.py`). A page says Join, gets Joined with all who are here,
+and from there what changes: what is told of one person is told together once a tick, the newest
+of each. Nothing of it is written down by the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mirrorworld.protocol import messages
+from mirrorworld.protocol.messages import Ping, Pong, Refusal
+
+MEET_PATH: Final = "/api/meet"
+MEETING_VERSION: Final = 1
+POSE_HZ: Final = 10
+"""How often a page tells where it is, while it moves."""
+NAME_MAX: Final = 40
+CHAT_MAX: Final = 1_000
+"""Characters of a line of chat."""
+CHAT_KEPT: Final = 200
+SIGNAL_BYTES_MAX: Final = 48 << 10
+MESSAGE_BYTES_MAX: Final = 64 << 10
+
+CLOSE_ELSEWHERE: Final = 4409
+"""The same person has joined by another line."""
+CLOSE_PUT_OUT: Final = 4410
+"""A moderator has put them out."""
+CLOSE_FLOOD: Final = 4429
+"""They sent more than a meeting can take."""
+
+
+# --- from page to server --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The first message of a line."""
+
+    name: str
+    """How they are to be called; "": as their account is."""
+    key: str
+    """Made by the page, 16 to 64 characters: who comes again with it is the same person."""
+    place: str = ""
+    """The twin whose room they enter; "": the whole world's."""
+    id: int = 0
+    """The number that they had, wanted again after the server was started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """What is new about oneself; null: as it was."""
+
+    name: str | None = None
+    selected: str | None = None
+    """The twin that is selected; "": none."""
+    is_muted: bool | None = None
+    is_hand_raised: bool | None = None
+    is_own_way: bool | None = None
+    """Does not follow the meeting's time, branch and presenter for now."""
+    follows: int | None = None
+    """Whose camera theirs follows; 0: nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Moves to the room of a twin; "": that of the whole world."""
+
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A line of chat, plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bring:
+    """Asks others to come; who follows comes at once."""
+
+    to: list[int] = field(default_factory=list)
+    """Empty: all in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Begins or ends to present: all who have no own way follow."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetMoment:
+    """Shows another moment or branch to all who have no own way."""
+
+    source_ms: float | None
+    """Source time, Unix milliseconds; null: live."""
+    speed: float = 0.0
+    branch: str = ""
+    """"": the world itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What two pages agree on between each other, as voice; carried as it is."""
+
+    to: int
+    """A person of the same room; 0: the server's own forwarder, if there is one."""
+    kind: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutOut:
+    """Puts a person out; for moderators."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskRecording:
+    """Asks all in the room whether the meeting may be recorded, or stops a recording."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The answer to that; a no at any time ends the recording."""
+
+    is_given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Goes for good. A line that is only lost is waited for a while."""
+
+
+# --- from server to page --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """A person who is here."""
+
+    id: int
+    name: str
+    account: str
+    """By which they were let in; "": a guest."""
+    role: str
+    place: str
+    selected: str
+    """"": nothing, or nothing that who is told may see."""
+    is_muted: bool
+    hand: int
+    """Place in the row of raised hands, from 1; 0: not raised."""
+    is_away: bool
+    """Their line is lost, and waited for."""
+    is_own_way: bool
+    follows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the room looks at: since `at_ms` of the server's clock, this time at this speed."""
+
+    source_ms: float | None
+    speed: float
+    branch: str
+    by: int
+    """Who chose it; 0: nobody yet."""
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line of chat."""
+
+    number: int
+    by: int
+    name: str
+    text: str
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How it stands with recording this room's meeting."""
+
+    state: str
+    """off, asking or on."""
+    by: int
+    """Who asked."""
+    open: int
+    """How many have not answered yet."""
+    why: str
+    """Why it ended, to be read; "": nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The room that one is in now, with all that is going on in it."""
+
+    place: str
+    moment: Moment
+    presenter: int
+    chat: list[Said]
+    recorded: Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The line is open. Entered follows, then poses."""
+
+    version: int
+    id: int
+    name: str
+    now_ms: float
+    is_moderator: bool
+    people: list[Attendee]
+    """All who are here, in whatever room; oneself too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who is new or changed, and who has left."""
+
+    put: list[Attendee]
+    gone: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Presenting:
+    """Who presents in this room; 0: nobody."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Somebody asks one to come."""
+
+    by: int
+    is_now: bool
+    """One follows them: no question is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """What another page said to this one."""
+
+    by: int
+    kind: str
+    data: str
+
+
+MeetClientMessage = (
+    Join | Stance | Go | Say | Bring | Present | SetMoment | Signal | PutOut | AskRecording | Consent
+    | Leave | Ping
+)  # fmt: skip
+MeetServerMessage = (
+    Joined | Entered | Attendance | Said | Moment | Presenting | Brought | Signalled | Recorded
+    | Pong | Refusal
+)  # fmt: skip
+
+_CLIENT: Final = messages.by_name(MeetClientMessage)
+_SERVER: Final = messages.by_name(MeetServerMessage)
+
+
+def encode(message: MeetClientMessage | MeetServerMessage) -> str:
+    """A message as JSON."""
+    return messages.encode(message).decode()
+
+
+def read_client(text: str | bytes) -> MeetClientMessage:
+    """What a page said. Raises ValueError: it is no message; the text names the field."""
+    return messages.read(text, _CLIENT)
+
+
+def read_server(text: str | bytes) -> MeetServerMessage:
+    """What a server said. Raises ValueError as `read_client`."""
+    return messages.read(text, _SERVER)
+
+
+# --- REST -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLinkRequest:
+    """A link by which others join as guests, with a name that they are asked for."""
+
+    role: str = "viewer"
+    subtree: str = ""
+    """The part of the world that they may see; "": all of it."""
+    place: str = ""
+    """The twin whose room it leads to."""
+    lasts_hours: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLinkMade:
+    """The link, told this once."""
+
+    id: str
+    path: str
+    """Below the server's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLink:
+    """A link that is open."""
+
+    id: str
+    role: str
+    subtree: str
+    place: str
+    by: str
+    expires_ns: int
+    guests: int
+    """How many came by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLinksPage:
+    """Links that are open."""
+
+    links: list[GuestLink]
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingNow:
+    """What goes on now, without names."""
+
+    people: int
+    rooms: int
+    counts: dict[str, int]
+    """What was taken, limited and dropped since the server started."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecording:
+    """A recorded meeting that is kept."""
+
+    name: str
+    place: str
+    start_ns: int
+    seconds: float
+    people: list[str]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecordings:
+    """Recorded meetings, latest first."""
+
+    recordings: list[MeetingRecording]
