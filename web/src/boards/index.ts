@@ -2,11 +2,14 @@
 
 import "./boards.css";
 
+import { address } from "../address.ts";
 import { clockText, dayText } from "../format.ts";
+import { NO_LINK, written } from "../link.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import { type Context, POINT_DRAG, reasonOf } from "../panels/context.ts";
-import { button, copyText, emptyState, h, iconButton, openDialog, popover, setAttr, setText } from "../panels/dom.ts";
+import { button, emptyState, h, iconButton, openDialog, popover, setAttr, setText } from "../panels/dom.ts";
 import { mayEdit } from "../panels/edit.ts";
+import { offerLink } from "../tours/offer.ts";
 import { icon } from "../panels/icons.ts";
 import type { Painter } from "../panels/pulse.ts";
 import { isPlottable, isStepped } from "../panels/values.ts";
@@ -18,8 +21,6 @@ import { BoardStore } from "./store.ts";
 import { freeName, suggestForTwin, suggestForType, typeTitle } from "./suggest.ts";
 import { BoardView } from "./view.ts";
 
-const LINK = "board";
-const KIOSK = "kiosk";
 /** What the grid has above and below its tiles. */
 const PADDING_PX = 18;
 
@@ -73,12 +74,11 @@ export class Boards implements Painter {
     mirror.on("sheets", () => pulse.mark(this));
     for (const what of ["time", "link"] as const) mirror.on(what, () => pulse.mark(this));
     pulse.tick(this);
-    window.addEventListener("popstate", () => this.followLink());
+    address.on(() => this.followLink());
     document.addEventListener("keydown", (event) => this.onKey(event));
     this.acceptDrops();
     new ResizeObserver(() => this.fit()).observe(this.scroller);
-    const found = new URL(location.href).searchParams.has(LINK);
-    if (found) scene.rest(true);
+    if (address.link.board !== null) scene.rest(true);
     this.followLink();
   }
 
@@ -93,22 +93,15 @@ export class Boards implements Painter {
   // --- opening and linking -----------------------------------------------------------------------
 
   open(name: string | null, isKiosk = false): void {
-    if (name === this.current && isKiosk === this.isKiosk) return;
-    const url = new URL(location.href);
-    for (const key of [LINK, KIOSK]) url.searchParams.delete(key);
-    if (name !== null) url.searchParams.set(LINK, name);
-    if (name !== null && isKiosk) url.searchParams.set(KIOSK, "");
-    history.pushState(null, "", tidy(url));
-    this.followLink();
+    if (name !== this.current || isKiosk !== this.isKiosk) address.go({ board: name, isKiosk });
   }
 
   /** Shows what the address says. */
   private followLink(): void {
-    const { searchParams } = new URL(location.href);
-    const name = searchParams.get(LINK) || null;
+    const { board: name, isKiosk } = address.link;
     const isOther = name !== this.current;
     this.current = name;
-    this.isKiosk = name !== null && searchParams.has(KIOSK);
+    this.isKiosk = isKiosk;
     if (isOther) {
       this.compose(false);
       this.view.clear();
@@ -142,14 +135,6 @@ export class Boards implements Painter {
     } catch {
       this.lock = null;
     }
-  }
-
-  private link(name: string, isKiosk: boolean): string {
-    const url = new URL(document.baseURI);
-    url.search = "";
-    url.searchParams.set(LINK, name);
-    if (isKiosk) url.searchParams.set(KIOSK, "");
-    return tidy(url);
   }
 
   // --- painting ----------------------------------------------------------------------------------
@@ -458,9 +443,7 @@ export class Boards implements Painter {
   }
 
   private async copyLink(): Promise<void> {
-    const link = this.link(this.current!, false);
-    const isDone = await copyText(link);
-    this.context.toast({ tone: "plain", title: isDone ? t("Link copied") : t("The browser gave no access to the clipboard"), detail: link });
+    await offerLink(this.context, written(document.baseURI, { ...NO_LINK, board: this.current }));
   }
 }
 
@@ -469,9 +452,4 @@ function tileFor(mirror: Mirror, handle: number): NewTile {
   const { twin, name, type } = mirror.pointRef(handle);
   const point: { twin: Id; point: string } = { twin, point: name };
   return isStepped(type) ? { "@": "StateTile", point } : { "@": "ValueTile", point, spark: isPlottable(type) };
-}
-
-/** `kiosk=` reads `kiosk`. */
-function tidy(url: URL): string {
-  return url.href.replace(/([?&]kiosk)=(?=&|$|#)/, "$1");
 }

@@ -3,6 +3,7 @@
 
 import "./branches.css";
 
+import { address } from "../address.ts";
 import type { Context } from "../panels/context.ts";
 import { h, iconButton, setAttr, setText } from "../panels/dom.ts";
 import type { Painter } from "../panels/pulse.ts";
@@ -11,8 +12,6 @@ import { Banner } from "./banner.ts";
 import { GhostView } from "./ghost.ts";
 import { BranchPanel } from "./panel.ts";
 import { BranchStore } from "./store.ts";
-
-const LINK = "branch";
 
 export class Branches implements Painter {
   /** The way to the branches, for the bar above. */
@@ -42,7 +41,7 @@ export class Branches implements Painter {
     this.words.setAttribute("role", "status");
     document.body.append(this.legend);
     mirror.on("branch", ({ id }) => {
-      this.writeLink(id);
+      if (id !== address.link.branch) address.go({ branch: id });
       if (id !== null) this.open(true);
       pulse.mark(this);
     });
@@ -56,8 +55,8 @@ export class Branches implements Painter {
       pulse.mark(this);
       pulse.mark(this.panel);
     });
-    window.addEventListener("popstate", () => mirror.show(linked()));
-    if (linked() !== null) mirror.show(linked());
+    address.on(({ branch }) => mirror.show(branch));
+    mirror.show(address.link.branch);
   }
 
   open(isOpen: boolean): void {
@@ -98,16 +97,4 @@ export class Branches implements Painter {
     ].filter(Boolean);
     return said.length === 0 ? t("Nothing differs.") : said.join(" · ");
   }
-
-  private writeLink(id: string | null): void {
-    if (id === linked()) return;
-    const url = new URL(location.href);
-    if (id === null) url.searchParams.delete(LINK);
-    else url.searchParams.set(LINK, id);
-    history.pushState(null, "", url);
-  }
-}
-
-function linked(): string | null {
-  return new URL(location.href).searchParams.get(LINK) || null;
 }

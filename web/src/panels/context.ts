@@ -26,6 +26,8 @@ export interface Context {
   readonly series: SeriesStore;
   /** Opens a panel, or the sheet of it on a phone. */
   show(view: View): void;
+  /** The panel that lies open beside what always does; null: none. */
+  readonly opened: View | null;
   toast(toast: Toast): void;
   /** Selects a twin, shows it in the inspector and, if asked, flies there. */
   goTo(id: Id, fly?: boolean): void;

@@ -14,6 +14,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     ["B", t("Trends, alarms and commands")],
     ["A", t("Alarms")],
     ["Y", t("Branches")],
+    ["P", t("Save a picture of the scene")],
     ["T", t("Light or dark")],
     ["Esc", t("Deselect, close")],
     ["?", t("This list")],

@@ -20,6 +20,7 @@ import { Pulse } from "./pulse.ts";
 import { SeriesStore } from "./series.ts";
 import { openSourceDialog } from "./sources.ts";
 import { openShift, openShiftByAddress } from "../shift/index.ts";
+import { Show } from "../tours/index.ts";
 import { CommandTimes } from "./steps.ts";
 import { TimeBar } from "./timebar.ts";
 import { Toasts } from "./toasts.ts";
@@ -59,6 +60,9 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
       return trends;
     },
     show: (view) => show(view),
+    get opened() {
+      return dock.isOpen() ? dock.tab : branches.isOpen ? "branches" : null;
+    },
     toast: (toast) => toasts.show(toast),
     goTo: (id, fly = false) => goTo(id, fly),
     around: new Around(mirror),
@@ -89,9 +93,11 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     arrange();
   });
   left.append(branches.element);
+  const tell = new Show(context);
   const top = new TopBar(slot("top"), context, {
     boards: boards.button,
     branches: branches.button,
+    show: tell.button,
     toggle: (which) => {
       if (which === "left") setLeft(left.hidden !== false);
       else if (which === "right") setRight(right.hidden !== false);
@@ -207,6 +213,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     switch (event.key) {
       case "/": top.search.focus(); break;
       case "?": openHelp(); break;
+      case "p": void tell.savePicture(); break;
       case "y": branches.open(!branches.isOpen); break;
       case "t": theme.set(theme.mode === "dark" ? "light" : "dark"); break;
       case "[": PHONE.matches ? setSheet(sheet === "tree" ? "none" : "tree") : setLeft(left.hidden !== false); break;

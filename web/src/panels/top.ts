@@ -51,7 +51,7 @@ export class TopBar implements Painter {
   constructor(
     host: HTMLElement,
     private readonly context: Context,
-    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void; boards: HTMLElement; branches: HTMLElement },
+    layout: { toggle(which: "left" | "right" | "dock"): void; showType(type: Id): void; boards: HTMLElement; branches: HTMLElement; show: HTMLElement },
   ) {
     const { mirror, pulse } = context;
     this.search = new Search(context, layout.showType);
@@ -86,6 +86,7 @@ export class TopBar implements Painter {
         this.bell,
         layout.boards,
         layout.branches,
+        layout.show,
         h("span", { class: "top-toggles" },
           iconButton("panel", t("Tree of twins  ["), () => layout.toggle("left")),
           iconButton("trend", t("Trends and lists  B"), () => layout.toggle("dock")),

@@ -74,6 +74,6 @@ export interface SceneApi {
   /** Draws nothing and follows no values while it is out of sight. */
   rest(isResting: boolean): void;
   camera(): CameraPlace;
-  /** Goes to a place at once. */
-  setCamera(place: CameraPlace): void;
+  /** Goes to a place: at once unless flown, and in the mode that is named, else round about. */
+  setCamera(place: CameraPlace, options?: { mode?: CameraMode; isFlown?: boolean }): void;
 }

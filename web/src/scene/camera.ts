@@ -199,10 +199,21 @@ export class CameraRig {
     return distance;
   }
 
-  /** Stands at a place at once. */
-  goTo(position: Vector3, target: Vector3): void {
-    if (this.mode !== "orbit") this.setMode("orbit");
-    this.#fly(position, target, true);
+  /** Goes to a place and looks at another, in the mode that is set; on foot always at once. */
+  goTo(position: Vector3, target: Vector3, fast = true): void {
+    if (this.mode !== "walk") return this.#fly(position, target, fast);
+    const ahead = target.clone().sub(position).normalize();
+    this.#yaw = Math.atan2(-ahead.x, -ahead.z);
+    this.#pitch = MathUtils.clamp(Math.asin(ahead.y), -1.2, 1.2);
+    this.camera.position.copy(position).clamp(this.#wall.min, this.#wall.max);
+    this.camera.position.y = EYE_M;
+    this.#look();
+  }
+
+  /** What one looks at; on foot, what lies some steps ahead. */
+  target(): Vector3 {
+    if (this.mode !== "walk") return this.orbit.target.clone();
+    return this.camera.getWorldDirection(new Vector3()).multiplyScalar(6).add(this.camera.position);
   }
 
   #fly(position: Vector3, target: Vector3, fast: boolean): void {

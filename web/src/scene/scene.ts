@@ -29,6 +29,7 @@ import { ghostsOf } from "./other.ts";
 import type { OtherTwin } from "./other.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
+import { isAsked, storedQuality } from "./quality.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
@@ -91,7 +92,7 @@ export class WorldScene implements SceneApi {
     this.#mirror = mirror;
     this.#labelRoot = labels;
     const asked = new URL(location.href).searchParams.get("quality");
-    this.stage = new Stage(canvas, asked === "low" || asked === "medium" || asked === "high" ? asked : null);
+    this.stage = new Stage(canvas, isAsked(asked) ? asked : storedQuality());
     this.rig = new CameraRig(this.stage.camera, canvas);
     this.#pace = new FramePace(this.stage.isSoftware, (nowMs) => this.frame(nowMs));
     this.#chosen = new Chosen(mirror, this.#states, this.stage.scene);
@@ -192,6 +193,7 @@ export class WorldScene implements SceneApi {
       for (const listener of this.#heatListeners) listener(owner);
     }
     this.#states.setHeat(levels);
+    this.stage.hasOcclusion = levels === null;
     this.#population?.areas.show(levels !== null);
     this.#pace.ask();
   }
@@ -247,12 +249,13 @@ export class WorldScene implements SceneApi {
   }
 
   camera(): CameraPlace {
-    return { position: this.rig.camera.position.toArray(), target: this.rig.orbit.target.toArray() };
+    return { position: this.rig.camera.position.toArray(), target: this.rig.target().toArray() };
   }
 
-  setCamera({ position, target }: CameraPlace): void {
+  setCamera({ position, target }: CameraPlace, options: { mode?: CameraMode; isFlown?: boolean } = {}): void {
     this.#hasFramed = true;
-    this.rig.goTo(new Vector3(...position), new Vector3(...target));
+    this.setMode(options.mode ?? "orbit");
+    this.rig.goTo(new Vector3(...position), new Vector3(...target), options.isFlown !== true);
     this.invalidate();
   }
 
@@ -287,7 +290,7 @@ export class WorldScene implements SceneApi {
       instances: this.#population?.nInstances ?? 0,
       tags: this.#population?.tags.count ?? 0,
       pixel_ratio: this.stage.renderer.getPixelRatio(),
-      quality: this.stage.quality,
+      quality: this.stage.rung.name,
       frames: this.#pace.nFrames,
     };
   }
@@ -613,7 +616,7 @@ export class WorldScene implements SceneApi {
       for (const fleet of population.fleets)
         if (fleet.isMoving) machines = fleet.update(read, dt_s * pace, isStale) || machines;
       machines = this.#bottles.update(dt_s * pace) || machines;
-      if (machines && this.#pace.nFrames % 2 === 0) this.stage.renderer.shadowMap.needsUpdate = true;
+      if (machines && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
       moves = machines || moves;
       if (population.pipes.count > 0) {
         population.pipes.setTime(time_s);
@@ -641,7 +644,7 @@ export class WorldScene implements SceneApi {
     const distance = this.rig.mode === "walk" ? 14 : this.rig.camera.position.distanceTo(this.rig.orbit.target);
     const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
     stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
-    stage.renderer.render(stage.scene, stage.camera);
+    stage.draw(distance);
     // The line is drawn over one flat picture: in a headset what is chosen glows instead.
     if (!stage.renderer.xr.isPresenting) this.#chosen.outline.render(stage.renderer, stage.camera);
     this.#drawCalls = stage.renderer.info.render.calls;
