@@ -96,6 +96,8 @@ export class Mirror {
   time: Time = { live: true };
   /** Which branch of the world is shown; null: the world itself. */
   branch: Id | null = null;
+  /** Calls before the next picture. In a headset the page's own pictures stand still: it puts its own here. */
+  beforePicture: (act: () => void) => void = (act) => void requestAnimationFrame(act);
 
   readonly #structure = new WorldStructure();
   readonly #columns = new Columns();
@@ -571,7 +573,7 @@ export class Mirror {
     this.#isValuesDue = true;
     if (this.#isFrameAsked) return;
     this.#isFrameAsked = true;
-    requestAnimationFrame(() => {
+    this.beforePicture(() => {
       this.#isFrameAsked = false;
       if (!this.#isValuesDue) return;
       this.#isValuesDue = false;
