@@ -36,8 +36,6 @@ export class TopBar implements Painter {
   private readonly timePill: HTMLButtonElement;
   private readonly timeDot = h("span", { class: "dot live" });
   private readonly timeText = h("span", { class: "num" });
-  private readonly viewers: HTMLElement;
-  private readonly viewersText = h("span", { class: "num" });
   private readonly bell: HTMLButtonElement;
   private readonly badge = h("span", { class: "badge", hidden: true });
   private readonly themeButton: HTMLButtonElement;
@@ -63,7 +61,6 @@ export class TopBar implements Painter {
       this.timeDot,
       this.timeText,
     );
-    this.viewers = h("span", { class: "viewers", hidden: true }, icon("people"), this.viewersText);
     this.bell = iconButton("bell", t("Alarms"), () => context.show("alarms"), "count-button");
     this.bell.append(this.badge);
     this.themeButton = iconButton("moon", t("Theme"), () => {
@@ -82,7 +79,6 @@ export class TopBar implements Painter {
         "div",
         { class: "top-side end" },
         this.timePill,
-        this.viewers,
         this.bell,
         layout.boards,
         layout.branches,
@@ -93,7 +89,7 @@ export class TopBar implements Painter {
           iconButton("right", t("Details  ]"), () => layout.toggle("right")),
         ),
         this.themeButton,
-        iconButton("people", t("Account"), () => openAccount(context)),
+        iconButton("person", t("Account"), () => openAccount(context)),
         iconButton("phone", t("On a phone…"), () => openPhone(context), "only-wide"),
         iconButton("document", t("Shift"), () => openShift(context), "only-wide"),
         iconButton("download", t("The world as a file"), () => openWorldFile(context), "only-wide"),
@@ -116,10 +112,6 @@ export class TopBar implements Painter {
     this.paintSources();
     this.paintTime();
     this.paintLink();
-    const viewers = mirror.standing?.viewers ?? 0;
-    this.viewers.hidden = viewers < 2;
-    setText(this.viewersText, String(viewers));
-    this.viewers.title = t("{n} people look at this world", { n: viewers });
     const { count, worst } = AlarmPanel.unseen(this.context);
     this.badge.hidden = count === 0;
     this.badge.className = `badge sev-${worst}`;

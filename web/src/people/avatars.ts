@@ -9,7 +9,6 @@
 import {
   BufferAttribute,
   BufferGeometry,
-  CanvasTexture,
   Color,
   DynamicDrawUsage,
   Group,
@@ -21,25 +20,21 @@ import {
   MeshStandardMaterial,
   Quaternion,
   SphereGeometry,
-  Sprite,
-  SpriteMaterial,
-  SRGBColorSpace,
   Vector2,
   Vector3,
 } from "three";
 import type { PerspectiveCamera } from "three";
 import { mergeGeometries } from "three/addons/utils/BufferGeometryUtils.js";
 import type { Pose, SceneLayer } from "../scene/layers.ts";
-import { colourOf, hueOf } from "./colours.ts";
+import { hueOf } from "./colours.ts";
 import type { Meeting, Person } from "./meeting.ts";
+import { tagOf, type Tag } from "./tags.ts";
 
 const NEAR_M = 0.75;
 /** Beyond this they grow with the distance. */
 const TRUE_SIZE_M = 12;
 const SCALE_MAX = 40;
 const NAMES_MAX = 48;
-const NAME_PX = 64;
-const NAME_HEIGHT = 0.026;
 const ROOM = 64;
 
 export class Avatars implements SceneLayer {
@@ -49,7 +44,7 @@ export class Avatars implements SceneLayer {
   readonly #bust: Bodies;
   readonly #hand: Bodies;
   readonly #rays = new Rays();
-  readonly #names = new Map<number, Name>();
+  readonly #names = new Map<number, { tag: Tag; said: string }>();
   /** Whose eyes one looks through. */
   hidden = 0;
 
@@ -103,18 +98,18 @@ export class Avatars implements SceneLayer {
 
   #putNames(named: { person: Person; at: Vector3; distance: number; scale: number }[]): void {
     named.sort((a, b) => a.distance - b.distance);
-    for (const name of this.#names.values()) name.sprite.visible = false;
+    for (const { tag } of this.#names.values()) tag.sprite.visible = false;
     for (const { person, at, distance, scale } of named.slice(0, NAMES_MAX)) {
       let name = this.#names.get(person.id);
       if (name === undefined || name.said !== saidOf(person)) {
         this.#forgetName(person.id, true);
-        this.#names.set(person.id, (name = new Name(person)));
-        this.object.add(name.sprite);
+        this.#names.set(person.id, (name = { tag: tagOf(wordsOf(person), person.id, person.is_away), said: saidOf(person) }));
+        this.object.add(name.tag.sprite);
       }
-      const height = Math.max(0.13, distance * NAME_HEIGHT);
-      name.sprite.visible = true;
-      name.sprite.position.copy(at).setY(at.y + 0.2 * scale + height * 0.75);
-      name.sprite.scale.set(height * name.aspect, height, 1);
+      const { sprite } = name.tag;
+      const height = name.tag.fit(distance);
+      sprite.visible = true;
+      sprite.position.copy(at).setY(at.y + 0.19 * scale + height * 0.6);
     }
   }
 
@@ -122,9 +117,7 @@ export class Avatars implements SceneLayer {
     const name = this.#names.get(id);
     const person = this.#meeting.people().get(id);
     if (name === undefined || (!isForGood && person !== undefined && saidOf(person) === name.said)) return;
-    name.sprite.removeFromParent();
-    name.sprite.material.map?.dispose();
-    name.sprite.material.dispose();
+    name.tag.dispose();
     this.#names.delete(id);
   }
 }
@@ -255,53 +248,19 @@ function grown(from: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
 }
 
 function saidOf(person: Person): string {
-  return `${person.name}\0${person.is_muted}\0${person.hand}\0${person.is_away}`;
+  return `${person.name}\0${person.hand}\0${person.is_away}`;
 }
 
-/** A name that hovers over a head. */
-class Name {
-  readonly sprite: Sprite;
-  readonly said: string;
-  readonly aspect: number;
-
-  constructor(person: Person) {
-    this.said = saidOf(person);
-    const canvas = document.createElement("canvas");
-    const context = canvas.getContext("2d")!;
-    const font = `600 ${NAME_PX * 0.5}px "Inter Variable", system-ui, sans-serif`;
-    const text = `${person.hand > 0 ? `✋${person.hand > 1 ? person.hand : ""} ` : ""}${person.name}`;
-    context.font = font;
-    const width = Math.min(640, Math.ceil(context.measureText(text).width)) + NAME_PX * 1.15;
-    canvas.width = width;
-    canvas.height = NAME_PX;
-    context.font = font;
-    context.globalAlpha = person.is_away ? 0.6 : 1;
-    context.fillStyle = "rgb(13 18 24 / 0.82)";
-    context.beginPath();
-    context.roundRect(1, 1, width - 2, NAME_PX - 2, NAME_PX / 2);
-    context.fill();
-    context.fillStyle = colourOf(person.id);
-    context.beginPath();
-    context.arc(NAME_PX * 0.46, NAME_PX / 2, NAME_PX * 0.17, 0, Math.PI * 2);
-    context.fill();
-    context.fillStyle = "#f2f6f9";
-    context.textBaseline = "middle";
-    context.fillText(text, NAME_PX * 0.8, NAME_PX * 0.53, 640);
-    const texture = new CanvasTexture(canvas);
-    texture.colorSpace = SRGBColorSpace;
-    this.aspect = width / NAME_PX;
-    this.sprite = new Sprite(new SpriteMaterial({ map: texture, transparent: true, depthTest: false }));
-    this.sprite.renderOrder = 20;
-  }
+function wordsOf({ name, hand }: Person): string {
+  return hand === 0 ? name : `✋ ${hand} · ${name}`;
 }
 
 // --- shapes, in metres; −z is ahead, the origin between the eyes -------------------------------
 
 function painted(shape: BufferGeometry, shade: number): BufferGeometry {
-  const n = shape.getAttribute("position").count;
   const flat = shape.index === null ? shape : shape.toNonIndexed();
   const count = flat.getAttribute("position").count;
-  flat.setAttribute("color", new BufferAttribute(new Float32Array(3 * (count || n)).fill(shade), 3));
+  flat.setAttribute("color", new BufferAttribute(new Float32Array(3 * count).fill(shade), 3));
   flat.deleteAttribute("uv");
   return flat;
 }
@@ -314,7 +273,7 @@ function headShape(): BufferGeometry {
 }
 
 function bustShape(): BufferGeometry {
-  const outline = [[0, -0.15], [0.05, -0.155], [0.062, -0.19], [0.17, -0.24], [0.2, -0.29], [0.19, -0.42], [0.13, -0.56], [0, -0.6]] as const;
+  const outline = [[0, -0.08], [0.048, -0.085], [0.055, -0.185], [0.17, -0.24], [0.2, -0.29], [0.19, -0.42], [0.13, -0.56], [0, -0.6]] as const;
   return painted(new LatheGeometry(outline.map(([x, y]) => new Vector2(x, y)).reverse(), 24).scale(1, 1, 0.62).translate(0, 0, 0.03), 0.72);
 }
 
