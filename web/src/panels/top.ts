@@ -6,7 +6,7 @@ import type { Id, Source } from "../mirror.ts";
 import { AlarmPanel } from "./alarms.ts";
 import type { Context } from "./context.ts";
 import { button, emptyState, h, iconButton, popover, setAttr, setText } from "./dom.ts";
-import { icon, setIcon } from "./icons.ts";
+import { setIcon } from "./icons.ts";
 import type { Painter } from "./pulse.ts";
 import { openAccount } from "./account.ts";
 import { openPhone } from "./phone.ts";
