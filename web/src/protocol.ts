@@ -19,6 +19,8 @@ export const MEET_CHAT_MAX = 1000;
 export const CLOSE_ELSEWHERE = 4409;
 export const CLOSE_PUT_OUT = 4410;
 export const CLOSE_FLOOD = 4429;
+export const MESH_MAX = 8;
+export const VOICE_SLOTS = 6;
 export const POSE = 1;
 export const POSES = 2;
 export const POSES_HEADER_BYTES = 16;
@@ -864,6 +866,11 @@ export interface ChangesPage {
 /** What people wrote down for the world as a whole. */
 export interface SheetsPage {
   sheets: Sheet[];
+}
+
+/** What sheets of each kind hold, as JSON schemas (draft 2020-12). */
+export interface SheetForms {
+  forms: Record<string, unknown>;
 }
 
 /** A world's structure as a readable file: what a person would write by hand. */
@@ -2137,6 +2144,64 @@ export interface MeetingRecordings {
   recordings: MeetingRecording[];
 }
 
+/** Wants to hear, and perhaps to speak. */
+export interface VoiceJoin {
+}
+
+/** Hears and speaks no more. */
+export interface VoiceLeave {
+}
+
+/** Offers a line to the forwarder. */
+export interface VoiceOffer {
+  sdp: string;
+  /** Which forwarder it is for, as the roster said. */
+  epoch: number;
+}
+
+/** Somebody who hears. */
+export interface VoicePerson {
+  id: number;
+  /** Counts how often anybody joined: who comes again has another. */
+  join: number;
+}
+
+/** A server that helps two sides to find each other, named by the owner of the world. */
+export interface IceServer {
+  urls: string;
+  username: string;
+  credential: string;
+}
+
+/** Who is in voice in this room, and how they hear each other. */
+export interface VoiceRoster {
+  /** straight, or forwarded. */
+  way: string;
+  /** Of the forwarder; another one wants new offers. */
+  epoch: number;
+  people: VoicePerson[];
+  /** How many there may be. */
+  limit: number;
+  ice: IceServer[];
+}
+
+/** There is no voice for this person now. */
+export interface VoiceRefused {
+  /** full: as many as may be are in already. forwarder: it cannot be reached. */
+  why: string;
+}
+
+/** The forwarder's answer to an offer. */
+export interface VoiceAnswer {
+  sdp: string;
+  epoch: number;
+}
+
+/** Who speaks in which slot from now on; 0: nobody. */
+export interface VoiceSlots {
+  slots: number[];
+}
+
 /** A point by name: it means the same after its source was declared anew. */
 export interface PointAt {
   twin: string;
@@ -2303,6 +2368,17 @@ export type MeetServerMessage =
   | ({ "@": "Recorded" } & Recorded)
   | ({ "@": "Pong" } & Pong)
   | ({ "@": "Refusal" } & Refusal);
+
+export type VoiceClientMessage =
+  | ({ "@": "VoiceJoin" } & VoiceJoin)
+  | ({ "@": "VoiceLeave" } & VoiceLeave)
+  | ({ "@": "VoiceOffer" } & VoiceOffer);
+
+export type VoiceServerMessage =
+  | ({ "@": "VoiceRoster" } & VoiceRoster)
+  | ({ "@": "VoiceRefused" } & VoiceRefused)
+  | ({ "@": "VoiceAnswer" } & VoiceAnswer)
+  | ({ "@": "VoiceSlots" } & VoiceSlots);
 
 export type Tile =
   | ({ "@": "ValueTile" } & ValueTile)

@@ -54,6 +54,11 @@ class Floor:
         self._heard_ms[slot] = now_ms
         self._is_placed[slot] = self._moved[slot] = True
 
+    def heads(self) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+        """Ids of the n people who have said where they are, and where their heads are, n × 3, mm."""
+        slots = np.flatnonzero(self._is_placed)
+        return self._id[slots], self._rows["place"][slots, 0]
+
     def whole(self, now_ms: float) -> bytes:
         """Where all are."""
         return self._frame(np.flatnonzero(self._is_placed), now_ms)

@@ -32,6 +32,7 @@ from mirrorworld.protocol import (
     quantities,
     rest,
     rules,
+    voice,
 )
 from mirrorworld.protocol.shape import Plain, class_doc, field_docs
 from mirrorworld.world import changes, model
@@ -101,7 +102,7 @@ def text() -> str:
     writer.declare(messages.ServerMessage)
     modules = (
         rest, discovery, accounts, rules, operations, mapping, exchange, quantities, branches,
-        people,
+        people, voice,
     )  # fmt: skip
     for module in modules:
         for cls in vars(module).values():
@@ -130,6 +131,10 @@ def text() -> str:
             "",
             _union("MeetServerMessage", people.MeetServerMessage),
             "",
+            _union("VoiceClientMessage", voice.VoiceClientMessage),
+            "",
+            _union("VoiceServerMessage", voice.VoiceServerMessage),
+            "",
             _union("Tile", boards.Tile),
             "",
             _DECODER,
@@ -157,6 +162,8 @@ def _constants() -> Iterator[str]:
         "CLOSE_ELSEWHERE": people.CLOSE_ELSEWHERE,
         "CLOSE_PUT_OUT": people.CLOSE_PUT_OUT,
         "CLOSE_FLOOD": people.CLOSE_FLOOD,
+        "MESH_MAX": voice.MESH_MAX,
+        "VOICE_SLOTS": voice.VOICE_SLOTS,
         "POSE": poses.POSE,
         "POSES": poses.POSES,
         "POSES_HEADER_BYTES": poses.HEADER.size,
