@@ -12,6 +12,7 @@ import { WorldScene } from "./scene/scene.ts";
 import { watchSlots } from "./slots.ts";
 import { mountTools } from "./tools.ts";
 import { language, t } from "./words.ts";
+import { type Headset, mountXr } from "./xr/index.ts";
 
 const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): void }>("./panels/index.ts");
 
@@ -27,6 +28,7 @@ for (const each of document.querySelectorAll("body > [aria-label]")) {
 }
 const mirror = new Mirror();
 const scene = makeScene();
+let headset: Headset | null = null;
 if (scene instanceof WorldScene) {
   const heat = new HeatPanel(mirror, scene);
   mountTools(slot("tools"), scene, {
@@ -35,6 +37,7 @@ if (scene instanceof WorldScene) {
     correlate: () => openCorrelation(mirror, scene),
     heat,
   });
+  headset = mountXr(mirror, scene, slot("tools"));
 }
 for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
 const people = mountPeople(mirror, scene);
@@ -60,7 +63,7 @@ function makeScene(): WorldScene | NoScene {
 declare global {
   interface Window {
     /** For tests and for the curious. */
-    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; people: People; stats: () => SceneStats };
+    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; people: People; headset: Headset | null; stats: () => SceneStats };
   }
 }
-window.__mirrorworld = { mirror, scene, people, stats: () => scene.stats() };
+window.__mirrorworld = { mirror, scene, people, headset, stats: () => scene.stats() };
