@@ -8,7 +8,7 @@
 import { Matrix4, Vector3 } from "three";
 import type { PerspectiveCamera } from "three";
 
-const MAX_LABELS = 56;
+const PHONE_MAX = 18;
 const CHOOSE_MS = 140;
 const CELL_PX = 26;
 
@@ -46,6 +46,8 @@ interface Label {
 
 export class Labels {
   isOn = true;
+  /** How many at most. */
+  max = 56;
   readonly #root: HTMLElement;
   readonly #texts: LabelTexts;
   readonly #free: Label[] = [];
@@ -136,7 +138,7 @@ export class Labels {
     const columns = Math.ceil(w / CELL_PX) + 2;
     const keep = new Set<number>();
     for (const candidate of candidates) {
-      if (keep.size >= (isPhone ? 18 : MAX_LABELS)) break;
+      if (keep.size >= (isPhone ? Math.min(PHONE_MAX, this.max) : this.max)) break;
       const isFocus = candidate.ordinal === this.#selected || candidate.ordinal === this.#hovered;
       const note = this.#texts.note(candidate.ordinal);
       const rows = (isFocus ? 1 + Math.min(this.#texts.values(candidate.ordinal).length, 4) : 1) + (note === "" ? 0 : note.split("\n").length);

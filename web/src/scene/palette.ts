@@ -16,6 +16,8 @@ export interface Palette {
   ambientIntensity: number;
   environmentIntensity: number;
   exposure: number;
+  /** How dark contact shade is: 1 as light would do it. */
+  occlusion: number;
   platform: Color[];
   plate: Color;
   zone: Color;
@@ -52,6 +54,7 @@ export const PALETTES: Record<Mode, Palette> = {
     ambientIntensity: 0.35,
     environmentIntensity: 0.55,
     exposure: 1.1,
+    occlusion: 1.25,
     platform: [c("#445362"), c("#4d5d6c"), c("#566776"), c("#5f7080")],
     plate: c("#6d7d8b"),
     zone: c("#3a4855"),
@@ -83,6 +86,7 @@ export const PALETTES: Record<Mode, Palette> = {
     ambientIntensity: 0.25,
     environmentIntensity: 0.42,
     exposure: 1.0,
+    occlusion: 1,
     platform: [c("#cfd6dc"), c("#d9dfe4"), c("#e2e7ea"), c("#e9edf0")],
     plate: c("#f0f2f4"),
     zone: c("#c5cdd4"),

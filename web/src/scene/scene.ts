@@ -86,6 +86,8 @@ export class WorldScene implements SceneApi {
   #insets: [number, number, number, number] = [0, 0, 0, 0];
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
+  /** Head, hands and pointer of who wears a headset; null: nobody does. */
+  wearer: (() => Body) | null = null;
 
   constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
     this.#canvas = canvas;
@@ -102,6 +104,11 @@ export class WorldScene implements SceneApi {
       alarm: (ordinal) => this.#alarmOf(ordinal),
       note: (ordinal) => this.#notes.get(ordinal) ?? "",
     });
+    this.stage.onQuality = () => {
+      this.#labels.max = this.stage.rung.labels;
+      this.#moved();
+      this.onChange();
+    };
     this.#points = new PointReader(mirror);
     this.#conditions = new Conditions(mirror, this.#states);
     this.#hands = new Hands(canvas, mirror, this, {
@@ -275,6 +282,7 @@ export class WorldScene implements SceneApi {
   }
 
   body(): Body {
+    if (this.wearer !== null) return this.wearer();
     const { position, quaternion } = this.rig.camera;
     return { head: { position: position.toArray(), rotation: quaternion.toArray() }, left: null, right: null, pointer: null };
   }
@@ -392,7 +400,7 @@ export class WorldScene implements SceneApi {
 
   #reveal(): void {
     const { selected } = this.#mirror;
-    if (selected === null || !this.#hasFramed) return;
+    if (selected === null || !this.#hasFramed || this.#pace.isDriven) return;
     const box = this.#population?.boundsOf(this.#mirror.ordinal(selected));
     if (box !== undefined) this.rig.reveal(box.getCenter(new Vector3()));
   }

@@ -1,65 +1,48 @@
 /**
- * Where the scene plays: renderer, sky, sun, floor, shadows, and how much of it the machine can do.
- *
- * The sky is a gradient of our own, and the light that things reflect is a small studio rendered
- * once into a prefiltered environment: nothing is loaded. Knows no twin.
+ * Where the scene plays: renderer, sun, shadows, floor, and how much of it the machine can do.
+ * Knows no twin.
  */
 
 import {
-  BackSide,
-  BoxGeometry,
-  CircleGeometry,
+  ACESFilmicToneMapping,
   Color,
   DirectionalLight,
-  DoubleSide,
   Fog,
   HemisphereLight,
   Mesh,
-  MeshBasicMaterial,
-  MeshStandardMaterial,
-  NeutralToneMapping,
   PCFShadowMap,
   PerspectiveCamera,
   PMREMGenerator,
   Scene,
-  ShaderMaterial,
-  SphereGeometry,
   Vector3,
   WebGLRenderer,
 } from "three";
-import type { Texture, WebGLRenderTarget } from "three";
+import type { MeshBasicMaterial, Texture, WebGLRenderTarget } from "three";
 import type { Mode } from "../style/theme.ts";
+import { Occlusion } from "./occlusion.ts";
 import { PALETTES } from "./palette.ts";
 import type { Palette } from "./palette.ts";
-
-export type Quality = "low" | "medium" | "high";
-
-interface Means {
-  pixelRatio: number;
-  shadowSize: number;
-}
-
-const MEANS: Record<Quality, Means> = {
-  low: { pixelRatio: 1, shadowSize: 0 },
-  medium: { pixelRatio: 1.5, shadowSize: 1024 },
-  high: { pixelRatio: 2, shadowSize: 2048 },
-};
-const LADDER: Quality[] = ["low", "medium", "high"];
-
-/** Towards the sun, from anywhere. */
-const SUN = new Vector3(-0.52, 0.78, 0.46).normalize();
+import { Ladder } from "./quality.ts";
+import type { Asked, Rung } from "./quality.ts";
+import { makeDome, makeFloor, makeStudio, SUN } from "./surroundings.ts";
 
 export class Stage {
   readonly renderer: WebGLRenderer;
   readonly scene = new Scene();
   readonly camera = new PerspectiveCamera(38, 1, 0.1, 4000);
+  /** What is drawn through: the camera, or the eyes of who wears a headset. */
+  eyes = this.camera;
   palette: Palette = PALETTES.dark;
-  quality: Quality = "high";
-  isQualityFixed = false;
+  readonly #ladder: Ladder;
+  #occlusion: Occlusion | null = null;
+  /** Off while colours are to be read off a scale. */
+  hasOcclusion = true;
+  /** Called when another rung of the ladder is stood on. */
+  onQuality: () => void = () => {};
   readonly #sun = new DirectionalLight();
   readonly #hemisphere = new HemisphereLight();
-  readonly #dome: Mesh<SphereGeometry, ShaderMaterial>;
-  readonly #floor: Mesh<CircleGeometry, MeshStandardMaterial>;
+  readonly #dome: ReturnType<typeof makeDome>;
+  readonly #floor: ReturnType<typeof makeFloor>;
   readonly #floorUniforms = {
     lineColor: { value: new Color() },
     fadeM: { value: 60 },
@@ -70,21 +53,19 @@ export class Stage {
   #shadowRadius = 0;
   #radius_m = 12;
   #hasHaze = true;
+  #hasFloor = true;
   #hasGround = false;
-  #slowFrames = 0;
-  #fastFrames = 0;
   #frameMs = 16;
 
   /** Whether pictures are computed without a graphics processor: every one is dear then. */
   readonly isSoftware: boolean;
 
-  /** `quality`: what the person asked for; null: what the machine can do. */
-  constructor(canvas: HTMLCanvasElement, quality: Quality | null) {
+  constructor(canvas: HTMLCanvasElement, asked: Asked) {
     this.isSoftware = isSoftwareDrawn();
-    const antialias = quality === null ? !this.isSoftware : quality !== "low";
+    this.#ladder = new Ladder(asked, this.isSoftware);
+    const antialias = asked === "auto" ? !this.isSoftware : asked !== "low";
     this.renderer = new WebGLRenderer({ canvas, antialias, powerPreference: "high-performance" });
-    this.isQualityFixed = quality !== null;
-    this.renderer.toneMapping = NeutralToneMapping;
+    this.renderer.toneMapping = ACESFilmicToneMapping;
     this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = PCFShadowMap;
     this.renderer.shadowMap.autoUpdate = false;
@@ -98,7 +79,7 @@ export class Stage {
     shadow.normalBias = 0.03;
     shadow.radius = 3.5;
     this.scene.add(this.#dome, this.#floor, this.#sun, this.#sun.target, this.#hemisphere);
-    this.setQuality(quality ?? (this.isSoftware ? "low" : "high"));
+    this.#applyRung();
   }
 
   // --- looks -----------------------------------------------------------------------------
@@ -147,6 +128,7 @@ export class Stage {
   /** The graphics processor has lost everything: what was rendered once is rendered anew. */
   forget(): void {
     this.#environments.clear();
+    this.#occlusion = null;
     this.#shadowRadius = 0;
   }
 
@@ -172,7 +154,14 @@ export class Stage {
     fog.near = this.#radius_m * (has ? 2.2 : 200);
     fog.far = this.#radius_m * (has ? 9 : 900);
     // From straight above the grid of the floor would be nothing but noise.
-    this.#floor.visible = has;
+    this.#floor.visible = has && this.#hasFloor;
+  }
+
+  /** Sky and floor around the world: a model on a table, and one in a real room, go without. */
+  setSurroundings(hasSky: boolean, hasFloor: boolean): void {
+    this.#dome.visible = hasSky;
+    this.#hasFloor = hasFloor;
+    this.setHaze(this.#hasHaze);
   }
 
   /** Whether a twin brings the ground: the floor then lies lower, out of its way as it is seen
@@ -220,10 +209,11 @@ export class Stage {
   // --- size and quality --------------------------------------------------------------------
 
   resize(): boolean {
+    if (this.renderer.xr.isPresenting) return false; // The headset says how large its pictures are.
     const canvas = this.renderer.domElement;
     const w = canvas.clientWidth || window.innerWidth;
     const h = canvas.clientHeight || window.innerHeight;
-    const ratio = Math.min(window.devicePixelRatio || 1, MEANS[this.quality].pixelRatio);
+    const ratio = Math.min(window.devicePixelRatio || 1, this.rung.pixelRatio);
     if (
       canvas.width === Math.floor(w * ratio) &&
       canvas.height === Math.floor(h * ratio) &&
@@ -237,9 +227,23 @@ export class Stage {
     return true;
   }
 
-  setQuality(quality: Quality): void {
-    this.quality = quality;
-    const { shadowSize } = MEANS[quality];
+  get rung(): Rung {
+    return this.#ladder.rung;
+  }
+
+  /** What the person asked for. */
+  get asked(): Asked {
+    return this.#ladder.asked;
+  }
+
+  /** Takes what the person asks for. */
+  ask(asked: Asked): void {
+    this.#ladder.ask(asked);
+    this.#applyRung();
+  }
+
+  #applyRung(): void {
+    const { shadowSize } = this.rung;
     const hasShadows = shadowSize > 0;
     if (this.renderer.shadowMap.enabled !== hasShadows || this.#sun.castShadow !== hasShadows) {
       this.renderer.shadowMap.enabled = hasShadows;
@@ -254,35 +258,38 @@ export class Stage {
       shadow.map?.dispose();
       shadow.map = null;
     }
+    if (!this.rung.hasOcclusion) {
+      this.#occlusion?.dispose();
+      this.#occlusion = null;
+    }
     this.#shadowRadius = 0;
     this.resize();
+    this.onQuality();
   }
 
-  /**
-   * Takes the time between two frames that followed each other at once, and steps down when
-   * most of them are slow, or up when all of them have been fast for long.
-   */
-  measure(frameMs: number): boolean {
-    if (frameMs > 500) return false; // The page slept.
+  /** Takes the time between two frames that followed each other at once. */
+  measure(frameMs: number): void {
     this.#frameMs += (frameMs - this.#frameMs) * 0.1;
-    if (this.isQualityFixed) return false;
-    this.#slowFrames = frameMs > 34 ? this.#slowFrames + 1 : Math.max(0, this.#slowFrames - 1);
-    this.#fastFrames = frameMs < 14 ? this.#fastFrames + 1 : 0;
-    const at = LADDER.indexOf(this.quality);
-    if (this.#slowFrames > 24 && at > 0) return this.#step(LADDER[at - 1]!);
-    if (this.#fastFrames > 600 && at < LADDER.length - 1) return this.#step(LADDER[at + 1]!);
-    return false;
+    // A headset has its own size of picture, and its own beat.
+    if (!this.renderer.xr.isPresenting && this.#ladder.measure(frameMs)) this.#applyRung();
+  }
+
+  /** Draws the scene to the canvas, or to the eyes of a headset. */
+  draw(away_m: number): void {
+    const { renderer, scene, camera } = this;
+    if (!this.rung.hasOcclusion || !this.hasOcclusion || renderer.xr.isPresenting) {
+      renderer.render(scene, renderer.xr.isPresenting ? this.eyes : camera);
+      return;
+    }
+    this.#occlusion ??= new Occlusion();
+    const radius_m = Math.min(Math.max(away_m * 0.025, 0.35), 5);
+    this.#occlusion.render(renderer, scene, camera, radius_m, this.palette.occlusion);
   }
 
   get fps(): number {
     return 1000 / this.#frameMs;
   }
 
-  #step(quality: Quality): boolean {
-    this.#slowFrames = this.#fastFrames = 0;
-    this.setQuality(quality);
-    return true;
-  }
 }
 
 /** Asks a canvas of its own who draws; its context is let go of at once. */
@@ -293,139 +300,4 @@ function isSoftwareDrawn(): boolean {
   const name = String(gl.getParameter(asked ? asked.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
   gl.getExtension("WEBGL_lose_context")?.loseContext();
   return /swiftshader|llvmpipe|software|basic render/i.test(name);
-}
-
-function makeDome(): Mesh<SphereGeometry, ShaderMaterial> {
-  const material = new ShaderMaterial({
-    side: BackSide,
-    depthWrite: false,
-    fog: false,
-    uniforms: {
-      zenith: { value: new Color() },
-      sky: { value: new Color() },
-      horizon: { value: new Color() },
-      glow: { value: new Color() },
-      ground: { value: new Color() },
-      sunward: { value: SUN },
-    },
-    vertexShader: `
-      varying vec3 vWay;
-      void main() {
-        vWay = position;
-        gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
-        gl_Position.z = gl_Position.w * 0.99999;
-      }`,
-    fragmentShader: `
-      #include <common>
-      #include <dithering_pars_fragment>
-      varying vec3 vWay;
-      uniform vec3 zenith, sky, horizon, glow, ground, sunward;
-      void main() {
-        vec3 way = normalize(vWay);
-        float up = way.y;
-        vec3 color = mix(horizon, sky, smoothstep(0.0, 0.22, up));
-        color = mix(color, zenith, smoothstep(0.12, 0.8, up));
-        color = mix(color, ground, smoothstep(-0.08, -0.6, up));
-        float near = max(dot(normalize(vec3(way.x, 0.0, way.z)), normalize(vec3(sunward.x, 0.0, sunward.z))), 0.0);
-        color += glow * 0.28 * pow(near, 3.0) * exp(-abs(up) * 7.0);
-        gl_FragColor = vec4(color, 1.0);
-        #include <tonemapping_fragment>
-        #include <colorspace_fragment>
-        #include <dithering_fragment>
-      }`,
-    dithering: true,
-  });
-  const dome = new Mesh(new SphereGeometry(1, 48, 24), material);
-  dome.frustumCulled = false;
-  dome.renderOrder = -10;
-  return dome;
-}
-
-function makeFloor(uniforms: Record<string, { value: unknown }>): Mesh<CircleGeometry, MeshStandardMaterial> {
-  const material = new MeshStandardMaterial({ roughness: 0.42, metalness: 0.08, transparent: true, fog: false, side: DoubleSide });
-  material.onBeforeCompile = (shader) => {
-    Object.assign(shader.uniforms, uniforms);
-    shader.vertexShader = shader.vertexShader
-      .replace("#include <common>", "#include <common>\nvarying vec3 vFloor;")
-      .replace(
-        "#include <project_vertex>",
-        "#include <project_vertex>\nvFloor = (modelMatrix * vec4(transformed, 1.0)).xyz;",
-      );
-    shader.fragmentShader = shader.fragmentShader
-      .replace(
-        "#include <common>",
-        `#include <common>
-        varying vec3 vFloor;
-        uniform vec3 lineColor;
-        uniform float fadeM;
-        uniform vec3 middle;
-        float lines(float step_m, float width_m) {
-          vec2 at = vFloor.xz / step_m;
-          vec2 blur = fwidth(at);
-          vec2 away = abs(fract(at - 0.5) - 0.5);
-          vec2 line = 1.0 - smoothstep(vec2(width_m / step_m), vec2(width_m / step_m) + blur * 1.5, away);
-          line *= 1.0 - smoothstep(0.2, 0.6, blur);
-          return max(line.x, line.y);
-        }`,
-      )
-      .replace(
-        "#include <color_fragment>",
-        `#include <color_fragment>
-        float grid = max(lines(1.0, 0.003) * 0.07, lines(5.0, 0.008) * 0.16);
-        diffuseColor.rgb = mix(diffuseColor.rgb, lineColor, grid);
-        float pool = distance(vFloor.xz, middle.xz) / fadeM;
-        diffuseColor.rgb *= 0.72 + 0.5 * exp(-pool * pool * 7.0);
-        diffuseColor.a = 1.0 - smoothstep(fadeM * 0.45, fadeM, distance(vFloor.xz, middle.xz));`,
-      )
-      .replace(
-        "#include <roughnessmap_fragment>",
-        `#include <roughnessmap_fragment>
-        // Polished slabs, each a little different.
-        vec2 slab = floor(vFloor.xz / 5.0);
-        float grain = fract(sin(dot(slab, vec2(12.9898, 78.233))) * 43758.5453);
-        roughnessFactor *= 0.86 + 0.28 * grain;`,
-      );
-  };
-  const floor = new Mesh(new CircleGeometry(1, 96), material);
-  floor.rotation.x = -Math.PI / 2;
-  floor.receiveShadow = true;
-  floor.renderOrder = -5;
-  return floor;
-}
-
-/** A photographer's studio: a soft sky, a large key light, strips for edges, a floor that returns light. */
-function makeStudio(mode: Mode): Scene {
-  const studio = new Scene();
-  const dark = mode === "dark";
-  const sky = new Mesh(
-    new SphereGeometry(50, 32, 16),
-    new ShaderMaterial({
-      side: BackSide,
-      uniforms: {
-        up: { value: new Color(dark ? "#3d5369" : "#dcebf8") },
-        level: { value: new Color(dark ? "#8298ab" : "#fbfdff") },
-        down: { value: new Color(dark ? "#20272e" : "#a9b1b8") },
-      },
-      vertexShader: "varying vec3 vWay; void main() { vWay = position; gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }",
-      fragmentShader: `
-        varying vec3 vWay; uniform vec3 up, level, down;
-        void main() {
-          float y = normalize(vWay).y;
-          gl_FragColor = vec4(y > 0.0 ? mix(level, up, pow(y, 0.6)) : mix(level, down, pow(-y, 0.4)), 1.0);
-        }`,
-    }),
-  );
-  studio.add(sky);
-  const lamp = (color: string, power: number, size: [number, number], at: [number, number, number]) => {
-    const material = new MeshBasicMaterial({ color: new Color(color).multiplyScalar(power) });
-    const mesh = new Mesh(new BoxGeometry(size[0], size[1], 0.1), material);
-    mesh.position.set(...at);
-    mesh.lookAt(0, 0, 0);
-    studio.add(mesh);
-  };
-  lamp("#fff4e2", dark ? 9 : 12, [16, 12], [-18, 22, 14]);
-  lamp("#bfdcff", dark ? 6 : 7, [6, 26], [26, 12, -6]);
-  lamp("#ffffff", dark ? 3.5 : 6, [30, 5], [0, 26, -16]);
-  lamp("#9fd0ff", dark ? 3 : 3, [4, 18], [-26, 8, -16]);
-  return studio;
 }
