@@ -15,6 +15,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     ["A", t("Alarms")],
     ["Y", t("Branches")],
     ["P", t("Save a picture of the scene")],
+    ["V", t("Mute, or hold to talk (in voice)")],
     ["T", t("Light or dark")],
     ["Esc", t("Deselect, close")],
     ["?", t("This list")],

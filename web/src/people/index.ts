@@ -16,6 +16,8 @@ import { Meeting } from "./meeting.ts";
 import { PeoplePanel } from "./panel.ts";
 import { Selections } from "./selections.ts";
 import { Together } from "./together.ts";
+import { Voice } from "./voice.ts";
+import { voiceControls } from "./voice_controls.ts";
 
 const LINK = "meet";
 /** Where and by which name this tab was in a meeting, for when it is loaded again. */
@@ -27,6 +29,7 @@ export interface People {
   readonly meeting: Meeting;
   readonly together: Together;
   readonly panel: PeoplePanel;
+  readonly voice: Voice;
   /** What others look like; null until one joins. */
   readonly avatars: Avatars | null;
   /** What others have selected; null until one joins. */
@@ -40,6 +43,8 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
   meeting.where = () => scene.body();
   const together = new Together(meeting, mirror, scene);
   const panel = new PeoplePanel(meeting, together, mirror);
+  const voice = new Voice(meeting, scene);
+  panel.voice.append(voiceControls(voice, meeting, panel.element));
   const banner = new MeetingBanner(meeting, together);
   const toasts = new Toasts(document.getElementById("toasts")!);
   const spoken = h("div", { class: "people-spoken", attrs: { "aria-live": "polite" } });
@@ -120,6 +125,7 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     meeting,
     together,
     panel,
+    voice,
     get avatars() {
       return avatars;
     },
