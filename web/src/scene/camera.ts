@@ -205,7 +205,9 @@ export class CameraRig {
     const ahead = target.clone().sub(position).normalize();
     this.#yaw = Math.atan2(-ahead.x, -ahead.z);
     this.#pitch = MathUtils.clamp(Math.asin(ahead.y), -1.2, 1.2);
-    this.camera.position.copy(position).clamp(this.#wall.min, this.#wall.max);
+    this.camera.position.copy(position);
+    // A link leads there before the plant is built, and so before there is a wall.
+    if (!this.#wall.isEmpty()) this.camera.position.clamp(this.#wall.min, this.#wall.max);
     this.camera.position.y = EYE_M;
     this.#look();
   }
