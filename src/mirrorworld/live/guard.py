@@ -15,8 +15,11 @@ MODEL: Final = "model"
 
 _MAY: Final = {
     VIEWER: {Action.READ},
-    OPERATOR: {Action.READ, Action.COMMAND, Action.ACKNOWLEDGE},
-    ENGINEER: {Action.READ, Action.COMMAND, Action.ACKNOWLEDGE, Action.EDIT, Action.ARM},
+    OPERATOR: {Action.READ, Action.COMMAND, Action.ACKNOWLEDGE, Action.WRITE},
+    ENGINEER: {
+        *(Action.READ, Action.COMMAND, Action.ACKNOWLEDGE, Action.WRITE),
+        *(Action.EDIT, Action.ARM),
+    },
     OWNER: set(Action) - {Action.DECLARE},
     SOURCE: {Action.DECLARE},
     MODEL: {Action.READ, Action.DECLARE},

@@ -54,7 +54,11 @@ _REST: Final[dict[str, Any]] = {
     "sources": tuple[tuple[str, int, int], ...],
     "events": tuple[Event, ...],
     "commands": tuple[Command, ...],
+    "writings": tuple[tuple[str, tuple[bytes, ...]], ...],
 }
+
+_LATER: Final = frozenset({"writings"})
+"""What keyframes of earlier versions lack."""
 
 
 class Keyframes:
@@ -128,7 +132,11 @@ class Keyframes:
             }
             rest_raw = msgspec.msgpack.decode(_expand(sections["rest"]))
             unpack = compact.Unpacker(head["schema"])
-            rest = {name: unpack.reader(hint)(rest_raw[name]) for name, hint in _REST.items()}
+            rest = {
+                name: unpack.reader(hint)(rest_raw[name])
+                for name, hint in _REST.items()
+                if name in rest_raw or name not in _LATER
+            }
             heap = msgspec.msgpack.decode(_expand(sections["heap"]), type=dict[int, bytes])
             snapshot = Snapshot(
                 world=head["world"],

@@ -361,9 +361,24 @@ class Event:
     """Its cause is gone, and it stays until a person has acknowledged it (§10.5)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What somebody wrote or drew about a twin: one update of a document that many write at once.
+
+    The document is a CRDT (Yjs, update format v1), whose updates add up to the same in any order.
+    The world keeps them as they came and reads none of them; `mirrorworld.authoring` does.
+    """
+
+    twin: str
+    update: bytes
+    is_whole: bool = False
+    """Whether it takes the place of all that was written about the twin before, since it holds
+    it. Without any bytes it erases the document."""
+
+
 # --- the change -----------------------------------------------------------------------------
 
-Body = Frame | Edits | Command | Event
+Body = Frame | Edits | Command | Event | Writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

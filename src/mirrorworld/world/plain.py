@@ -1,12 +1,14 @@
 """The plain form: every value of the model as dicts, lists and scalars, and back.
 
-One form for the record, files, REST and the wire. Defaults are left out. Where a value may be
+One form for the record, files, REST and the wire. Defaults are left out, bytes are in base64. Where a value may be
 one of several classes (a property's value, an edit, a change's body) the dict carries
 `"@"`, the class's name.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import enum
 import functools
@@ -49,6 +51,7 @@ _TAGGED: dict[str, type] = {
         changes.Edits,
         changes.Command,
         changes.Event,
+        changes.Writing,
     )
 }
 
@@ -66,6 +69,8 @@ def to_plain(value: object, *, tagged: bool = False) -> Any:
     if isinstance(value, tuple | list):
         items = typing.cast("tuple[object, ...]", value)
         return [to_plain(item, tagged=tagged) for item in items]
+    if kind is bytes:
+        return base64.b64encode(typing.cast(bytes, value)).decode()
     if kind is model.Text:
         plain: dict[str, Any] = dict(typing.cast(model.Text, value).by_language)
         return {"@": "Text", **plain} if tagged else plain
@@ -146,6 +151,8 @@ def _reader(hint: Any) -> Reader:
         return functools.partial(_read_enum, hint)
     if hint is float:
         return _read_float
+    if hint is bytes:
+        return _read_bytes
     return functools.partial(_read_scalar, (hint,))
 
 
@@ -161,6 +168,13 @@ def _read_scalar(allowed: tuple[type, ...], plain: Any, path: str) -> Any:
 
 def _read_float(plain: Any, path: str) -> float:
     return float(_read_scalar((float, int), plain, path))
+
+
+def _read_bytes(plain: Any, path: str) -> bytes:
+    try:
+        return base64.b64decode(_read_scalar((str,), plain, path), validate=True)
+    except binascii.Error:
+        raise _wrong(path, "bytes in base64", plain) from None
 
 
 def _read_enum(cls: type[enum.IntEnum], plain: Any, path: str) -> Any:

@@ -516,6 +516,8 @@ class Action(enum.Enum):
     ARM = "arm"
     """Make points writable, or not."""
     ACKNOWLEDGE = "acknowledge"
+    WRITE = "write about"
+    """Notes, drawings and tasks; they change nothing of the twin."""
     ADMINISTER = "administer"
 
 

@@ -30,6 +30,7 @@ from mirrorworld.world.changes import (
     Position,
     PutType,
     Tally,
+    Writing,
 )
 from mirrorworld.world.compiled import DUPLICATE, HAS_NUMBA, LATEST, REFUSED
 from mirrorworld.world.frames import Cells, Frame, Handles, Qualities, SampleValue, Times, decode
@@ -47,7 +48,7 @@ INCARNATIONS_KEPT: Final = 8
 STRUCTURE_CHANGES_KEPT: Final = 10_000
 COMMANDS_KEPT: Final = 1_000
 EVENTS_KEPT: Final = 10_000
-_SHARED: Final = ("origins", "_origin_index", "events", "_heap", "_sources")
+_SHARED: Final = ("origins", "_origin_index", "events", "writings", "_heap", "_sources")
 """What a branch shares with its parent until either writes to it."""
 
 
@@ -84,6 +85,8 @@ class Snapshot:
     """(source, incarnation, highest source_seq), oldest first."""
     events: tuple[Event, ...]
     commands: tuple[Command, ...]
+    writings: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+    """(twin, updates of its document in order)."""
 
     @property
     def columns(self) -> Columns:
@@ -115,7 +118,8 @@ class Delta:
     handles: Handles
     columns: Columns
     changes: tuple[Change, ...] | None
-    """Changes other than samples, in order; None: too long ago, take a fresh snapshot."""
+    """Changes other than samples and writings, in order; None: too long ago, take a fresh
+    snapshot."""
 
 
 @dataclass(slots=True)
@@ -156,6 +160,8 @@ class World:
         self.origins: list[Origin] = []
         self.events: dict[str, Event] = {}
         self.commands: dict[str, Command] = {}
+        self.writings: dict[str, tuple[bytes, ...]] = {}
+        """By twin: the updates of its document since it was last put into one."""
         self.tallies: dict[str, Tally] = {}
         self._origin_index: dict[Origin, int] = {}
         self._heap: dict[int, bytes] = {}
@@ -234,8 +240,11 @@ class World:
         return Delta(self.position, changed, columns, self.changes_after(after))
 
     def changes_after(self, after: Position | None) -> tuple[Change, ...] | None:
-        """Changes other than samples after a position, in order; None: it is too long ago, or no
-        position of this world, so that only a fresh snapshot tells everything."""
+        """Changes other than samples and writings after a position, in order; None: it is too long
+        ago, or no position of this world, so that only a fresh snapshot tells everything.
+
+        What people write comes letter by letter and would crowd out the edits; who follows it
+        compares with `writings`, whose updates may be taken in again without harm."""
         if after is None or not self._is_ours(after) or after.sequence < self._recent_from:
             return None
         # From the end, since readers come often and are seldom far behind.
@@ -243,7 +252,7 @@ class World:
         return tuple(later)[::-1]
 
     def recent(self) -> tuple[Change, ...]:
-        """The changes other than samples that are at hand, oldest first."""
+        """The changes other than samples and writings that are at hand, oldest first."""
         return tuple(self._recent)
 
     def _is_ours(self, position: Position) -> bool:
@@ -277,6 +286,8 @@ class World:
                 body = self._apply_command(change.body)
             case Event():
                 body = self._apply_event(change.body)
+            case Writing():
+                body = self._apply_writing(change.body)
         if body is None:
             return Applied(None, tally)
         if change.source_seq >= 0:
@@ -287,7 +298,7 @@ class World:
             body, change.origin, change.received_ns, change.source, change.incarnation,
             change.source_seq, position,
         )  # fmt: skip
-        if not isinstance(body, Frame):
+        if not isinstance(body, Frame | Writing):
             self._note_recent(placed)
         return Applied(placed, tally)
 
@@ -309,10 +320,12 @@ class World:
                 self._apply_command(change.body)
             case Event():
                 self._apply_event(change.body)
+            case Writing():
+                self._apply_writing(change.body)
         if change.source_seq >= 0:
             self._note_source(change)
         self.position = Position(self.epoch, position.sequence)
-        if not isinstance(change.body, Frame):
+        if not isinstance(change.body, Frame | Writing):
             self._note_recent(change)
 
     def remember(self, frame: Frame) -> None:
@@ -464,6 +477,22 @@ class World:
             del events[over if over is not None else next(iter(events))]
         return event
 
+    def _apply_writing(self, writing: Writing) -> Writing | None:
+        twin = writing.twin
+        if twin not in self.structure.twins:
+            raise ValueError(f"{twin}: no such twin")
+        before = self.writings.get(twin, ())
+        if writing.update in before and not writing.is_whole:
+            return None
+        if not writing.update and (not writing.is_whole or not before):
+            return None
+        writings: dict[str, tuple[bytes, ...]] = self._own("writings")
+        if not writing.update:
+            del writings[twin]
+        else:
+            writings[twin] = (*(() if writing.is_whole else before), writing.update)
+        return writing
+
     def _is_repeated(self, change: Change) -> bool:
         return change.source_seq <= self._sources.get(change.source, {}).get(change.incarnation, -1)
 
@@ -515,6 +544,7 @@ class World:
             ),
             events=tuple(self.events.values()),
             commands=tuple(self.commands.values()),
+            writings=tuple(self.writings.items()),
         )
 
     def _structure_now(self) -> _Structure:
@@ -573,6 +603,7 @@ class World:
             world._sources.setdefault(source, {})[incarnation] = high
         world.events = {event.id: event for event in snapshot.events}
         world.commands = {command.id: command for command in snapshot.commands}
+        world.writings = dict(snapshot.writings)
         return world
 
     def state_hash(self) -> str:
@@ -603,6 +634,8 @@ class World:
         yield sorted([s, i, h] for s, seen in self._sources.items() for i, h in seen.items())
         yield [to_plain(self.events[key]) for key in sorted(self.events)]
         yield [to_plain(self.commands[key]) for key in sorted(self.commands)]
+        if self.writings:  # worlds in which nobody wrote hash as they always did
+            yield [[twin, to_plain(self.writings[twin])] for twin in sorted(self.writings)]
 
 
 def _sequence(change: Change) -> int:
