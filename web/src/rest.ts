@@ -38,7 +38,7 @@ export function idPath(id: string): string {
 }
 
 /** What is the same whichever branch is shown: branches, plans, accounts, files. */
-const OF_ALL = /^(branches|plans|sessions?|accounts|reach|assets|blobs|connectors|discovered|invitations|audit|access|people|passkeys|password|tokens)\b/;
+const OF_ALL = /^(branches|plans|sessions?|accounts|reach|assets|blobs|connectors|meet|discovered|invitations|audit|access|people|passkeys|password|tokens)\b/;
 /** What can be asked of a branch as of the world. */
 const IN_BRANCH = /^(edits|undo)$/;
 

@@ -46,6 +46,8 @@ AWAY_S: Final = 20.0
 OUT_S: Final = 60.0
 """How long somebody who was put out may not come again."""
 TOLD_EVERY_S: Final = 1.0
+GUESTS_EVERY: Final = 100
+"""Ticks after which guests whose link has ended are looked for."""
 ROLES: Final = ("owner", "engineer", "operator", "viewer")
 
 
@@ -434,6 +436,8 @@ class Hub:
             await asyncio.sleep(next_at - loop.time())
             number += 1
             self._wait_for_the_lost()
+            if number % GUESTS_EVERY == 0:
+                self.context.accounts.guests.expire()
             self._flush()
             for room in self.rooms.values():
                 self._show_poses(room, is_far_too=number % FAR_EVERY == 0)

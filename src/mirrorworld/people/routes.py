@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import weakref
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request, Response, WebSocket
+from fastapi import APIRouter, Body, Depends, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from mirrorworld.people import voice
 from mirrorworld.people.hub import Hub, Refusing
 from mirrorworld.people.line import Line
 from mirrorworld.people.room import Seat
@@ -19,10 +21,17 @@ from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
 from mirrorworld.server.doors import CLOSE_NO_SESSION
-from mirrorworld.server.routes import answers
+from mirrorworld.server.problems import Refused
+from mirrorworld.server.routes import PROBLEMS, answers
+from mirrorworld.server.sight import Sight
 from mirrorworld.server.stream import CLOSE_PROTOCOL, HELLO_S
+from mirrorworld.trust.accounts import Grant
+from mirrorworld.world.ports import Action
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["people"])
+Here = Annotated[Context, Depends(asking.context)]
+Seen = Annotated[Sight, Depends(asking.sight)]
 
 _INVALID_COST: Final = 3.0
 _hubs: weakref.WeakKeyDictionary[object, Hub] = weakref.WeakKeyDictionary()
@@ -33,17 +42,79 @@ def hub_of(context: Context) -> Hub:
     hub = _hubs.get(context.views)
     if hub is None:
         hub = _hubs[context.views] = Hub(context)
+        host = context.network.host if context.network else "127.0.0.1"
+        try:
+            settings = voice.Settings.of_environment(host)
+        except ValueError as error:
+            log.error("%s; voice does without", error)
+            settings = voice.Settings(host)
+        voice.Voices(hub, settings, can_forward=voice.can_forward())
     return hub
 
 
 @router.get(
     MEET_PATH, summary="How many people meet now", responses=answers(shapes.MeetingNow, "Numbers")
 )
-async def now(request: Request) -> Response:
+async def now(here: Here, view: Seen) -> Response:
     """Who they are is told to those who join, by WebSocket at the same address."""
-    await asking.sight(request)
-    hub = hub_of(await asking.context(request))
+    hub = hub_of(here)
     return json_answer(shapes.MeetingNow(hub.people, len(hub.rooms), dict(hub.tally)))
+
+
+@router.post(
+    f"{MEET_PATH}/links",
+    status_code=201,
+    summary="Make a link by which guests join",
+    responses=answers(shapes.GuestLinkMade, "The link, shown this once", 201),
+)
+async def make_link(
+    here: Here,
+    view: Seen,
+    asked: Annotated[shapes.GuestLinkRequest, Body(examples=[{"role": "viewer"}])],
+) -> Response:
+    """Whoever opens it is asked for a name and has a session with this role until it ends."""
+    _may_invite(here, view)
+    for place in filter(None, (asked.place, asked.subtree)):
+        asking.twin(here.mirror.world, view, place)
+    id, secret = here.accounts.guests.make_link(
+        Grant(asked.role, asked.subtree),
+        asked.place,
+        by=view.who.id,
+        lasts_s=asked.lasts_hours * 3600,
+    )
+    return json_answer(shapes.GuestLinkMade(id, f"/welcome?guest={secret}"), 201)
+
+
+@router.get(
+    f"{MEET_PATH}/links",
+    summary="Links by which guests may join",
+    responses=answers(shapes.GuestLinksPage, "Without what opens"),
+)
+async def links(here: Here, view: Seen) -> Response:
+    """With how many came by each."""
+    _may_invite(here, view)
+    rows = here.accounts.guests.links()
+    return json_answer(shapes.GuestLinksPage([shapes.GuestLink(**row) for row in rows]))
+
+
+@router.delete(
+    f"{MEET_PATH}/links/{{id}}",
+    status_code=204,
+    summary="Take a link back",
+    responses={204: {"description": "Whoever came by it is out"}, **PROBLEMS},
+)
+async def take_back(here: Here, view: Seen, id: str) -> Response:
+    """Their sessions end at once."""
+    _may_invite(here, view)
+    if not here.accounts.guests.take_back(id, by=view.who.id):
+        raise Refused(404, "there is no such link", "id", f"GET {MEET_PATH}/links lists them")
+    return Response(status_code=204)
+
+
+def _may_invite(here: Context, view: Sight) -> None:
+    may = here.mirror.guard.may(view.who, Action.ADMINISTER, "", "meeting", here.mirror.now_ns())
+    if not may.allowed:
+        raise Refused(403, may.reason or f"{view.who.id} may not invite", "links", "ask the owner")
 
 
 @router.websocket(MEET_PATH)
@@ -67,7 +138,7 @@ async def meet(socket: WebSocket) -> None:
         return
     hub, line = hub_of(context), Line(socket)
     try:
-        seat = hub.join(line, who, "", join)
+        seat = hub.join(line, who, context.accounts.guests.name_of(who.id), join)
     except Refusing as error:
         await socket.close(CLOSE_PUT_OUT, f"{error}; {error.said.mend}")
         return

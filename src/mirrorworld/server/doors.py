@@ -335,12 +335,15 @@ class Doors:
 
     def _enter(self, scope: Any, headers: dict[bytes, bytes], name: str, way: str) -> Any:
         """A new session; an old one of the same browser is ended (session fixation)."""
-        old = self.accounts.by_session(_cookies(headers).get(_cookie_name(scope, headers), ""))
-        if old is not None and old.session:
-            self.accounts.end_session(old.session, by=old.name, why="signed in anew")
+        self._end_session_of(scope, headers)
         device = headers.get(b"user-agent", b"").decode("latin-1")
         secret = self.accounts.open_session(name, device=device, address=_address(scope), way=way)
         return session_cookie(scope, secret)
+
+    def _end_session_of(self, scope: Any, headers: dict[bytes, bytes]) -> None:
+        old = self.accounts.by_session(_cookies(headers).get(_cookie_name(scope, headers), ""))
+        if old is not None and old.session:
+            self.accounts.end_session(old.session, by=old.name, why="signed in anew")
 
     async def _session(
         self, scope: Any, receive: Any, send: Any, headers: dict[bytes, bytes]
@@ -415,6 +418,7 @@ class Doors:
         """Where an invitation leads: a name and a password, and one is in."""
         complaint, status, name = "", 200, ""
         query = parse_qs(scope["query_string"].decode("latin-1"))
+        guest = query.get("guest", [""])[-1]
         secret = query.get("invitation", [""])[-1]
         if scope["method"] == "POST":
             if wait_s := self._by_address.wait_s(_address(scope)):
@@ -425,7 +429,11 @@ class Doors:
             body = await _read(receive, LOGIN_BYTES_MAX)
             given = _fields(body or b"", is_form=True)
             secret, name = given.get("invitation", ""), given.get("name", "").strip()
+            guest = given.get("guest", "")
             try:
+                if guest:
+                    await self._guest(scope, send, headers, guest, name)
+                    return
                 async with self._hashing:
                     await asyncio.to_thread(
                         self.accounts.accept, secret, name, given.get("password", "")
@@ -435,6 +443,11 @@ class Doors:
                 return
             except AccountError as error:
                 complaint, status = str(error), 422
+        link = self.accounts.guests.look(guest) if guest else None
+        if link is not None:
+            page = entrance.guest(_language(scope), guest, link.role, complaint, name)
+            await _answer(send, status, page, _HTML)
+            return
         grant = self.accounts.invitation(secret)
         if grant is None:
             await _answer(send, 404, entrance.no_invitation(_language(scope)), _HTML)
@@ -443,6 +456,18 @@ class Doors:
             _language(scope), secret, grant.role, grant.subtree, complaint, name
         )
         await _answer(send, status, page, _HTML)
+
+    async def _guest(
+        self, scope: Any, send: Any, headers: dict[bytes, bytes], secret: str, name: str
+    ) -> None:
+        """Lets a guest in, who has said how they are called."""
+        self._end_session_of(scope, headers)
+        device = headers.get(b"user-agent", b"").decode("latin-1")
+        opened, place = self.accounts.guests.enter(
+            secret, name, device=device, address=_address(scope)
+        )
+        where = f"/?{urlencode({'meet': place})}".encode()
+        await _answer(send, 303, b"", (b"location", where), session_cookie(scope, opened))
 
     async def _ask_for_login(
         self, scope: Any, send: Any, headers: dict[bytes, bytes], path: str

@@ -183,6 +183,25 @@ def welcome(
     )
 
 
+def guest(language: str, secret: str, role: str, complaint: str, name: str) -> bytes:
+    """Where a link for guests leads."""
+    t = _speaker(language)
+    return _page(
+        language,
+        say(language, "welcome"),
+        f"""<h1>{t("Welcome")}</h1>
+<p>{t("You are asked to a meeting in this world, as a guest:")} <strong>{t(role)}</strong></p>
+<p>{t("The others see your name, where you are and what you select. None of it is kept.")}</p>
+{_error(language, complaint)}
+<form method="post" action="/welcome">
+<input type="hidden" name="guest" value="{escape(secret)}">
+<label>{t("Your name")} <input name="name" value="{escape(name)}" autocomplete="nickname"
+ spellcheck="false" maxlength="40" autofocus required></label>
+<button>{t("Join the meeting")}</button>
+</form>""",
+    )
+
+
 def entered(language: str) -> bytes:
     """Leads into the world after a provider has vouched."""
     return _page(

@@ -29,7 +29,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from zxcvbn import zxcvbn
 
-from mirrorworld.trust import tables
+from mirrorworld.trust import guests, tables
 from mirrorworld.trust.tables import AccountError
 
 THE_OWNER: Final = "owner"
@@ -136,6 +136,7 @@ class Accounts:
         """Called at once when something is withdrawn."""
         self.version = 0
         """Grows whenever who may do what has changed."""
+        self.guests = guests.Guests(self)
         self._by_name: dict[str, tuple[Grant, ...]] = {}
         self._known: dict[str, tuple[float, Identity]] = {}
         self._known_tokens: dict[str, tuple[float, int, Identity]] = {}
@@ -193,7 +194,7 @@ class Accounts:
         if password:
             self.check_password(name, password)
         for grant in grants:
-            _check_grant(grant)
+            check_grant(grant)
         hashed = self._hasher.hash(password) if password else ""
         try:
             with self._change() as run:
@@ -293,7 +294,7 @@ class Accounts:
         """Replaces what was granted to a person. Open streams follow at once."""
         self._person(name)
         for grant in grants:
-            _check_grant(grant)
+            check_grant(grant)
         if Grant("owner") not in grants:
             self._check_owner_stays(name)
         with self._change() as run:
@@ -341,7 +342,8 @@ class Accounts:
 
     def open_session(self, name: str, *, device: str, address: str, way: str) -> str:
         """A new session of a person who was recognised in whatever way; returns its secret."""
-        if name != THE_OWNER and self._person(name).is_disabled:
+        is_person = name != THE_OWNER and not name.startswith(guests.MARK)
+        if is_person and self._person(name).is_disabled:
             raise AccountError(f"the account '{name}' is shut; ask the world's owner")
         secret = secrets.token_urlsafe(32)
         now = self._now_ns()
@@ -349,7 +351,7 @@ class Accounts:
             run.execute(
                 tables.sessions.insert().values(
                     id=secrets.token_hex(8),
-                    secret=_digest(secret),
+                    secret=digest_of(secret),
                     name=name,
                     device=_plain(device, 200),
                     address=address[:64],
@@ -365,7 +367,7 @@ class Accounts:
         """Who a session's secret stands for; None: nobody, or no longer."""
         if not secret:
             return None
-        digest = _digest(secret)
+        digest = digest_of(secret)
         known = self._known.get(digest)
         if known is not None and time.monotonic() - known[0] < SEEN_EVERY_S:
             return known[1]
@@ -374,6 +376,7 @@ class Accounts:
             return None
         row, now = rows[0], self._now_ns()
         is_late = now - row.seen_ns > SESSION_IDLE_S * 10**9
+        is_late |= row.name.startswith(guests.MARK) and not self.guests.is_open(row.name)
         if is_late or now - row.created_ns > SESSION_S * 10**9:
             self.end_session(row.id, by=row.name, why="expired")
             return None
@@ -431,14 +434,14 @@ class Accounts:
         if self.grants_of(name):
             raise AccountError(f"there is a token '{label}' already; revoke it, or choose a label")
         for grant in grants:
-            _check_grant(grant)
+            check_grant(grant)
         secret = f"mw_{secrets.token_urlsafe(32)}"
         now = self._now_ns()
         with self._change() as run:
             run.execute(
                 tables.tokens.insert().values(
                     id=secrets.token_hex(6),
-                    secret=_digest(secret),
+                    secret=digest_of(secret),
                     owner=owner,
                     label=label,
                     created_ns=now,
@@ -457,7 +460,7 @@ class Accounts:
 
     def by_token(self, secret: str) -> Identity | None:
         """Who a token stands for; None: nobody, or no longer."""
-        digest = _digest(secret)
+        digest = digest_of(secret)
         known = self._known_tokens.get(digest)
         if known is not None and time.monotonic() - known[0] < SEEN_EVERY_S:
             return known[2] if known[1] >= self._now_ns() else None
@@ -518,7 +521,7 @@ class Accounts:
 
     def invite(self, grant: Grant, *, by: str, lasts_s: float = INVITATION_S) -> str:
         """The secret of a link by which one person can make an account, once."""
-        _check_grant(grant)
+        check_grant(grant)
         secret = secrets.token_urlsafe(24)
         with self._change() as run:
             run.execute(
@@ -526,7 +529,7 @@ class Accounts:
             )
             run.execute(
                 tables.invitations.insert().values(
-                    secret=_digest(secret),
+                    secret=digest_of(secret),
                     role=grant.role,
                     subtree=grant.subtree,
                     by=by,
@@ -538,7 +541,9 @@ class Accounts:
 
     def invitation(self, secret: str) -> Grant | None:
         """What an invitation grants; None: it is none, used, or too old."""
-        query = sa.select(tables.invitations).where(tables.invitations.c.secret == _digest(secret))
+        query = sa.select(tables.invitations).where(
+            tables.invitations.c.secret == digest_of(secret)
+        )
         rows = self._rows(query)
         if not rows or rows[0].expires_ns < self._now_ns():
             return None
@@ -584,7 +589,7 @@ class Accounts:
             with self._change() as run:
                 run.execute(
                     tables.invitations.delete().where(
-                        tables.invitations.c.secret == _digest(secret)
+                        tables.invitations.c.secret == digest_of(secret)
                     )
                 )
 
@@ -775,7 +780,8 @@ def is_below(twin: str, subtree: str) -> bool:
     return twin == subtree or twin.startswith(f"{subtree}/")
 
 
-def _check_grant(grant: Grant) -> None:
+def check_grant(grant: Grant) -> None:
+    """Raises AccountError: there is no such grant."""
     if grant.role not in ROLES:
         raise AccountError(f"'{grant.role[:40]}' is no role; there are {', '.join(ROLES)}")
     if grant.subtree and grant.role == "owner":
@@ -792,7 +798,8 @@ def _plain(text: str, length: int) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:length]
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """What is kept of a secret."""
     # A random secret of 192 bits and more needs no slow hash; it cannot be guessed.
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 

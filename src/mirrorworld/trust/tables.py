@@ -77,6 +77,24 @@ invitations = sa.Table(
     sa.Column("by", Text(140), nullable=False),
     sa.Column("expires_ns", sa.BigInteger, nullable=False),
 )
+guest_links = sa.Table(
+    "guest_links",
+    meta,
+    sa.Column("id", Text(16), primary_key=True),
+    sa.Column("secret", Text(64), nullable=False, unique=True),
+    sa.Column("role", Text(16), nullable=False),
+    sa.Column("subtree", Text(2048), nullable=False),
+    sa.Column("place", Text(2048), nullable=False),
+    sa.Column("by", Text(140), nullable=False),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False),
+)
+guests = sa.Table(
+    "guests",
+    meta,
+    sa.Column("name", Text(64), primary_key=True),
+    sa.Column("link", Text(16), nullable=False, index=True),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False),
+)
 passkeys = sa.Table(
     "passkeys",
     meta,
