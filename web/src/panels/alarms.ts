@@ -15,7 +15,7 @@ const TOAST_FROM = 3;
 const ROWS_AT_MOST = 400;
 
 /** Tells the server that a person has seen a condition. */
-export async function acknowledge(context: Context, id: string): Promise<void> {
+export async function acknowledge(context: Pick<Context, "mirror" | "toast">, id: string): Promise<void> {
   try {
     await context.mirror.rest.post(`events/${idPath(id)}/acknowledge`, { comment: "" });
   } catch (error) {

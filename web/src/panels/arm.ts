@@ -11,7 +11,7 @@ import { t } from "../words.ts";
 const ARMING_ROLES = new Set(["owner", "engineer", "admin"]);
 
 /** Whether this person may be offered to arm at all; the server's guard decides for itself. */
-export function mayArm(context: Context): boolean {
+export function mayArm(context: Pick<Context, "mirror">): boolean {
   return context.mirror.principal.roles.some((role) => ARMING_ROLES.has(role));
 }
 

@@ -1,18 +1,16 @@
 // What can be asked of the real thing: armed points and operations of one twin.
 
 import { decimalsFor, labelText, numberText, unitText } from "../format.ts";
-import { type Command, type Id, type OperationType, type PointRef, RestError, text } from "../mirror.ts";
+import { type Command, type Id, type OperationType, type PointRef, text } from "../mirror.ts";
 import { Kind, type PointType, type Scalar } from "../protocol.ts";
 import { mayArm, openArmDialog } from "./arm.ts";
-import { type Context, reasonOf } from "./context.ts";
+import { latest, request } from "./asking.ts";
+import type { Context } from "./context.ts";
 import { button, h, iconButton, openDialog, setText } from "./dom.ts";
 import { icon } from "./icons.ts";
-import { type CommandTimes, isOpen, stepper } from "./steps.ts";
+import { type CommandTimes, stepper } from "./steps.ts";
 import { isNumeric, valueText } from "./values.ts";
 import { t } from "../words.ts";
-
-/** How long a finished command stays beside its control. */
-const KEEP_MS = 60_000;
 
 /** The controls of a twin. Rebuilt when what is armed changes, painted as values move. */
 export class Controls {
@@ -50,7 +48,7 @@ export class Controls {
   paint(): void {
     for (const control of this.points) control.paint();
     for (const { operation, place } of this.roads) {
-      showRoad(place, latest(this.context, this.twin, (c) => c.operation === operation), this.times);
+      showRoad(place, latest(this.context.mirror, this.twin, (c) => c.operation === operation), this.times);
     }
   }
 
@@ -106,7 +104,7 @@ export class Controls {
   private call(operation: OperationType, mustConfirm: boolean): void {
     const inputs = operation.inputs ?? [];
     if (inputs.length === 0 && !mustConfirm) {
-      void request(this.context, { twin: this.twin, operation: operation.name, is_confirmed: false });
+      void ask(this.context, { twin: this.twin, operation: operation.name, is_confirmed: false });
       return;
     }
     const { mirror } = this.context;
@@ -131,7 +129,7 @@ export class Controls {
     );
     const send = async (): Promise<void> => {
       go.disabled = true;
-      const problem = await request(this.context, {
+      const problem = await ask(this.context, {
         twin: this.twin,
         operation: operation.name,
         arguments: Object.fromEntries(fields.map(({ input, editor }) => [input.name, editor.read()])),
@@ -258,7 +256,7 @@ class PointControl {
   paint(): void {
     const { mirror } = this.context;
     setText(this.now, t("now {value}", { value: `${valueText(mirror, this.point.handle)} ${mirror.unit(this.point.handle)}` }));
-    const command = latest(this.context, this.point.twin, (c) => c.point === this.point.name);
+    const command = latest(this.context.mirror, this.point.twin, (c) => c.point === this.point.name);
     showRoad(this.road, command, this.times);
     const isPast = !mirror.time.live;
     this.set.disabled = isPast;
@@ -308,7 +306,7 @@ class PointControl {
 
   private async send(value: Scalar, isConfirmed: boolean): Promise<void> {
     this.set.disabled = true;
-    const problem = await request(this.context, {
+    const problem = await ask(this.context, {
       twin: this.point.twin,
       point: this.point.name,
       value,
@@ -323,26 +321,11 @@ class PointControl {
   }
 }
 
-/** Sends a request for a command; returns why it was not taken, or "". */
-async function request(context: Context, body: Record<string, unknown>, withToast = true): Promise<string> {
-  try {
-    await context.mirror.rest.post<Command>("commands", body);
-    return ""; // its steps come with the stream, as everyone else sees them
-  } catch (error) {
-    const words = error instanceof RestError && error.mend ? `${error.message} ${error.mend}` : reasonOf(error);
-    if (withToast) context.toast({ tone: "bad", title: t("The command was not taken"), detail: words });
-    return words;
-  }
-}
-
-function latest(context: Context, twin: Id, fits: (command: Command) => boolean): Command | null {
-  let found: Command | null = null;
-  for (const command of context.mirror.commands.values()) {
-    if (command.twin !== twin || !fits(command)) continue;
-    if (found === null || (command.requested_ns ?? 0) >= (found.requested_ns ?? 0)) found = command;
-  }
-  if (found && !isOpen(found) && context.mirror.nowMs() - (found.decided_ns ?? 0) / 1e6 > KEEP_MS) return null;
-  return found;
+/** Sends a request; what was not taken is told, and said by a toast if asked. */
+async function ask(context: Context, body: Record<string, unknown>, withToast = true): Promise<string> {
+  const words = await request(context.mirror, body);
+  if (words && withToast) context.toast({ tone: "bad", title: t("The command was not taken"), detail: words });
+  return words;
 }
 
 function showRoad(place: HTMLElement, command: Command | null, times: CommandTimes): void {
