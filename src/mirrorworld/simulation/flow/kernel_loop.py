@@ -327,7 +327,8 @@ def change(I: Any, F: Any, c: int, is_open: int) -> None:
 
 
 @k.lean
-def begin_all(I: Any, F: Any) -> None:
+def begin_all(ints: Any, floats: Any) -> None:
+    I, F = k.bare(ints), k.bare(floats)
     for i in range(I[k.CALENDARS]):
         c = I[k.CALENDAR0] + i * k.C_WORDS
         if I[c + k.C_EDGES] > 0:
@@ -396,8 +397,9 @@ def close(I: Any, F: Any) -> None:
 
 
 @k.lean
-def loop(I: Any, F: Any) -> int:
+def loop(ints: Any, floats: Any) -> int:
     """Runs until the end (STOP says which) or until an array has to grow."""
+    I, F = k.bare(ints), k.bare(floats)
     while True:
         if I[k.STOP] != 0:
             break
@@ -474,8 +476,9 @@ def loop(I: Any, F: Any) -> int:
 
 
 @k.lean
-def critical(I: Any, F: Any, found: Any) -> None:
+def critical(ints: Any, floats: Any, found: Any) -> None:
     """Time on the way of causes to the last sound part, by element."""
+    I, F = k.bare(ints), k.bare(floats)
     at = I[k.LAST_MADE]
     while at >= 0:
         row = I[k.LOG0] + 2 * at

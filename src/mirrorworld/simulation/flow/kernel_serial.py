@@ -285,8 +285,9 @@ def arrival(I: Any, F: Any, L: Any, T: Any, W: Any, now: float) -> None:
 
 
 @k.lean
-def serial_loop(I: Any, F: Any, L: Any, T: Any, W: Any) -> int:
+def serial_loop(ints: Any, floats: Any, line: Any, times: Any, winners: Any) -> int:
     """`kernel_loop.loop` for a line `L`; T and W: times and winners of the tournament."""
+    I, F, L, T, W = k.bare(ints), k.bare(floats), k.bare(line), k.bare(times), k.bare(winners)
     stations, size, source = L[L_STATIONS], L[L_SIZE], L[L_SOURCE]
     if L[L_BEGUN] == 0:
         L[L_BEGUN] = 1
