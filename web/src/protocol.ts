@@ -36,6 +36,12 @@ export const BOARD_COLUMNS = 12;
 export const BOARD_TILES_MAX = 200;
 export const BOARD_TILE_ROWS_MAX = 40;
 export const BOARD_POINTS_MAX = 8;
+export const LOOK_COLOURS = ["blue", "sky", "green", "yellow", "orange", "vermilion", "purple", "grey"] as const;
+export const LOOK_MARKS = ["", "✓", "●", "◆", "▲", "■", "▼", "✕"] as const;
+export const LOOK_SHOWS = ["colour", "badge", "lamp"] as const;
+export const LOOK_RULES_MAX = 24;
+export const LOOK_BANDS_MAX = 8;
+export const TOUR_STEPS_MAX = 100;
 export const STATUS_DETAILS = ["", "last_usable", "out_of_range", "waiting", "no_communication", "not_a_number", "wrong_type", "other"] as const;
 
 export const Kind = { FLOAT: 0, INT: 1, BOOL: 2, ENUM: 3, TEXT: 4, ARRAY: 5, BLOB: 6 } as const;
@@ -2319,6 +2325,79 @@ export interface TextTile {
 /** A board as it is written down. */
 export interface Board {
   tiles?: (({ "@": "ValueTile" } & ValueTile) | ({ "@": "GaugeTile" } & GaugeTile) | ({ "@": "StateTile" } & StateTile) | ({ "@": "TrendTile" } & TrendTile) | ({ "@": "TableTile" } & TableTile) | ({ "@": "AlarmsTile" } & AlarmsTile) | ({ "@": "SceneTile" } & SceneTile) | ({ "@": "TextTile" } & TextTile))[];
+  version?: number;
+}
+
+/** One look at the world, with words. */
+export interface TourStep {
+  /** Stays the step's own, so that two people can work on one tour. */
+  id: string;
+  title?: string;
+  /** Words, as they are written: no markup. */
+  text?: string;
+  /** None: it flies to the twin, or stays where it is. */
+  camera?: CameraAt | null;
+  /** How one is there: orbit, walk or map; empty: orbit. */
+  mode?: string;
+  /** Id of the twin that is selected. */
+  twin?: string;
+  /** Ids of twins that glow. */
+  highlights?: string[];
+  /** Name of the visual rules that colour the scene. */
+  look?: string;
+  /** Id of the branch that is shown; empty: the world itself. */
+  branch?: string;
+  /** Moment that is shown, Unix milliseconds; 0: now, or as `ago_s` says. */
+  at_ms?: number;
+  /** Seconds before now, for what is told of whatever has been lately. */
+  ago_s?: number;
+  /** Seconds of the past that pass in a second; 0: it stands still. */
+  speed?: number;
+  /** How long it lasts when it plays by itself; 0: as long as its words take to be read. */
+  duration_s?: number;
+}
+
+/** A tour as it is written down. */
+export interface Tour {
+  description?: string;
+  steps?: TourStep[];
+  /** Whether it begins again after its last step when it plays by itself, as on a wall. */
+  is_endless?: boolean;
+  version?: number;
+}
+
+/** From a limit up to the next: one colour, one mark, one word. */
+export interface Band {
+  /** In the rule's unit; the lowest band holds what is below it as well. */
+  above: number;
+  colour: string;
+  mark?: string;
+  word?: string;
+}
+
+/** How twins of a type look by a value: over a ramp from low to high, or in bands. */
+export interface VisualRule {
+  id: string;
+  title?: string;
+  /** Id of a type; twins of types that extend it too. Empty: of any type. */
+  type?: string;
+  /** Ids of twins, `*` for anything within a part, `**` over parts; empty: all. */
+  pattern?: string;
+  /** Name of a point, or an expression over points of the twin: `PowerIn - PowerOut`. */
+  value?: string;
+  /** UCUM, of the limits below; empty: as the point says. */
+  unit?: string;
+  low?: number;
+  /** Ends of the ramp; both 0: bands. */
+  high?: number;
+  bands?: Band[];
+  /** colour: its body; badge: a word on its name; lamp: a lamp above it. */
+  shows?: string[];
+}
+
+/** Rules, the one that counts first. */
+export interface Look {
+  rules?: VisualRule[];
   version?: number;
 }
 

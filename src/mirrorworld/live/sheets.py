@@ -10,7 +10,7 @@ from typing import Final
 
 from mirrorworld.live import notify
 from mirrorworld.mapping import book as mappings
-from mirrorworld.protocol import boards
+from mirrorworld.protocol import boards, looks, tours
 from mirrorworld.rules import book
 from mirrorworld.world.changes import Edits, PutSheet
 from mirrorworld.world.model import Sheet
@@ -22,9 +22,17 @@ Known = tuple[str, str, str | None]
 READERS: Final[dict[str, Callable[[Sheet], object]]] = {
     book.KIND: book.read,
     boards.KIND: boards.read,
+    tours.KIND: tours.read,
+    looks.KIND: looks.read,
     notify.KIND: notify.read,
     mappings.KIND: mappings.read,
 }
+
+
+FORMS: Final[dict[str, type]] = {}
+"""By kind, the msgspec type of a sheet's body, where pages shall make a form of it. A hint in the
+JSON schema says what a text means: `format` time, time-zone, weekdays, twin, point, labels, sheet
+or words; `of` is the field that says of which twin or point, or the kind of sheet."""
 
 
 class ChangedMeanwhileError(ValueError):

@@ -9,19 +9,16 @@ they come and go, and who looks may not see them all.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from mirrorworld.protocol import written
 from mirrorworld.world.model import Sheet
 from mirrorworld.world.plain import from_plain
 
 KIND: Final = "board"
 VERSION: Final = 1
-NAME_LENGTH_MAX: Final = 80
-BODY_LENGTH_MAX: Final = 200_000
 TILES_MAX: Final = 200
 COLUMNS: Final = 12
 ROWS_MAX: Final = 2_000
@@ -29,10 +26,8 @@ TILE_ROWS_MAX: Final = 40
 POINTS_MAX: Final = 8
 TITLE_LENGTH_MAX: Final = 120
 TEXT_LENGTH_MAX: Final = 4_000
-ID_LENGTH_MAX: Final = 1_000
 SPAN_S_MIN: Final = 60
 SPAN_S_MAX: Final = 30 * 86_400
-_TILE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _METRES_MAX: Final = 1e7
 
 
@@ -168,44 +163,11 @@ def read(sheet: Sheet) -> Board:
     Raises:
         ValueError: it is none; the message names the board, the place in it and the mend.
     """
-    place = f"board {sheet.name[:NAME_LENGTH_MAX]}"
-    name = sheet.name
-    if len(name) > NAME_LENGTH_MAX or name != name.strip() or not name.isprintable():
-        raise ValueError(
-            f"{place}: a board's name has up to {NAME_LENGTH_MAX} printable characters, none of"
-            " them a space at an end"
-        )
-    if len(sheet.body) > BODY_LENGTH_MAX:
-        raise ValueError(
-            f"{place}: {len(sheet.body)} characters; a board has at most {BODY_LENGTH_MAX}"
-        )
-    try:
-        plain = json.loads(sheet.body)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{place}: not JSON: {error}") from error
-    if not isinstance(plain, dict):
-        raise ValueError(f"{place}: an object was expected")
-    known = cast("dict[str, Any]", plain)
-    for key in known:
-        if key not in ("version", "tiles"):
-            raise ValueError(f"{place}: '{key[:40]}' is not known; there are tiles, version")
-    if known.get("version") != VERSION:
-        said = f"{known.get('version')!r:.20}"
-        raise ValueError(f"{place}.version: {said}; this server reads version {VERSION}")
-    tiles = known.get("tiles", [])
-    if not isinstance(tiles, list):
-        raise ValueError(f"{place}.tiles: a list was expected")
-    rows = cast("list[Any]", tiles)
-    if len(rows) > TILES_MAX:
-        raise ValueError(
-            f"{place}.tiles: {len(rows)}; a board has at most {TILES_MAX}: make another board"
-        )
+    place = written.place_of(sheet)
+    known = written.opened(sheet, ("tiles",), VERSION)
+    rows = written.rows(known, "tiles", TILES_MAX, sheet)
     found = tuple(_tile(row, f"{place}.tiles[{i}]") for i, row in enumerate(rows))
-    seen: set[str] = set()
-    for i, tile in enumerate(found):
-        if tile.id in seen:
-            raise ValueError(f"{place}.tiles[{i}].id: '{tile.id}' is taken by another tile")
-        seen.add(tile.id)
+    written.own_ids([tile.id for tile in found], "tiles", "tile", sheet)
     if sum(isinstance(tile, SceneTile) for tile in found) > 1:
         raise ValueError(f"{place}.tiles: one SceneTile on a board; there is one scene")
     return Board(found)
@@ -217,53 +179,50 @@ def _tile(plain: Any, place: str) -> Tile:
     if cls is None:
         raise ValueError(f"{place}: '@' is {kind!r:.40}; it may be {', '.join(_TILES)}")
     tile = from_plain(cls, plain, place)
-    if not _TILE_ID.fullmatch(tile.id):
-        raise ValueError(f"{place}.id: 1 to 32 letters, digits, _ and - were expected")
-    _within(tile.x, 0, COLUMNS - 1, f"{place}.x")
-    _within(tile.w, 1, COLUMNS - tile.x, f"{place}.w")
-    _within(tile.y, 0, ROWS_MAX, f"{place}.y")
-    _within(tile.h, 1, TILE_ROWS_MAX, f"{place}.h")
-    _short(tile.title, TITLE_LENGTH_MAX, f"{place}.title")
+    written.within(tile.x, 0, COLUMNS - 1, f"{place}.x")
+    written.within(tile.w, 1, COLUMNS - tile.x, f"{place}.w")
+    written.within(tile.y, 0, ROWS_MAX, f"{place}.y")
+    written.within(tile.h, 1, TILE_ROWS_MAX, f"{place}.h")
+    written.short(tile.title, TITLE_LENGTH_MAX, f"{place}.title")
     match tile:
         case ValueTile(point=point) | GaugeTile(point=point) | StateTile(point=point):
             _named(point, f"{place}.point")
         case TrendTile(points=points):
-            _within(len(points), 1, POINTS_MAX, f"{place}.points")
+            written.within(len(points), 1, POINTS_MAX, f"{place}.points")
             for i, each in enumerate(points):
                 _named(each, f"{place}.points[{i}]")
-            _within(tile.span_s, SPAN_S_MIN, SPAN_S_MAX, f"{place}.span_s")
+            written.within(tile.span_s, SPAN_S_MIN, SPAN_S_MAX, f"{place}.span_s")
         case TableTile(points=points):
-            _within(len(points), 1, POINTS_MAX, f"{place}.points")
+            written.within(len(points), 1, POINTS_MAX, f"{place}.points")
             for i, name in enumerate((*points, tile.type, tile.subtree, tile.sort)):
-                _short(name, ID_LENGTH_MAX, f"{place}.points[{i}]" if i < len(points) else place)
+                written.short(
+                    name,
+                    written.ID_LENGTH_MAX,
+                    f"{place}.points[{i}]" if i < len(points) else place,
+                )
             if not tile.type and not tile.subtree:
                 raise ValueError(f"{place}: say which twins: give type, subtree or both")
         case AlarmsTile():
-            _short(tile.subtree, ID_LENGTH_MAX, f"{place}.subtree")
-            _within(tile.severity, 1, 3, f"{place}.severity")
+            written.short(tile.subtree, written.ID_LENGTH_MAX, f"{place}.subtree")
+            written.within(tile.severity, 1, 3, f"{place}.severity")
         case SceneTile():
-            _short(tile.focus, ID_LENGTH_MAX, f"{place}.focus")
+            written.short(tile.focus, written.ID_LENGTH_MAX, f"{place}.focus")
             if tile.camera is not None:
-                metres = (*tile.camera.position, *tile.camera.target)
-                if not all(math.isfinite(m) and abs(m) < _METRES_MAX for m in metres):
-                    raise ValueError(f"{place}.camera: finite metres were expected")
+                check_camera(tile.camera, f"{place}.camera")
         case TextTile():
-            _short(tile.text, TEXT_LENGTH_MAX, f"{place}.text")
+            written.short(tile.text, TEXT_LENGTH_MAX, f"{place}.text")
     return tile
 
 
-def _within(value: int, low: int, high: int, place: str) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{place}: {value}; {low} to {high} was expected")
-
-
-def _short(text: str, most: int, place: str) -> None:
-    if len(text) > most:
-        raise ValueError(f"{place}: {len(text)} characters; at most {most}")
+def check_camera(camera: CameraAt, place: str) -> None:
+    """Raises ValueError where a place in the scene is none."""
+    metres = (*camera.position, *camera.target)
+    if not all(math.isfinite(m) and abs(m) < _METRES_MAX for m in metres):
+        raise ValueError(f"{place}: finite metres were expected")
 
 
 def _named(point: PointAt, place: str) -> None:
     if not point.twin or not point.point:
         raise ValueError(f"{place}: the id of a twin and the name of a point were expected")
-    _short(point.twin, ID_LENGTH_MAX, f"{place}.twin")
-    _short(point.point, ID_LENGTH_MAX, f"{place}.point")
+    written.short(point.twin, written.ID_LENGTH_MAX, f"{place}.twin")
+    written.short(point.point, written.ID_LENGTH_MAX, f"{place}.point")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import enum
+import json
 import sys
 import types
 import typing
@@ -24,6 +25,7 @@ from mirrorworld.protocol import (
     branches,
     discovery,
     exchange,
+    looks,
     mapping,
     messages,
     operations,
@@ -32,6 +34,7 @@ from mirrorworld.protocol import (
     quantities,
     rest,
     rules,
+    tours,
     voice,
 )
 from mirrorworld.protocol.shape import Plain, class_doc, field_docs
@@ -109,7 +112,8 @@ def text() -> str:
             if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
                 writer.declare(cls)
     writer.declare(Plain(changes.Edits))
-    writer.declare(Plain(boards.Board))
+    for cls in (boards.Board, tours.Tour, looks.Look):
+        writer.declare(Plain(cls))
     body = "\n\n".join(writer.declared.values())
     return "\n".join(
         (
@@ -181,6 +185,12 @@ def _constants() -> Iterator[str]:
         yield f"export const {name} = {number};"
     for limit in ("COLUMNS", "TILES_MAX", "TILE_ROWS_MAX", "POINTS_MAX"):
         yield f"export const BOARD_{limit} = {getattr(boards, limit)};"
+    for name in ("COLOURS", "MARKS", "SHOWS"):
+        listed = json.dumps(getattr(looks, name), ensure_ascii=False)
+        yield f"export const LOOK_{name} = {listed} as const;"
+    for limit in ("RULES_MAX", "BANDS_MAX"):
+        yield f"export const LOOK_{limit} = {getattr(looks, limit)};"
+    yield f"export const TOUR_STEPS_MAX = {tours.STEPS_MAX};"
     details = ", ".join(f'"{detail}"' for detail in binary.DETAILS)
     yield f"export const STATUS_DETAILS = [{details}] as const;"
     for cls in _ENUMS:
