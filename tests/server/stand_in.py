@@ -34,6 +34,7 @@ from mirrorworld.world.changes import (
     PutType,
     Severity,
     Tally,
+    Writing,
 )
 from mirrorworld.world.frames import Frame, FrameBuilder
 from mirrorworld.world.model import (
@@ -258,6 +259,14 @@ class StandIn:
         self._may(who, Action.EDIT, "")
         door.check(edits, self.world.structure, based_on)
         return self.apply(edits, who.id, OriginKind.AUTHORED)
+
+    def take_writing(self, who: Principal | None, writing: Writing) -> Position:
+        if self.is_disk_full:
+            raise OSError(28, "no space left on device")
+        if who is None:
+            return self.apply(writing, "authoring", OriginKind.INFERRED)
+        self._may(who, Action.WRITE, writing.twin)
+        return self.apply(writing, who.id, OriginKind.AUTHORED)
 
     async def until_durable(self, position: Position) -> None:
         await asyncio.sleep(0)

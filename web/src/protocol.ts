@@ -484,6 +484,163 @@ export interface Refusal {
   mend: string;
 }
 
+/** An answer to a note. */
+export interface Reply {
+  author: string;
+  /** Unix milliseconds, by the author's clock; the log has the server's. */
+  created: number;
+  text: string;
+}
+
+/** A line drawn on a part. */
+export interface Stroke {
+  author: string;
+  created: number;
+  /** 0 to 5: one of the page's. */
+  colour: number;
+  /** x, y, z after another in whole millimetres, from the note's place, in the twin's frame. */
+  points: number[];
+}
+
+/** A picture that was taken; the file itself is at `/api/blobs/SHA256`. */
+export interface Photo {
+  author: string;
+  created: number;
+  sha256: string;
+  name: string;
+}
+
+/** What somebody wrote or drew on a twin. */
+export interface Note {
+  author: string;
+  created: number;
+  /** x, y, z in metres in the twin's own frame, z up, so that the note follows the part. */
+  at: number[];
+  text: string;
+  strokes: Record<string, Stroke>;
+  photos: Record<string, Photo>;
+  replies: Record<string, Reply>;
+  is_done: boolean;
+}
+
+/** Something to be done about a twin. */
+export interface Task {
+  author: string;
+  created: number;
+  title: string;
+  /** Who does it; "": nobody yet. */
+  owner: string;
+  /** One of TASK_STATES. */
+  state: string;
+  /** A date, 2026-11-30. */
+  due: string;
+  /** The id of the note that it is about. */
+  note: string;
+}
+
+/** A note with where it is. */
+export interface NoteRow {
+  twin: string;
+  id: string;
+  note: Note;
+}
+
+/** A task with where it is. */
+export interface TaskRow {
+  twin: string;
+  id: string;
+  task: Task;
+}
+
+/** Notes, the latest first. */
+export interface NotesPage {
+  notes: NoteRow[];
+  /** Whether there are more than were asked for. */
+  is_cut: boolean;
+}
+
+/** Tasks, the latest first. */
+export interface TasksPage {
+  tasks: TaskRow[];
+  is_cut: boolean;
+}
+
+/** One step of the history of a twin's notes. */
+export interface Written {
+  position: string;
+  by: string;
+  at_ms: number;
+  /** What changed, a line for each thing. */
+  said: string[];
+}
+
+/** The history of a twin's notes, the latest first. */
+export interface WrittenPage {
+  rows: Written[];
+}
+
+/** An update of a twin's document, by REST. */
+export interface WriteRequest {
+  twin: string;
+  /** Base64. */
+  update: string;
+}
+
+/** The first message. */
+export interface Begin {
+  /** By twin: the state vector of the document that the page holds. */
+  states: Record<string, string>;
+}
+
+/** An update of a twin's document. */
+export interface Write {
+  /** Comes back in the answer. */
+  id: number;
+  twin: string;
+  update: string;
+}
+
+/** Every Document has been sent. */
+export interface Began {
+  /** Whose name new notes have to bear. */
+  me: string;
+  /** Whether one may write about anything at all. */
+  may_write: boolean;
+}
+
+/** What a page lacks of a twin's document, and what of it the server has. */
+export interface Document {
+  twin: string;
+  update: string;
+  state: string;
+}
+
+/** Somebody else's update; it is durable. */
+export interface Wrote {
+  twin: string;
+  update: string;
+  by: string;
+}
+
+/** A Write is durable. */
+export interface Took {
+  id: number;
+  position: string;
+}
+
+/** A Write was refused: the page has to begin anew with that document. */
+export interface NotTaken {
+  id: number;
+  twin: string;
+  detail: string;
+  mend: string;
+}
+
+/** A document is no more, or no more shown: the page has to forget it. */
+export interface Gone {
+  twin: string;
+}
+
 /** Why a request was not done. Every error of every route has this shape. */
 export interface Problem {
   /** What is wrong, in one sentence. */
@@ -2458,6 +2615,18 @@ export type VoiceServerMessage =
   | ({ "@": "VoiceRefused" } & VoiceRefused)
   | ({ "@": "VoiceAnswer" } & VoiceAnswer)
   | ({ "@": "VoiceSlots" } & VoiceSlots);
+
+export type AuthorMessage =
+  | ({ "@": "Begin" } & Begin)
+  | ({ "@": "Write" } & Write);
+
+export type AuthorAnswer =
+  | ({ "@": "Began" } & Began)
+  | ({ "@": "Document" } & Document)
+  | ({ "@": "Wrote" } & Wrote)
+  | ({ "@": "Took" } & Took)
+  | ({ "@": "NotTaken" } & NotTaken)
+  | ({ "@": "Gone" } & Gone);
 
 export type Tile =
   | ({ "@": "ValueTile" } & ValueTile)

@@ -9,7 +9,7 @@ from mirrorworld.branches.branch import Branch
 from mirrorworld.live import door
 from mirrorworld.live.pipeline import twins_of
 from mirrorworld.server.mirrored import Mirrored, SourceStatus
-from mirrorworld.world.changes import Arm, Disarm, Edits, Position
+from mirrorworld.world.changes import Arm, Disarm, Edits, Position, Writing
 from mirrorworld.world.ports import (
     Action,
     BlobStore,
@@ -85,6 +85,10 @@ class BranchMirror:
         decision = self.guard.may(who, action, twin, "branch", self._live.now_ns())
         if not decision.allowed:
             raise PermissionError(decision.reason)
+
+    def take_writing(self, who: Principal | None, writing: Writing) -> Position:
+        """A branch has no notes of its own."""
+        raise PermissionError(f"{writing.twin}: notes are of the world; leave the branch first")
 
     async def until_durable(self, position: Position) -> None:
         """Whoever takes edits commits them."""

@@ -17,7 +17,16 @@ from mirrorworld.live.guard import MODEL, RoleGuard
 from mirrorworld.live.pipeline import Pipeline
 from mirrorworld.live.sources import ConnectorClass, Source, Sources, name_of
 from mirrorworld.rules import lifecycle
-from mirrorworld.world.changes import Command, Edits, Event, Position
+from mirrorworld.world.changes import (
+    Change,
+    Command,
+    Edits,
+    Event,
+    Origin,
+    OriginKind,
+    Position,
+    Writing,
+)
 from mirrorworld.world.hooks import ReceivesHooks
 from mirrorworld.world.model import Property
 from mirrorworld.world.ports import (
@@ -137,6 +146,22 @@ class Mirror:
             edits,
             check=lambda: door.check(edits, self.world.structure, based_on),
         )
+        placed = applied.change.position if applied.change is not None else None
+        return placed if placed is not None else self.world.position
+
+    def take_writing(self, who: Principal | None, writing: Writing) -> Position:
+        """Keeps an update of a twin's document, which its room has read; None: nobody says it
+        anew, it only gathers what was said. Nobody may be told before `until_durable`.
+
+        Raises:
+            Refused: the guard said no.
+            ValueError: there is no such twin.
+        """
+        if who is not None:
+            applied = self.pipeline.take(who, Action.WRITE, writing)
+        else:
+            origin = Origin(OriginKind.INFERRED, "authoring")
+            applied = self.pipeline.apply(Change(writing, origin, self.now_ns()))
         placed = applied.change.position if applied.change is not None else None
         return placed if placed is not None else self.world.position
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from mirrorworld.protocol import (
     accounts,
+    authoring,
     binary,
     boards,
     branches,
@@ -104,7 +105,7 @@ def text() -> str:
     writer.declare(messages.ClientMessage)
     writer.declare(messages.ServerMessage)
     modules = (
-        rest, discovery, accounts, rules, operations, mapping, exchange, quantities, branches,
+        authoring, rest, discovery, accounts, rules, operations, mapping, exchange, quantities, branches,
         people, voice,
     )  # fmt: skip
     for module in modules:
@@ -138,6 +139,10 @@ def text() -> str:
             _union("VoiceClientMessage", voice.VoiceClientMessage),
             "",
             _union("VoiceServerMessage", voice.VoiceServerMessage),
+            "",
+            _union("AuthorMessage", authoring.AuthorMessage),
+            "",
+            _union("AuthorAnswer", authoring.AuthorAnswer),
             "",
             _union("Tile", boards.Tile),
             "",

@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket
 
 from mirrorworld.protocol.messages import STREAM_PATH
-from mirrorworld.server import asking, editing, metrics, openapi, problems, statics
+from mirrorworld.server import asking, editing, metrics, openapi, problems, statics, writing
 from mirrorworld.server.attached import Examine
 from mirrorworld.server.context import Context
 from mirrorworld.server.doors import HOSTS, Doors
@@ -26,6 +26,7 @@ from mirrorworld.server.routes import (
     enter,
     inbox,
     mapping,
+    notes,
     past,
     quantities,
     reach,
@@ -138,12 +139,22 @@ def create_app(
         sight = context.sights.of(socket.state.principal)
         await editing.EditSession(socket, context, sight).run()
 
+    @app.websocket(writing.PATH)
+    async def authors(socket: WebSocket) -> None:
+        await socket.accept()
+        sight = context.sights.of(socket.state.principal)
+        if not sight.sees(""):
+            await socket.close(4403, f"{sight.who.id} may not see this world")
+            return
+        await writing.Page(socket, context.desk, context.mirror, sight).run()
+
     for module in (
         world,
         past,
         quantities,
         acts,
         blobs,
+        notes,
         undo,
         sources,
         discovered,

@@ -59,6 +59,8 @@ class Attached:
         examiners: Mapping[str, Examine] | None = None,
     ) -> None:
         self.counts: dict[str, int] = {"taken": 0, "refused": 0}
+        self.holders: list[Callable[[str], Iterable[str]]] = []
+        """What else refers to files: from one to the twins of which it is."""
         self._mirror = mirror
         self._examiners = dict(examiners or {})
         self._coming = 0
@@ -157,7 +159,9 @@ class Attached:
         if view.is_whole or (view.who.id, sha256) in self._recent:
             return True
         self._look()
-        return any(view.sees(twin) for twin in self._twins_of.get(sha256, ()))
+        if any(view.sees(twin) for twin in self._twins_of.get(sha256, ())):
+            return True
+        return any(view.sees(twin) for holder in self.holders for twin in holder(sha256))
 
     def check(self, view: Sight, edits: Iterable[tuple[str, Edit]]) -> None:
         """Looks whether edits refer to files that are here and that their author may have; what a

@@ -13,6 +13,7 @@ from mirrorworld.server.past import Past
 from mirrorworld.server.quantities import Quantities
 from mirrorworld.server.sight import Sights
 from mirrorworld.server.views import Views
+from mirrorworld.server.writing import Desk
 from mirrorworld.trust.accounts import Accounts
 from mirrorworld.trust.oidc import Exchange
 from mirrorworld.trust.passkeys import Passkeys
@@ -40,6 +41,7 @@ class Context:
     past: Past = field(init=False)
     attached: Attached = field(init=False)
     quantities: Quantities = field(init=False)
+    desk: Desk = field(init=False)
 
     def __post_init__(self) -> None:
         self.views = Views(self.mirror)
@@ -48,3 +50,4 @@ class Context:
         self.past = Past()
         self.attached = Attached(self.mirror, self.examiners)
         self.quantities = Quantities(self.mirror.world)
+        self.desk = Desk(self.mirror, self.attached)

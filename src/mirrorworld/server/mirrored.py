@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from mirrorworld.world.changes import Command, Edits, Event, Position, Tally
+from mirrorworld.world.changes import Command, Edits, Event, Position, Tally, Writing
 from mirrorworld.world.hooks import ReceivesHooks
 from mirrorworld.world.model import Pose, Text
 from mirrorworld.world.ports import (
@@ -176,6 +176,11 @@ class Mirrored(Protocol):
         self, who: Principal, edits: Edits, based_on: Sequence[tuple[str, str, str | None]] = ()
     ) -> Position:
         """As `edit`, at once; nobody may be told before `until_durable`."""
+        ...
+
+    def take_writing(self, who: Principal | None, writing: Writing) -> Position:
+        """Keeps an update of a twin's document; None: nobody says it anew. Nobody may be told
+        before `until_durable`."""
         ...
 
     async def until_durable(self, position: Position) -> None:

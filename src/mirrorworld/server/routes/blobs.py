@@ -40,6 +40,7 @@ class Purpose(Enum):
     """What becomes of a file that is sent."""
 
     KEEP = "keep"
+    NOTE = "note"
     DOCUMENT = "document"
     MODEL = "model"
 
@@ -73,7 +74,7 @@ async def send(
         Query(
             alias="as",
             description="`document`: one more of the twin's documents; `model`: what it looks like;"
-            " `keep`: an edit will refer to it",
+            " `keep`: an edit will refer to it; `note`: a note will",
         ),
     ] = Purpose.DOCUMENT,
     scale: Annotated[float, Query(description="Of a model: metres of one unit in it")] = 1.0,
@@ -83,7 +84,8 @@ async def send(
     everything itself. What it is, its content decides; HTML, SVG and XML are refused. The answer
     comes when file and edit are durable."""
     known = asking.twin(here.mirror.world, view, twin)
-    may = here.mirror.guard.may(view.who, Action.EDIT, known, "attach", here.mirror.now_ns())
+    action = Action.WRITE if purpose is Purpose.NOTE else Action.EDIT
+    may = here.mirror.guard.may(view.who, action, known, "attach", here.mirror.now_ns())
     if not may.allowed:
         raise Refused(403, may.reason, "twin", "ask an engineer or the owner")
     if purpose is Purpose.MODEL:
@@ -93,7 +95,7 @@ async def send(
         blob = await here.attached.take(view, request.stream(), announced, name)
     except ClientDisconnect:
         raise Refused(400, "the sender went away", "body", "send it again") from None
-    if purpose is Purpose.KEEP:
+    if purpose in (Purpose.KEEP, Purpose.NOTE):
         return json_answer(rest.Attached(to_plain(blob)), 201)
     # From here to the edit nothing else turns, so that no document is lost to another one's edit.
     current = here.mirror.world.structure.twins.get(known)
