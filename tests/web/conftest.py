@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_MS = 60_000
+READY_MS = 120_000
 
 OpenPage = Callable[..., "Page"]
 
@@ -105,7 +105,7 @@ def _opening(browser: Browser) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         address, _, token = world.url.partition("/?token=")
         context.request.post(f"{address}/api/session", data={"token": token})
-        page.goto(f"{address}/?quality={quality}")
+        page.goto(f"{address}/?quality={quality}", timeout=READY_MS)
         page.wait_for_function(
             "document.documentElement.dataset.ready === 'true'", timeout=READY_MS
         )

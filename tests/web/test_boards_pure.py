@@ -83,7 +83,8 @@ def test_tiles_make_way_downwards_for_what_is_put_over_them(run: Run) -> None:
 
 
 ACTS = """
-    import { adding, changing, placing, removing, read, written, ActRefused } from "./model.ts";
+    import { adding, changing, placing, removing, read, written } from "./model.ts";
+    import { ActRefused } from "../acts.ts";
     const tile = (id, x, extra = {}) => ({ "@": "TextTile", id, x, y: 0, w: 3, h: 3, text: id, ...extra });
     const board = (...tiles) => ({ tiles });
     const refused = (act, on) => {

@@ -4,7 +4,7 @@ import "./boards.css";
 
 import { address } from "../address.ts";
 import { clockText, dayText } from "../format.ts";
-import { NO_LINK, written } from "../link.ts";
+import * as links from "../link.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import { type Context, POINT_DRAG, reasonOf } from "../panels/context.ts";
 import { button, emptyState, h, iconButton, openDialog, popover, setAttr, setText } from "../panels/dom.ts";
@@ -13,21 +13,22 @@ import { offerLink } from "../tours/offer.ts";
 import { icon } from "../panels/icons.ts";
 import type { Painter } from "../panels/pulse.ts";
 import { isPlottable, isStepped } from "../panels/values.ts";
+import { type SheetKind, SheetStore, type Shown } from "../sheets.ts";
 import { t } from "../words.ts";
 import { Composer } from "./compose.ts";
 import { openName, openTile } from "./dialogs.ts";
-import { type Act, adding, type Board, changing, content, type NewTile, placing, removing, type Tile } from "./model.ts";
-import { BoardStore } from "./store.ts";
+import { type Act, adding, type Board, changing, content, KIND, type NewTile, placing, read, removing, type Tile, written } from "./model.ts";
 import { freeName, suggestForTwin, suggestForType, typeTitle } from "./suggest.ts";
 import { BoardView } from "./view.ts";
 
+const BOARDS: SheetKind<Board> = { kind: KIND, read, written, made: t("board made"), renamed: t("board renamed"), deleted: t("board deleted") };
 /** What the grid has above and below its tiles. */
 const PADDING_PX = 18;
 
 export class Boards implements Painter {
   /** The way to the boards, for the bar above. */
   readonly button: HTMLButtonElement;
-  private readonly store: BoardStore;
+  private readonly store: SheetStore<Board>;
   private readonly view: BoardView;
   private readonly composer: Composer;
   private readonly title = h("h1", { class: "board-title clip" });
@@ -51,7 +52,7 @@ export class Boards implements Painter {
     private readonly onChange: () => void,
   ) {
     const { mirror, pulse, scene } = context;
-    this.store = new BoardStore(mirror);
+    this.store = new SheetStore(mirror, BOARDS);
     this.view = new BoardView(context, this.scroller, { settings: (tile) => this.openSettings(tile), remove: (tile) => this.remove(tile) });
     this.composer = new Composer(this.view, this.scroller, {
       board: () => this.board,
@@ -87,7 +88,7 @@ export class Boards implements Painter {
   }
 
   private get board(): Board | null {
-    return this.current === null ? null : (this.store.shown(this.current)?.board ?? null);
+    return this.current === null ? null : (this.store.shown(this.current)?.value ?? null);
   }
 
   // --- opening and linking -----------------------------------------------------------------------
@@ -147,11 +148,11 @@ export class Boards implements Painter {
     const day = dayText(view_ms);
     setText(this.clock, `${mirror.time.live ? "" : `${t("PAST")} `}${day === dayText(mirror.nowMs()) && mirror.time.live ? "" : `${day} `}${clockText(view_ms)}`);
     const shown = this.isReady ? this.store.shown(this.current) : null;
-    if (shown?.board && !this.composer.isMoving) {
-      const key = JSON.stringify(shown.board);
+    if (shown?.value && !this.composer.isMoving) {
+      const key = JSON.stringify(shown.value);
       if (key !== this.wasShown) {
         this.wasShown = key;
-        this.view.show(shown.board);
+        this.view.show(shown.value);
         this.fit();
         this.composer.dress();
         this.buildBar();
@@ -160,8 +161,8 @@ export class Boards implements Painter {
     this.paintState(shown);
   }
 
-  private paintState(shown: ReturnType<BoardStore["shown"]>): void {
-    const isEmpty = shown?.board?.tiles.length === 0;
+  private paintState(shown: Shown<Board> | null): void {
+    const isEmpty = shown?.value?.tiles.length === 0;
     const what = !this.isReady ? "wait" : shown === null ? "none" : shown.error ? `bad ${shown.error}` : isEmpty ? `empty ${this.isComposing}` : "";
     if (this.state.dataset["what"] === what) return;
     this.state.dataset["what"] = what;
@@ -443,7 +444,7 @@ export class Boards implements Painter {
   }
 
   private async copyLink(): Promise<void> {
-    await offerLink(this.context, written(document.baseURI, { ...NO_LINK, board: this.current }));
+    await offerLink(this.context, links.written(document.baseURI, { ...links.NO_LINK, board: this.current }));
   }
 }
 

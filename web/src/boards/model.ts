@@ -1,6 +1,7 @@
 // Boards as values: read from a sheet, changed by small acts that can be done again on a newer one.
 
 import { BOARD_TILES_MAX, type PointAt, type Tile } from "../protocol.ts";
+import { type Act as ActOn, ActRefused, freshId } from "../acts.ts";
 import { freePlace, settled } from "./grid.ts";
 
 export type { PointAt, Tile };
@@ -13,11 +14,8 @@ export interface Board {
   tiles: readonly Tile[];
 }
 
-/** What an act says when the board has become another one meanwhile. */
-export class ActRefused extends Error {}
-
-/** One step of composing. Done again on a newer board if somebody else was quicker. */
-export type Act = (board: Board) => Board;
+/** One step of composing. */
+export type Act = ActOn<Board>;
 
 /** Size that a new tile has, by kind. */
 export const SIZES: Readonly<Record<TileKind, readonly [number, number]>> = {
@@ -48,12 +46,6 @@ export function read(body: string): Board {
 
 export function written(board: Board): string {
   return JSON.stringify({ version: VERSION, tiles: board.tiles });
-}
-
-/** An id that no tile of any board has: two people who add a tile at once add two. */
-export function freshId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(6));
-  return Array.from(bytes, (byte) => byte.toString(36).padStart(2, "0")).join("");
 }
 
 type Without<T> = T extends unknown ? Omit<T, "id" | "x" | "y" | "w" | "h"> & { w?: number; h?: number } : never;

@@ -1,10 +1,11 @@
 // A first board for a twin or a type: what its points are tells what is worth a tile.
 
+import { freshId } from "../acts.ts";
 import { type Id, type Mirror, text } from "../mirror.ts";
 import { Kind, type PointType } from "../protocol.ts";
 import { t } from "../words.ts";
 import { settled } from "./grid.ts";
-import { type Board, freshId, type PointAt, type Tile } from "./model.ts";
+import { type Board, type PointAt, type Tile } from "./model.ts";
 import { twinsOf } from "./tiles/table.ts";
 
 const FIGURES = 4;

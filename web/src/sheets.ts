@@ -1,19 +1,31 @@
-// The boards of the world: read from its sheets, written as authored edits that overwrite nobody.
+// What people wrote down for the world as a whole, of one kind (boards, tours, looks): read from its
+// sheets, written as authored edits that overwrite nobody.
 //
 // An act is shown at once and sent in turn. If somebody else was quicker the server says so (409);
 // the act is then done again on the board as it is now, or refused with words.
 
-import type { Edited, Sheet, SheetsPage } from "../protocol.ts";
-import { type Mirror, RestError } from "../mirror.ts";
-import { t } from "../words.ts";
-import { type Act, ActRefused, type Board, KIND, read, written } from "./model.ts";
+import type { Edited, Sheet, SheetsPage } from "./protocol.ts";
+import { type Act, ActRefused } from "./acts.ts";
+import { type Mirror, RestError } from "./mirror.ts";
+import { t } from "./words.ts";
+
+/** How one kind of sheet is read and written, and what the log says of making one. */
+export interface SheetKind<T> {
+  readonly kind: string;
+  /** Throws with words for a person if this page cannot show it. */
+  read(body: string): T;
+  written(value: T): string;
+  readonly made: string;
+  readonly renamed: string;
+  readonly deleted: string;
+}
 
 const TRIES = 4;
 /** How long what was saved is shown from memory at most, until the stream brings it. */
 const HOLD_MS = 3000;
 
-export interface Shown {
-  board: Board | null;
+export interface Shown<T> {
+  value: T | null;
   /** Why it cannot be shown; "": it can. */
   error: string;
 }
@@ -23,18 +35,21 @@ interface Draft {
   timer: number;
 }
 
-export class BoardStore {
+export class SheetStore<T> {
   private readonly drafts = new Map<string, Draft>();
   private readonly queues = new Map<string, Promise<unknown>>();
-  /** What this page has done to each board, latest last: positions that can be taken back. */
+  /** What this page has done to each, latest last: positions that can be taken back. */
   private readonly done = new Map<string, string[]>();
   private readonly listeners = new Set<() => void>();
-  private readonly parsed = new Map<string, { body: string; shown: Shown }>();
+  private readonly parsed = new Map<string, { body: string; shown: Shown<T> }>();
 
-  constructor(private readonly mirror: Mirror) {
+  constructor(
+    private readonly mirror: Mirror,
+    private readonly of: SheetKind<T>,
+  ) {
     mirror.on("sheets", ({ keys }) => {
       for (const [name, draft] of this.drafts) if (this.kept(name) === draft.body && !this.waiting.get(name)?.length) this.forget(name);
-      if (keys === null || [...keys].some((key) => key.startsWith(`${KIND}/`))) this.tell();
+      if (keys === null || [...keys].some((key) => key.startsWith(`${of.kind}/`))) this.tell();
     });
   }
 
@@ -43,24 +58,24 @@ export class BoardStore {
   }
 
   names(): string[] {
-    return this.mirror.sheets(KIND).map((sheet) => sheet.name);
+    return this.mirror.sheets(this.of.kind).map((sheet) => sheet.name);
   }
 
   has(name: string): boolean {
     return this.kept(name) !== null;
   }
 
-  /** The board as it is, with what is on its way; null: there is none of that name. */
-  shown(name: string): Shown | null {
+  /** What it says as it is, with what is on its way; null: there is none of that name. */
+  shown(name: string): Shown<T> | null {
     const body = this.drafts.get(name)?.body ?? this.kept(name);
     if (body === null) return null;
     const known = this.parsed.get(name);
     if (known?.body === body) return known.shown;
-    let shown: Shown;
+    let shown: Shown<T>;
     try {
-      shown = { board: read(body), error: "" };
+      shown = { value: this.of.read(body), error: "" };
     } catch (error) {
-      shown = { board: null, error: error instanceof Error ? error.message : String(error) };
+      shown = { value: null, error: error instanceof Error ? error.message : String(error) };
     }
     this.parsed.set(name, { body, shown });
     return shown;
@@ -72,10 +87,10 @@ export class BoardStore {
 
   // --- writing -------------------------------------------------------------------------------
 
-  /** Makes a board. Rejects if there is one of that name. */
-  async create(name: string, board: Board): Promise<void> {
-    const body = written(board);
-    const position = await this.post([put(name, body)], t("board made"), [{ name, body: null }]);
+  /** Makes one. Rejects if there is one of that name. */
+  async create(name: string, value: T): Promise<void> {
+    const body = this.of.written(value);
+    const position = await this.post([this.put(name, body)], this.of.made, [{ name, body: null }]);
     this.hold(name, body);
     this.done.set(name, [position]);
     this.tell();
@@ -84,7 +99,7 @@ export class BoardStore {
   async rename(name: string, to: string): Promise<void> {
     const body = this.kept(name);
     if (body === null) throw new Error(t("It is not there any more."));
-    await this.post([put(to, body), { "@": "DropSheet", kind: KIND, name }], t("board renamed"), [{ name, body }, { name: to, body: null }]);
+    await this.post([this.put(to, body), { "@": "DropSheet", kind: this.of.kind, name }], this.of.renamed, [{ name, body }, { name: to, body: null }]);
     this.hold(to, body);
     this.tell();
   }
@@ -92,20 +107,20 @@ export class BoardStore {
   async drop(name: string): Promise<string> {
     const body = this.kept(name);
     if (body === null) throw new Error(t("It is not there any more."));
-    return this.post([{ "@": "DropSheet", kind: KIND, name }], t("board deleted"), [{ name, body }]);
+    return this.post([{ "@": "DropSheet", kind: this.of.kind, name }], this.of.deleted, [{ name, body }]);
   }
 
   /** Does an act and saves it. Rejects with words for a person if it could not be done. */
-  act(name: string, act: Act, reason: string): Promise<void> {
-    const before = this.shown(name)?.board;
-    if (!before) return Promise.reject(new Error(t("It is not there any more.")));
+  act(name: string, act: Act<T>, reason: string): Promise<void> {
+    const before = this.shown(name)?.value;
+    if (before === null || before === undefined) return Promise.reject(new Error(t("It is not there any more.")));
     let next: string;
     try {
-      next = written(act(before));
+      next = this.of.written(act(before));
     } catch (error) {
       return Promise.reject(refusal(error));
     }
-    if (next === written(before)) return Promise.resolve();
+    if (next === this.of.written(before)) return Promise.resolve();
     const acts = this.waiting.get(name) ?? [];
     this.waiting.set(name, [...acts, act]);
     this.hold(name, next, false);
@@ -116,14 +131,14 @@ export class BoardStore {
     return queue;
   }
 
-  private async save(name: string, act: Act, reason: string): Promise<void> {
+  private async save(name: string, act: Act<T>, reason: string): Promise<void> {
     let base = this.acked.get(name) ?? this.kept(name);
     for (let tries = 1; ; tries++) {
       try {
         if (base === null) throw new ActRefused(t("It is not there any more."));
-        const body = written(act(read(base)));
+        const body = this.of.written(act(this.of.read(base)));
         if (body !== base) {
-          const position = await this.post([put(name, body)], reason, [{ name, body: base }]);
+          const position = await this.post([this.put(name, body)], reason, [{ name, body: base }]);
           this.done.set(name, [...(this.done.get(name) ?? []), position].slice(-50));
         }
         this.settle(name, act, body);
@@ -133,40 +148,40 @@ export class BoardStore {
           this.settle(name, act, null);
           throw refusal(error);
         }
-        const page = await this.mirror.rest.get<SheetsPage>("sheets", { kind: KIND });
+        const page = await this.mirror.rest.get<SheetsPage>("sheets", { kind: this.of.kind });
         base = page.sheets.find((sheet) => sheet.name === name)?.body ?? null;
       }
     }
   }
 
-  /** An act is done (the board is now `body`) or given up (null); what is shown follows. */
-  private settle(name: string, act: Act, body: string | null): void {
+  /** An act is done (the sheet is now `body`) or given up (null); what is shown follows. */
+  private settle(name: string, act: Act<T>, body: string | null): void {
     const rest = (this.waiting.get(name) ?? []).filter((each) => each !== act);
     this.waiting.set(name, rest);
     if (body !== null) this.acked.set(name, body);
     const base = body ?? this.acked.get(name) ?? this.kept(name);
     if (base === null || (body === null && rest.length === 0)) this.forget(name);
     else {
-      let board = read(base);
+      let value = this.of.read(base);
       for (const each of rest) {
         try {
-          board = each(board);
+          value = each(value);
         } catch {
           // It will be refused with words when its turn comes.
         }
       }
-      this.hold(name, rest.length > 0 ? written(board) : base, rest.length === 0);
+      this.hold(name, rest.length > 0 ? this.of.written(value) : base, rest.length === 0);
       if (rest.length === 0 && this.kept(name) === base) this.forget(name);
     }
     this.tell();
   }
 
   /** Acts that are shown but not saved yet. */
-  private readonly waiting = new Map<string, readonly Act[]>();
+  private readonly waiting = new Map<string, readonly Act<T>[]>();
   /** Bodies that the server has said yes to, newer perhaps than what the stream has brought. */
   private readonly acked = new Map<string, string>();
 
-  /** Takes this page's latest act on a board back. */
+  /** Takes this page's latest act on one back. */
   async undo(name: string): Promise<void> {
     const stack = this.done.get(name) ?? [];
     const position = stack.at(-1);
@@ -179,7 +194,7 @@ export class BoardStore {
     this.tell();
   }
 
-  /** Takes back what was done at a position, as the deleting of a board. */
+  /** Takes back what was done at a position, as the deleting of one. */
   async takeBack(position: string): Promise<void> {
     await this.mirror.rest.post("undo", {}, { position });
   }
@@ -191,7 +206,7 @@ export class BoardStore {
   }
 
   private sheet(name: string): Sheet | undefined {
-    return this.mirror.sheets(KIND).find((sheet) => sheet.name === name);
+    return this.mirror.sheets(this.of.kind).find((sheet) => sheet.name === name);
   }
 
   private hold(name: string, body: string, isSaved = true): void {
@@ -211,8 +226,12 @@ export class BoardStore {
   }
 
   private async post(edits: readonly object[], reason: string, known: readonly { name: string; body: string | null }[]): Promise<string> {
-    const based_on = known.map((each) => ({ kind: KIND, ...each }));
+    const based_on = known.map((each) => ({ kind: this.of.kind, ...each }));
     return (await this.mirror.rest.post<Edited>("edits", { edits, reason, based_on })).position;
+  }
+
+  private put(name: string, body: string): object {
+    return { "@": "PutSheet", sheet: { kind: this.of.kind, name, body } };
   }
 
   private tell(): void {
@@ -220,11 +239,7 @@ export class BoardStore {
   }
 }
 
-function put(name: string, body: string): object {
-  return { "@": "PutSheet", sheet: { kind: KIND, name, body } };
-}
-
 function refusal(error: unknown): Error {
-  if (error instanceof ActRefused) return new Error(error.message || t("Somebody has changed this tile meanwhile. Look at it as it is now, then do it again."));
+  if (error instanceof ActRefused) return new Error(error.message || t("Somebody has changed this meanwhile. Look at it as it is now, then do it again."));
   return error instanceof Error ? error : new Error(String(error));
 }
