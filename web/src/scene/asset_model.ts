@@ -2,9 +2,7 @@
  * A glTF asset made ready to be drawn many times: few meshes, and the joints that data moves.
  *
  * What a node does is told by its extras: `drives` (rotate, stroke, scroll), `lamp`, `shows`.
- * Everything else that stands still is merged into one mesh per kind of material. A model that
- * people attached (`blob:SHA256`) is drawn as it is: its extras say nothing here, and what it would
- * load from elsewhere is refused.
+ * Everything else that stands still is merged into one mesh per kind of material.
  */
 
 import {
@@ -14,8 +12,7 @@ import {
   Color,
   DoubleSide,
   FrontSide,
-  Group,
-  LoadingManager,
+  InstancedMesh,
   Matrix4,
   Mesh,
   MeshPhysicalMaterial,
@@ -24,9 +21,7 @@ import {
   Vector3,
 } from "three";
 import type { Material, MeshBasicMaterial } from "three";
-import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
-import { STORED, storedLook } from "./look.ts";
 
 export interface Drive {
   point: string;
@@ -75,91 +70,6 @@ interface Extras {
   color?: string;
 }
 
-/** Loads assets, each once. A name that cannot be loaded is remembered as null and said once. */
-export class AssetLibrary {
-  readonly #loader = new GLTFLoader();
-  readonly #models = new Map<string, AssetModel | null>();
-  readonly #loading = new Map<string, Promise<AssetModel | null>>();
-  readonly #broken = new Map<string, string>();
-  readonly #url: (name: string) => string;
-  /** Called once for each that cannot be shown. */
-  onBroken: (name: string, reason: string) => void = () => {};
-
-  /** @param url address of an asset, or of a stored file named `blob:SHA256` */
-  constructor(url: (name: string) => string) {
-    this.#url = url;
-  }
-
-  /** Why something cannot be shown; "": it can, or is not known yet. */
-  brokenBy(name: string): string {
-    return this.#broken.get(name) ?? "";
-  }
-
-  /** The asset as it is in the file, for who arranges its parts on their own; null: not to be had. */
-  async loadScene(name: string): Promise<Object3D | null> {
-    try {
-      return (await this.#loader.loadAsync(this.#url(name))).scene;
-    } catch (error) {
-      console.warn(`scene: the asset '${name}' cannot be shown`, error);
-      return null;
-    }
-  }
-
-  /** undefined: not loaded yet; null: cannot be loaded. */
-  get(name: string): AssetModel | null | undefined {
-    return this.#models.get(name);
-  }
-
-  load(name: string): Promise<AssetModel | null> {
-    let loading = this.#loading.get(name);
-    if (loading === undefined) {
-      const scene = name.startsWith(STORED)
-        ? loadStored(name, this.#url)
-        : this.#loader.loadAsync(this.#url(name)).then((gltf) => gltf.scene);
-      loading = scene
-        .then((root) => readModel(name, root))
-        .catch((error: unknown) => {
-          console.warn(`scene: the asset '${name}' cannot be shown; a plain body stands for it`, error);
-          const reason = error instanceof Error ? error.message : String(error);
-          this.#broken.set(name, reason);
-          this.onBroken(name, reason);
-          return null;
-        })
-        .then((model) => {
-          this.#models.set(name, model);
-          return model;
-        });
-      this.#loading.set(name, loading);
-    }
-    return loading;
-  }
-}
-
-/** A file that people attached. It may hold anything that passed the server; nothing is fetched for it. */
-async function loadStored(name: string, url: (name: string) => string): Promise<Object3D> {
-  const look = storedLook(name);
-  if (look === null) throw new Error(`'${name.slice(0, 100)}' names no stored file`);
-  const response = await fetch(url(`${STORED}${look.sha256}`), { credentials: "same-origin" });
-  if (!response.ok) {
-    const problem = (await response.json().catch(() => null)) as { detail?: string } | null;
-    throw new Error(problem?.detail ?? `the server answered ${response.status}`);
-  }
-  const sealed = new LoadingManager();
-  sealed.setURLModifier((address) => {
-    if (!/^(blob|data):/.test(address)) throw new Error(`it would load '${address.slice(0, 100)}' from elsewhere`);
-    return address;
-  });
-  const { scene } = await new GLTFLoader(sealed).parseAsync(await response.arrayBuffer(), "");
-  scene.traverse((node) => {
-    node.userData = {};
-  });
-  const root = new Group();
-  root.add(scene);
-  root.scale.setScalar(look.scale);
-  if (look.up === "z") root.rotation.x = -Math.PI / 2;
-  return root;
-}
-
 export function readModel(name: string, root: Object3D): AssetModel {
   root.updateMatrixWorld(true);
   const joints: Joint[] = [];
@@ -180,10 +90,8 @@ export function readModel(name: string, root: Object3D): AssetModel {
     scroll = drive?.kind === "scroll" ? drive : scroll;
     if (node instanceof Mesh) {
       const material = standard(node.material as Material);
-      const geometry = (node.geometry as BufferGeometry).clone();
-      geometry.morphAttributes = {}; // Instances have no faces of their own.
-      for (const attribute of ["skinIndex", "skinWeight"]) geometry.deleteAttribute(attribute);
-      geometry.applyMatrix4(local);
+      // As floats, since quantised places (KHR_mesh_quantization) leave their range when they are moved.
+      const geometry = placed(node, local);
       if (lamp !== null || scroll !== null || material.map !== null || material.transparent) {
         parts.push({ joint, geometry, material: material.clone(), lamp, scroll });
       } else {
@@ -243,28 +151,38 @@ function mergeStill(
     }
     for (const attribute of Object.keys(geometry.attributes))
       if (attribute !== "position" && attribute !== "normal") geometry.deleteAttribute(attribute);
-    const plain = plainFloats(geometry);
-    plain.setAttribute("color", new BufferAttribute(colors, 3));
-    plain.setAttribute("aSurface", new BufferAttribute(surface, 3));
-    return plain;
+    geometry.setAttribute("color", new BufferAttribute(colors, 3));
+    geometry.setAttribute("aSurface", new BufferAttribute(surface, 3));
+    return geometry;
   });
   const geometry = mergeGeometries(geometries);
   const material = new MeshStandardMaterial({ vertexColors: true, roughness: 1, metalness: 1, side });
   return { joint, geometry, material, lamp: null, scroll: null };
 }
 
-/** Quantised or interleaved attributes as plain floats, so that any two can be merged. */
+/** The geometry of a node where it stands, as often as it stands there (EXT_mesh_gpu_instancing). */
+function placed(node: Mesh, matrix: Matrix4): BufferGeometry {
+  const geometry = plainFloats(node.geometry as BufferGeometry);
+  if (!(node instanceof InstancedMesh)) return geometry.applyMatrix4(matrix);
+  const each = new Matrix4();
+  const copies = Array.from({ length: node.count }, (_, i) => {
+    node.getMatrixAt(i, each);
+    return geometry.clone().applyMatrix4(each.premultiply(matrix));
+  });
+  return mergeGeometries(copies) ?? geometry;
+}
+
+/** What is drawn of a geometry, with quantised or interleaved attributes as plain floats. */
 function plainFloats(source: BufferGeometry): BufferGeometry {
   const geometry = new BufferGeometry();
-  for (const name of ["position", "normal"]) {
-    const from = source.getAttribute(name) as BufferAttribute;
-    const to = new Float32Array(from.count * 3);
-    for (let i = 0; i < from.count; i++) {
-      to[i * 3] = from.getX(i);
-      to[i * 3 + 1] = from.getY(i);
-      to[i * 3 + 2] = from.getZ(i);
-    }
-    geometry.setAttribute(name, new BufferAttribute(to, 3));
+  geometry.setIndex(source.index);
+  for (const name of ["position", "normal", "uv", "uv1", "color"]) {
+    const from = source.getAttribute(name) as BufferAttribute | undefined;
+    if (from === undefined) continue;
+    const n = from.itemSize;
+    const to = new Float32Array(from.count * n);
+    for (let i = 0; i < from.count; i++) for (let k = 0; k < n; k++) to[i * n + k] = from.getComponent(i, k);
+    geometry.setAttribute(name, new BufferAttribute(to, n));
   }
   return geometry;
 }

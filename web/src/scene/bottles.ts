@@ -19,7 +19,7 @@ import {
 import type { Camera, Object3D, WebGLProgramParametersWithUniforms } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { isGlass } from "./asset_model.ts";
-import type { AssetLibrary } from "./asset_model.ts";
+import type { AssetLibrary } from "./asset_library.ts";
 import { depthLike } from "./fleet.ts";
 import type { Fleet } from "./fleet.ts";
 import { Curve, Segment } from "./flow_model.ts";

@@ -6,7 +6,8 @@
 import { Box3, Color, Matrix4, Quaternion, Vector3 } from "three";
 import { Kind } from "../protocol.ts";
 import type { Mirror, Twin } from "../mirror.ts";
-import type { AssetLibrary, AssetModel } from "./asset_model.ts";
+import type { AssetLibrary } from "./asset_library.ts";
+import type { AssetModel } from "./asset_model.ts";
 import { FORM_SIZE, formFor } from "./bodies.ts";
 import type { Body, Form } from "./bodies.ts";
 import type { Shade, Title } from "./decals.ts";

@@ -3,7 +3,7 @@
 import { Vector3 } from "three";
 import type { Matrix4 } from "three";
 import type { Twin } from "../mirror.ts";
-import type { AssetLibrary } from "./asset_model.ts";
+import type { AssetLibrary } from "./asset_library.ts";
 import { formFor, formGeometry } from "./bodies.ts";
 import { poseMatrix } from "./build.ts";
 import type { Difference, Ghost } from "./ghosts.ts";

@@ -10,7 +10,7 @@ import type { Id, Mirror } from "../mirror.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
-import { AssetLibrary } from "./asset_model.ts";
+import { AssetLibrary } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";

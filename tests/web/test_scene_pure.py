@@ -1,0 +1,172 @@
+"""What the scene decides by numbers alone: which glTF it draws, how much a machine can draw."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrorworld_worlds.bottling_line.geometry import draw
+from tests.standards.gltf_files import packed
+from tests.web.in_node import Run, in_node
+
+SCENE = Path(__file__).resolve().parents[2] / "web" / "src" / "scene"
+
+
+@pytest.fixture
+def run(node: str) -> Run:
+    """Runs a module's text in Node, in the folder of the scene."""
+    return in_node(node, SCENE)
+
+
+def triangle(**more: Any) -> dict[str, Any]:
+    """The least that is drawn, and what else the test puts in."""
+    return {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36}],
+        **more,
+    }
+
+
+def png(width: int, height: int) -> bytes:
+    """As much of a picture as says how large it is."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+
+
+def deep(levels: int) -> list[dict[str, Any]]:
+    """Nodes within one another."""
+    return [{"children": [i + 1]} for i in range(levels - 1)] + [{"mesh": 0}]
+
+
+ROOM = b"\0" * 36
+PACKED = {"buffer": 0, "byteLength": 36, "byteStride": 16, "count": 2**30}
+BOMB = {"buffer": 0, "byteLength": 36, "extensions": {"EXT_meshopt_compression": PACKED}}
+REMOTE = [{"byteLength": 36, "uri": "https://elsewhere.test/x.bin"}]
+HUGE_IMAGE = "data:image/png;base64," + base64.b64encode(png(60_000, 60_000)).decode()
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b"nothing of the kind", "broken"),
+    "cut short": (packed(triangle(), ROOM)[:-20], "cut short"),
+    "glTF 1": (packed(triangle(asset={"version": "1.0"}), ROOM), "only 2.0"),
+    "a buffer elsewhere": (packed(triangle(buffers=REMOTE)), "would load 'https://elsewhere.test"),
+    "an image elsewhere": (
+        packed(triangle(images=[{"uri": "//x/y.png"}]), ROOM),
+        "from elsewhere (image",
+    ),
+    "an image in a file": (
+        packed(triangle(images=[{"uri": "file:///etc/passwd"}]), ROOM),
+        "elsewhere",
+    ),
+    "Draco": (
+        packed(triangle(extensionsRequired=["KHR_draco_mesh_compression"]), ROOM),
+        "cannot decode",
+    ),
+    "a bomb of zeros": (
+        packed(triangle(accessors=[{"componentType": 5126, "count": 2**32, "type": "VEC3"}]), ROOM),
+        "when unpacked",
+    ),
+    "a packed bomb": (packed(triangle(bufferViews=[BOMB]), ROOM), "when unpacked"),
+    "too many triangles": (
+        packed(
+            triangle(
+                nodes=[{"children": list(range(1, 15_000))}, *({"mesh": 0} for _ in range(14_999))],
+                accessors=[{"bufferView": 0, "componentType": 5126, "count": 3000, "type": "VEC3"}],
+                bufferViews=[{"buffer": 0, "byteLength": 36_000}],
+                buffers=[{"byteLength": 36_000}],
+            ),
+            b"\0" * 36_000,
+        ),
+        "triangles; at most 3,000,000",
+    ),
+    "too deep": (packed(triangle(nodes=deep(80)), ROOM), "within one another"),
+    "a circle": (packed(triangle(nodes=[{"mesh": 0, "children": [0]}]), ROOM), "within itself"),
+    "a huge picture": (packed(triangle(images=[{"uri": HUGE_IMAGE}]), ROOM), "pixels of images"),
+    "reads beyond": (
+        packed(triangle(bufferViews=[{"buffer": 0, "byteLength": 360}]), ROOM),
+        "beyond its buffer",
+    ),
+}
+
+
+def test_a_gltf_that_is_broken_huge_or_hostile_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    names = list(REFUSED)
+    for i, name in enumerate(names):
+        (tmp_path / f"{i}.glb").write_bytes(REFUSED[name][0])
+    found = run(
+        f"""
+        import {{ readFileSync }} from "node:fs";
+        import {{ checkGltf }} from "./gltf_limits.ts";
+        const said = [];
+        for (let i = 0; i < {len(names)}; i++) {{
+            const file = readFileSync({json.dumps(str(tmp_path))} + "/" + i + ".glb");
+            const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+            try {{ checkGltf(bytes); said.push(""); }} catch (error) {{ said.push(error.message); }}
+        }}
+        console.log(JSON.stringify({{ said }}));
+        """
+    )
+    for name, said in zip(names, found["said"], strict=True):
+        assert REFUSED[name][1] in said, (name, said)
+
+
+def test_the_files_of_a_world_are_drawn(run: Run, tmp_path: Path) -> None:
+    files = [str(path) for path in draw(tmp_path).values() if path.suffix == ".glb"]
+    found = run(
+        f"""
+        import {{ readFileSync }} from "node:fs";
+        import {{ checkGltf }} from "./gltf_limits.ts";
+        const triangles = {json.dumps(files)}.map((path) => {{
+            const file = readFileSync(path);
+            const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength);
+            return checkGltf(bytes).triangles;
+        }});
+        console.log(JSON.stringify({{ triangles }}));
+        """
+    )
+    assert len(files) > 10
+    assert all(n > 10 for n in found["triangles"])
+
+
+def test_quality_goes_down_quickly_up_slowly_and_not_back_and_forth(run: Run) -> None:
+    found = run(
+        """
+        import { Ladder } from "./quality.ts";
+        const ladder = new Ladder("auto", false);
+        const names = [ladder.rung.name];
+        const steps = [];
+        let ms = 0;
+        const go = (seconds, cost) => {
+            for (const end = ms + seconds * 1000; ms < end; ) {
+                const frame = cost(ladder.rung.name);
+                ms += frame;
+                if (ladder.measure(frame)) steps.push([Math.round(ms / 1000), ladder.rung.name]);
+            }
+            names.push(ladder.rung.name);
+        };
+        go(4, () => 60);
+        go(300, (rung) => (rung === "least" || rung === "low" || rung === "medium" ? 16 : 45));
+        const nBack = steps.length;
+        ladder.ask("high");
+        go(10, () => 200);
+        ladder.ask("auto");
+        go(5, () => 16);
+        const software = new Ladder("auto", true).rung.name;
+        console.log(JSON.stringify({ names, nBack, steps, software }));
+        """
+    )
+    first, slow, settled, asked, _ = found["names"]
+    assert first == "good"
+    assert slow in ("least", "low", "medium")
+    assert settled in ("medium", "good")
+    # Five minutes at the border of what it can do: a handful of tries, each after a longer wait.
+    assert found["nBack"] <= 16, found["steps"]
+    assert asked == "high", "what a person asked for is kept"
+    assert found["software"] == "low"

@@ -1,0 +1,118 @@
+/**
+ * Where models come from: each is fetched once, looked at before it is decoded, and made ready.
+ *
+ * A model that people attached (`blob:SHA256`) is drawn as it is: its extras say nothing here. What
+ * a file would load from elsewhere is refused, whoever brought it; what cannot be drawn is said
+ * once, and a plain body stands for it.
+ */
+
+import { Group, LoadingManager } from "three";
+import type { Object3D } from "three";
+import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { readModel } from "./asset_model.ts";
+import type { AssetModel } from "./asset_model.ts";
+import { checkGltf, LIMITS } from "./gltf_limits.ts";
+import { STORED, storedLook } from "./look.ts";
+
+/** Loads assets, each once. A name that cannot be loaded is remembered as null and said once. */
+export class AssetLibrary {
+  readonly #models = new Map<string, AssetModel | null>();
+  readonly #loading = new Map<string, Promise<AssetModel | null>>();
+  readonly #broken = new Map<string, string>();
+  readonly #url: (name: string) => string;
+  /** Called once for each that cannot be shown. */
+  onBroken: (name: string, reason: string) => void = () => {};
+
+  /** @param url address of an asset, or of a stored file named `blob:SHA256` */
+  constructor(url: (name: string) => string) {
+    this.#url = url;
+  }
+
+  /** Why something cannot be shown; "": it can, or is not known yet. */
+  brokenBy(name: string): string {
+    return this.#broken.get(name) ?? "";
+  }
+
+  /** The asset as it is in the file, for who arranges its parts on their own; null: not to be had. */
+  async loadScene(name: string): Promise<Object3D | null> {
+    try {
+      return await load(this.#url(name));
+    } catch (error) {
+      console.warn(`scene: the asset '${name}' cannot be shown`, error);
+      return null;
+    }
+  }
+
+  /** undefined: not loaded yet; null: cannot be loaded. */
+  get(name: string): AssetModel | null | undefined {
+    return this.#models.get(name);
+  }
+
+  load(name: string): Promise<AssetModel | null> {
+    let loading = this.#loading.get(name);
+    if (loading === undefined) {
+      const scene = name.startsWith(STORED) ? loadStored(name, this.#url) : load(this.#url(name));
+      loading = scene
+        .then((root) => readModel(name, root))
+        .catch((error: unknown) => {
+          console.warn(`scene: the asset '${name}' cannot be shown; a plain body stands for it`, error);
+          const reason = error instanceof Error ? error.message : String(error);
+          this.#broken.set(name, reason);
+          this.onBroken(name, reason);
+          return null;
+        })
+        .then((model) => {
+          this.#models.set(name, model);
+          return model;
+        });
+      this.#loading.set(name, loading);
+    }
+    return loading;
+  }
+}
+
+async function load(url: string): Promise<Object3D> {
+  const bytes = await fetched(url);
+  const { isMeshopt } = checkGltf(bytes);
+  const sealed = new LoadingManager();
+  sealed.setURLModifier((address) => {
+    if (!/^(blob|data):/.test(address)) throw new Error(`it would load '${address.slice(0, 100)}' from elsewhere`);
+    return address;
+  });
+  const loader = new GLTFLoader(sealed);
+  if (isMeshopt) {
+    const { MeshoptDecoder } = await import("three/examples/jsm/libs/meshopt_decoder.module.js");
+    loader.setMeshoptDecoder(MeshoptDecoder);
+  }
+  return (await loader.parseAsync(bytes, "")).scene;
+}
+
+/** A file's bytes; one that goes on beyond the limit is let go of. */
+async function fetched(url: string): Promise<ArrayBuffer> {
+  const response = await fetch(url, { credentials: "same-origin" });
+  if (!response.ok) {
+    const problem = (await response.json().catch(() => null)) as { detail?: string } | null;
+    throw new Error(problem?.detail ?? `the server answered ${response.status}`);
+  }
+  const says = Number(response.headers.get("content-length") ?? 0);
+  if (says > LIMITS.bytes) {
+    await response.body?.cancel();
+    throw new Error(`it has ${Math.round(says / 1e6)} million bytes; at most ${Math.round(LIMITS.bytes / 1e6)} million are drawn`);
+  }
+  return response.arrayBuffer();
+}
+
+/** A file that people attached. It may hold anything that passed the server. */
+async function loadStored(name: string, url: (name: string) => string): Promise<Object3D> {
+  const look = storedLook(name);
+  if (look === null) throw new Error(`'${name.slice(0, 100)}' names no stored file`);
+  const scene = await load(url(`${STORED}${look.sha256}`));
+  scene.traverse((node) => {
+    node.userData = {};
+  });
+  const root = new Group();
+  root.add(scene);
+  root.scale.setScalar(look.scale);
+  if (look.up === "z") root.rotation.x = -Math.PI / 2;
+  return root;
+}
