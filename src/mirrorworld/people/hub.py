@@ -138,7 +138,7 @@ class Hub:
             raise Refusing(f"{PEOPLE_MAX} people are here already", "Join", "come again later")
         id = join.id if 0 < join.id < 1 << 16 and join.id not in self._seats else self._new_id()
         is_guest = who.id.startswith("~")
-        otherwise = name or who.id.partition("/")[0]
+        otherwise = plain_name(name, who.id.partition("/")[0])
         seat = Seat(
             id,
             self._free.pop(),

@@ -16,7 +16,7 @@ _MARKS_MAX: Final = 4
 
 def plain_name(text: str, otherwise: str) -> str:
     """A name of at most `NAME_MAX` characters in one line; `otherwise` where nothing is left."""
-    return _plain(text, "")[:NAME_MAX].strip() or otherwise[:NAME_MAX]
+    return " ".join(_plain(text, "").split())[:NAME_MAX].strip() or otherwise[:NAME_MAX]
 
 
 def plain_text(text: str) -> str:
@@ -38,4 +38,4 @@ def _plain(text: str, kept: str) -> str:
             found.append(" ")
         elif kind not in ("Cf", "Cs", "Co", "Cn"):
             found.append(char)
-    return "\n".join(" ".join(line.split(" ")) for line in "".join(found).split("\n"))
+    return "".join(found)
