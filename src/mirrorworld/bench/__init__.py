@@ -39,6 +39,7 @@ BENCHES: Final = (
     "gradient",
     "exact",
     "factory",
+    "room",
 )
 
 

@@ -44,25 +44,35 @@ WATCH: Final = """
 """
 
 
+def chromium(stack: ExitStack, way: str) -> Any:
+    """A Chromium without a screen, open until the stack is left; `way`: one of `ARGUMENTS`.
+
+    Raises:
+        RuntimeError: there is none here.
+    """
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("MIRRORWORLD_CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
+    if found is None:
+        raise RuntimeError("there is no Chromium here; apt-get install chromium brings it")
+    playwright = stack.enter_context(sync_playwright())
+    browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS[way]))
+    stack.callback(browser.close)
+    return browser
+
+
 class Page:
     """The page of a served world, open until the block ends."""
 
     def __init__(self, served: Serving, points: int, way: str) -> None:
-        self._served, self._points, self._arguments = served, points, list(ARGUMENTS[way])
+        self._served, self._points, self._way = served, points, way
         self._stack = ExitStack()
 
     def __enter__(self) -> Page:
-        from playwright.sync_api import sync_playwright
-
-        names = ("chromium", "chromium-browser", "google-chrome")
-        found = os.environ.get("MIRRORWORLD_CHROMIUM") or next(
-            filter(None, map(shutil.which, names)), None
-        )
-        if found is None:
-            raise RuntimeError("there is no Chromium here; apt-get install chromium brings it")
-        playwright = self._stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=found, args=self._arguments)
-        self._stack.callback(browser.close)
+        browser = chromium(self._stack, self._way)
         self._page = browser.new_page(viewport={"width": 1280, "height": 800}, bypass_csp=True)
         self._page.goto(f"{self._served.url}/?token={self._served.token}")
         ready = f"window.__mirrorworld?.mirror.timeMs.length >= {self._points}"
