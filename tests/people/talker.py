@@ -90,12 +90,14 @@ class Talker:
 
 
 @contextlib.asynccontextmanager
-async def talking(url: str, *names: str) -> AsyncIterator[list[Talker]]:
+async def talking(
+    url: str, *names: str, headers: dict[str, str] | None = None
+) -> AsyncIterator[list[Talker]]:
     """People who are in voice, in the order of their names, ten metres from each other."""
     async with contextlib.AsyncExitStack() as stack:
         talkers: list[Talker] = []
         for i, name in enumerate(names):
-            visitor = await stack.enter_async_context(visiting(url, name))
+            visitor = await stack.enter_async_context(visiting(url, name, headers=headers))
             await visitor.move(10.0 * i)
             talker = Talker(visitor)
             stack.callback(talker.close)

@@ -215,9 +215,10 @@ async def test_nothing_of_names_and_voices_is_on_the_disk(tmp_path: Path):
     and a forwarder that has no file open to write to."""
     name, mark = "Zebulon Quagmire", "a-candidate-that-nobody-else-has"
     directory = tmp_path / "world"
-    with await asyncio.to_thread(serving(directory).__enter__) as running:
+    with serving(directory) as running:
         names = [f"{name} {i}" for i in range(MESH_MAX + 1)]
-        async with talking(running.url.rstrip("/"), *names) as talkers:
+        headers = dict(running.headers)
+        async with talking(running.url.rstrip("/"), *names, headers=headers) as talkers:
             for talker in talkers:
                 await talker.ready()
                 talker.bot.is_speaking = True
