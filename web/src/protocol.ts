@@ -413,6 +413,8 @@ export interface Sources {
   people: number;
   /** Samples accepted since the world was opened; two of these tell samples per second. */
   rows: number;
+  /** Twins about which somebody wrote notes or tasks. */
+  written: number;
 }
 
 /** The value of a text, array or blob point. `is_left_out`: too long to send unasked. */
@@ -514,7 +516,7 @@ export interface Photo {
 export interface Note {
   author: string;
   created: number;
-  /** x, y, z in metres in the twin's own frame, z up, so that the note follows the part. */
+  /** x, y, z in metres in the twin's own frame, y up, so that the note follows the part. */
   at: number[];
   text: string;
   strokes: Record<string, Stroke>;
@@ -1306,6 +1308,24 @@ export interface Reach {
   steps: TrustSteps[];
 }
 
+/** Which other sites may show this world within a page of theirs: `https://intranet.example`. */
+export interface EmbedSites {
+  sites: string[];
+}
+
+/** What a frame in another page is to show. */
+export interface EmbedKeyRequest {
+  lasts_days: number;
+  /** Only this twin and what is below it; empty: all. */
+  subtree: string;
+}
+
+/** Where a frame leads; shown this once. `DELETE /api/meet/links/{id}` takes it back. */
+export interface EmbedKey {
+  id: string;
+  path: string;
+}
+
 /** A rule as it is written down, and how it does. */
 export interface RuleRow {
   name: string;
@@ -1732,6 +1752,12 @@ export interface Correlation {
   twins: string[];
   /** By time: of each dot. */
   times_ms: number[];
+}
+
+/** value_in_to = value_in_from * scale + offset. */
+export interface Conversion {
+  scale: number;
+  offset: number;
 }
 
 /** One option of a model or an evaluator. */

@@ -59,7 +59,7 @@ class Note:
     author: str
     created: float
     at: list[float]
-    """x, y, z in metres in the twin's own frame, z up, so that the note follows the part."""
+    """x, y, z in metres in the twin's own frame, y up, so that the note follows the part."""
     text: str
     strokes: dict[str, Stroke] = field(default_factory=dict[str, Stroke])
     photos: dict[str, Photo] = field(default_factory=dict[str, Photo])

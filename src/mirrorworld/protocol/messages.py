@@ -204,6 +204,8 @@ class Sources:
     """Who is in a meeting now."""
     rows: int
     """Samples accepted since the world was opened; two of these tell samples per second."""
+    written: int = 0
+    """Twins about which somebody wrote notes or tasks."""
 
 
 @dataclass(frozen=True, slots=True)

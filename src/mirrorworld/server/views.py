@@ -370,6 +370,7 @@ class Views:
                 viewers=self.viewers,
                 people=self.people,
                 rows=rows(self.world),
+                written=len(self.world.writings),
             )
             self._sources = (second, _json(message))
         return self._sources[1]

@@ -1,0 +1,115 @@
+/** Notes and tasks of a page, once they are wanted: line, book, pins, panel and drawing together. */
+
+import type { Mirror } from "../mirror.ts";
+import { reasonOf } from "../panels/context.ts";
+import { Toasts } from "../panels/toasts.ts";
+import type { SceneApi } from "../scene/api.ts";
+import { t } from "../words.ts";
+import { Book, type NoteRef } from "./book.ts";
+import { Drawing } from "./drawing.ts";
+import { above, drawn } from "./frames.ts";
+import { AuthorLine } from "./line.ts";
+import { AuthorPanel } from "./panel.ts";
+import { Pins } from "./pins.ts";
+
+export class AuthorRoom {
+  readonly line: AuthorLine;
+  readonly book: Book;
+  readonly panel: AuthorPanel;
+  readonly pins: Pins | null;
+  readonly drawing: Drawing | null;
+  readonly #mirror: Mirror;
+  readonly #scene: SceneApi;
+  /** Told when the panel has opened or closed, and when what one may do has changed. */
+  onChange: () => void = () => {};
+
+  constructor(mirror: Mirror, scene: SceneApi) {
+    this.#mirror = mirror;
+    this.#scene = scene;
+    const toasts = new Toasts(document.getElementById("toasts")!);
+    this.line = new AuthorLine(mirror.world, mirror.principal.id, {
+      changed: (twin) => {
+        this.book.forget(twin);
+        this.refresh();
+      },
+      state: () => {
+        this.panel.refresh();
+        this.onChange();
+      },
+      refused: (_twin, detail, mend) => toasts.show({ tone: "bad", title: t("Not written"), detail: mend ? `${detail}; ${mend}` : detail }),
+    });
+    this.book = new Book(this.line, () => mirror.nowMs());
+    const solid = drawn(scene);
+    this.pins = solid === null ? null : new Pins(mirror, solid, this.book);
+    this.drawing = solid === null ? null : new Drawing(mirror, solid, this.pins!.pen);
+    const { drawing } = this;
+    this.panel = new AuthorPanel(mirror, this.book, this.line, {
+      choose: (refs) => this.choose(refs),
+      draw: drawing === null ? null : (ref, colour) => drawing.draw(ref, colour, (points) => this.book.addStroke(ref.twin, ref.id, points, colour())),
+      endDrawing: () => drawing?.end(),
+      get isDrawing() {
+        return drawing?.isOn === true;
+      },
+      failed: (error) => toasts.show({ tone: "bad", title: t("Not written"), detail: reasonOf(error) }),
+      goTo: (ref) => {
+        mirror.select(ref.twin);
+        scene.focus(ref.twin);
+      },
+      placeNote: () => this.placeNote(),
+      close: () => this.open(false),
+    });
+    document.body.append(this.panel.element);
+    if (drawing !== null) drawing.onEnd = () => this.panel.refresh();
+    if (this.pins !== null) {
+      scene.addLayer(this.pins);
+      this.pins.onChoose = (refs) => this.choose(refs);
+    }
+    scene.onBuilt(() => this.pins?.refresh());
+    mirror.on("structure", () => this.refresh());
+    this.line.connect();
+  }
+
+  refresh(): void {
+    this.pins?.refresh();
+    this.panel.refresh();
+  }
+
+  open(isOpen: boolean): void {
+    if (isOpen) this.panel.open();
+    else {
+      this.drawing?.end();
+      this.panel.close();
+      if (this.pins !== null) this.pins.chosen = "";
+    }
+    this.onChange();
+  }
+
+  choose(refs: readonly NoteRef[]): void {
+    const [first] = refs;
+    if (first !== undefined && refs.length === 1) this.#mirror.select(first.twin);
+    if (this.pins !== null) this.pins.chosen = refs.length === 1 ? (first?.id ?? "") : "";
+    this.panel.showNotes(refs);
+    this.onChange();
+  }
+
+  /** The next click in the scene says where the new note is; without a scene it is the selected twin. */
+  placeNote(): void {
+    const make = (twin: string, at: [number, number, number]): void => {
+      const id = this.book.addNote(twin, at);
+      const ref = this.book.note(twin, id);
+      if (ref !== undefined) this.choose([ref]);
+    };
+    const selected = this.#mirror.selected;
+    if (this.drawing === null) {
+      if (selected !== null) make(selected, above(this.#mirror, drawn(this.#scene), selected));
+      return;
+    }
+    if (this.drawing.isOn) {
+      // Asked for again, by keyboard for instance: then it is the selected twin.
+      this.drawing.end();
+      if (selected !== null) make(selected, above(this.#mirror, drawn(this.#scene), selected));
+      return;
+    }
+    this.drawing.place(make);
+  }
+}
