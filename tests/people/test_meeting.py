@@ -35,7 +35,7 @@ async def signed_in(here: Meeting, name: str) -> dict[str, str]:
 async def test_two_people_see_each_other_move(here: Meeting):
     async with visiting(here.url, "Ada") as ada, visiting(here.url, "Ben") as ben:
         await ada.move(1.5, 1.7, -2.25, left=Pose((1.2, 1.1, -2.0)), pointer=((1, 1, 1), (4, 0, 2)))
-        seen = await ben.until(lambda: ben.bodies.get(ada.id))
+        seen = await ben.until(lambda: ben.bodies[ada.id])
         assert seen.head.position == (1.5, 1.7, -2.25)
         assert seen.left is not None and seen.left.position == (1.2, 1.1, -2.0)
         assert seen.right is None and seen.pointer == ((1, 1, 1), (4, 0, 2))

@@ -43,7 +43,7 @@ def test_what_is_said_is_heard(said: list[Body]):
     for i, body in enumerate(said):
         has[i] = take_pose(encode_pose(body), rows[i])
     ids = np.arange(7, 7 + len(said), dtype=np.uint16)
-    frame = encode_poses(ids, np.arange(len(said)) * 10.0, has, rows, 1.5e12)
+    frame = encode_poses(ids, np.arange(len(said), dtype=np.float64) * 10, has, rows, 1.5e12)
     heard = decode_poses(frame)
     assert heard.now_ms == 1.5e12 and list(heard.bodies) == ids.tolist()
     for before, now in zip(said, heard.bodies.values(), strict=True):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from fastapi import APIRouter
 
 from mirrorworld.world.changes import (
     Arm,
@@ -372,7 +373,7 @@ class PanelWorld(LivingWorld):
 
     mirror: PanelMirror
 
-    def __init__(self, static_dir: Path) -> None:
+    def __init__(self, static_dir: Path, routers: Sequence[APIRouter] = ()) -> None:
         mirror = PanelMirror()
         mirror.clock_ns = mirror.start_ns
         mirror.apply(bottling_line())
@@ -399,7 +400,7 @@ class PanelWorld(LivingWorld):
             mirror.apply(
                 Event(f"past{i}", FILLER, "state", Text.of(words, "en"), severity, False, True, at)
             )
-        super().__init__(static_dir, Edits(()), mirror=mirror)
+        super().__init__(static_dir, Edits(()), mirror=mirror, routers=routers)
         self.do(self._add_sources)
 
     @staticmethod
