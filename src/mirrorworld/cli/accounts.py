@@ -81,6 +81,35 @@ def audit(world: World, limit: Annotated[int, typer.Option(min=1, max=1000)] = 5
         fail("a line was changed or taken away: the chain of the audit trail is broken")
 
 
+@app.command()
+def embed(
+    world: World,
+    site: Annotated[
+        list[str] | None,
+        typer.Argument(help="Sites that may show it, as https://intranet.example."),
+    ] = None,
+    nowhere: Annotated[bool, typer.Option(help="No other site may show it any more.")] = False,
+) -> None:
+    """Say which other sites may show a world within their pages; without sites, list them."""
+    try:
+        with _served(world) as server:
+            if server and (site or nowhere):
+                sites = _done(server.put("/api/embed/sites", json={"sites": site or []}))["sites"]
+            elif server:
+                sites = _done(server.get("/api/embed/sites"))["sites"]
+            else:
+                embedding = _kept(world).embedding
+                if site or nowhere:
+                    embedding.set_sites(site or [], by="command line")
+                sites = embedding.sites()
+    except AccountError as error:
+        fail(str(error))
+    for each in sites:
+        out.print(each, markup=False, highlight=False)
+    if not sites:
+        out.print("no other site may show it", markup=False, highlight=False)
+
+
 @contextmanager
 def _served(world: str) -> Iterator[httpx.Client | None]:
     """The server of a running world, asked as its owner; None: it does not run."""

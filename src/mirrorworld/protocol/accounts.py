@@ -233,3 +233,27 @@ class Reach:
     has_authority: bool
     """Whether devices must be made to trust the world's own authority."""
     steps: list[TrustSteps]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedSites:
+    """Which other sites may show this world within a page of theirs: `https://intranet.example`."""
+
+    sites: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedKeyRequest:
+    """What a frame in another page is to show."""
+
+    lasts_days: float = 31
+    subtree: str = ""
+    """Only this twin and what is below it; empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedKey:
+    """Where a frame leads; shown this once. `DELETE /api/meet/links/{id}` takes it back."""
+
+    id: str
+    path: str

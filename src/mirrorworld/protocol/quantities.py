@@ -89,3 +89,11 @@ class Correlation:
     """By twin: of each dot."""
     times_ms: list[float]
     """By time: of each dot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """value_in_to = value_in_from * scale + offset."""
+
+    scale: float
+    offset: float

@@ -88,11 +88,14 @@ _POLICY: Final = "; ".join(
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
-        "frame-ancestors 'none'",
+        "frame-ancestors ",
     )
 )
+_NOWHERE: Final = (
+    (b"content-security-policy", f"{_POLICY}'none'".encode()),
+    (b"x-frame-options", b"DENY"),
+)
 HEADERS: Final = (
-    (b"content-security-policy", _POLICY.encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (
@@ -103,7 +106,6 @@ HEADERS: Final = (
     # With no-referrer a browser would send `Origin: null` with our own forms.
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
 )
 
 
@@ -190,7 +192,7 @@ class Doors:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
-            send = _with_headers(send)
+            send = _with_headers(send, self._framing(scope))
             try:
                 await self._http(scope, receive, send)
             except AccountsDown as error:
@@ -215,6 +217,9 @@ class Doors:
             return
         if path == "/welcome":
             await self._welcome(scope, receive, send, headers)
+            return
+        if path == "/embed":
+            await self._embed(scope, send, headers)
             return
         if method == "GET" and not path.startswith("/api/"):
             query = parse_qs(scope["query_string"].decode("latin-1"))
@@ -279,6 +284,52 @@ class Doors:
             await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": code, "reason": "log in again"})
 
+    # --- within the page of another site ---
+
+    def _framing(self, scope: Any) -> tuple[tuple[bytes, bytes], ...]:
+        """Who may put an answer into a page of theirs: nobody, but for the embedded page, which
+        has nothing on it that can be done, the sites that the owner named."""
+        is_page = scope["type"] == "http" and scope["path"] in ("/", "/embed")
+        if not is_page or b"embed" not in scope["path"].encode() + scope["query_string"]:
+            return _NOWHERE
+        with contextlib.suppress(AccountsDown):
+            if sites := self.accounts.embedding.sites():
+                return ((b"content-security-policy", f"{_POLICY}{' '.join(sites)}".encode()),)
+        return _NOWHERE
+
+    async def _embed(self, scope: Any, send: Any, headers: dict[bytes, bytes]) -> None:
+        """Where a frame in another page leads: its key becomes a cookie and leaves the address."""
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if wait_s := self._by_address.wait_s(_address(scope)):
+            await _refuse(send, 429, _too_often(wait_s), _retry_after(wait_s))
+            return
+        name = _embed_cookie_name(headers)
+        secret = _cookies(headers).get(name, "")
+        key = query.get("key", [""])[-1]
+        try:
+            if not self.accounts.embedding.sites():
+                raise AccountError("no other site may show this world; its owner can allow one")
+            if not self.accounts.embedding.is_of(secret, key):
+                device = headers.get(b"user-agent", b"").decode("latin-1")
+                secret = self.accounts.embedding.enter(key, device=device, address=_address(scope))
+        except AccountError as error:
+            page = entrance.no_entry(_language(scope), str(error))
+            await _answer(send, 403, page, _HTML)
+            return
+        self._by_address.forgive(_address(scope))
+        rest = {name: values for name, values in query.items() if name != "key"}
+        place = f"/?{urlencode({'embed': ['1'], **rest}, doseq=True)}"
+        # Only a cookie of this kind comes along within another site, and only over TLS or on this
+        # machine. It is kept apart for each site, and opens looking alone.
+        cookie = (
+            f"{name}={secret}; Path=/; HttpOnly; Secure; SameSite=None; Partitioned;"
+            f" Max-Age={SESSION_S}"
+        )
+        await _answer(
+            send, 303, b"", (b"location", place.encode("ascii", "ignore")),
+            (b"set-cookie", cookie.encode()),
+        )  # fmt: skip
+
     # --- who it is ---
 
     def _identity(self, scope: Any, headers: dict[bytes, bytes]) -> Identity | None:
@@ -287,8 +338,11 @@ class Doors:
             if self._is_owners(scope, credential.strip()):
                 return Identity(THE_OWNER, (Grant("owner"),))
             return self.accounts.by_token(credential.strip().decode("latin-1"))
-        found = _cookies(headers).get(_cookie_name(scope, headers), "")
-        return self.accounts.by_session(found)
+        cookies = _cookies(headers)
+        found = self.accounts.by_session(cookies.get(_cookie_name(scope, headers), ""))
+        if found is None and (embedded := cookies.get(_embed_cookie_name(headers))):
+            found = self.accounts.by_session(embedded)
+        return found
 
     def _is_owners(self, scope: Any, token: bytes) -> bool:
         """Whether this is the owner's token, from this machine; elsewhere it opens nothing."""
@@ -631,6 +685,11 @@ def _cookie_name(scope: Any, headers: dict[bytes, bytes]) -> str:
     return f"__Host-{name}" if _is_secure(scope) else name
 
 
+def _embed_cookie_name(headers: dict[bytes, bytes]) -> str:
+    port = _host(headers).rpartition("]")[2].partition(":")[2]
+    return f"mirrorworld_embed_{port if port.isdigit() else 80}"
+
+
 def session_cookie(scope: Any, secret: str) -> tuple[bytes, bytes]:
     """The header that gives a browser its session; with "" it takes it away."""
     age_s = SESSION_S if secret else 0
@@ -697,14 +756,15 @@ async def _refuse(send: Any, status: int, problem: Problem, *headers: tuple[byte
     await _answer(send, status, body, (b"content-type", b"application/problem+json"), *headers)
 
 
-def _with_headers(send: Any) -> Any:
+def _with_headers(send: Any, framing: tuple[tuple[bytes, bytes], ...]) -> Any:
     """A send that puts the security headers on every answer."""
+    headers = (*HEADERS, *framing)
 
     async def sender(message: Any) -> None:
         if message["type"] == "http.response.start":
             given = list(message.get("headers", ()))
             names = {name.lower() for name, _ in given}
-            given += [header for header in HEADERS if header[0] not in names]
+            given += [header for header in headers if header[0] not in names]
             if b"cache-control" not in names:
                 given.append((b"cache-control", b"no-store"))
             message = {**message, "headers": given}

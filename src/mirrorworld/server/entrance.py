@@ -212,6 +212,11 @@ def entered(language: str) -> bytes:
     )
 
 
+def no_entry(language: str, complaint: str) -> bytes:
+    """What a frame in another page says where its key opens nothing."""
+    return _page(language, complaint, _error(language, complaint))
+
+
 def no_invitation(language: str) -> bytes:
     """Where a used, old or invented invitation leads."""
     t = _speaker(language)

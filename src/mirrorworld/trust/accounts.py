@@ -29,7 +29,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from zxcvbn import zxcvbn
 
-from mirrorworld.trust import guests, tables
+from mirrorworld.trust import embedding, guests, tables
 from mirrorworld.trust.tables import AccountError
 
 THE_OWNER: Final = "owner"
@@ -137,6 +137,7 @@ class Accounts:
         self.version = 0
         """Grows whenever who may do what has changed."""
         self.guests = guests.Guests(self)
+        self.embedding = embedding.Embedding(self)
         self._by_name: dict[str, tuple[Grant, ...]] = {}
         self._known: dict[str, tuple[float, Identity]] = {}
         self._known_tokens: dict[str, tuple[float, int, Identity]] = {}

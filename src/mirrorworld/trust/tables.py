@@ -95,6 +95,7 @@ guests = sa.Table(
     sa.Column("link", Text(16), nullable=False, index=True),
     sa.Column("expires_ns", sa.BigInteger, nullable=False),
 )
+embed_sites = sa.Table("embed_sites", meta, sa.Column("site", Text(200), primary_key=True))
 passkeys = sa.Table(
     "passkeys",
     meta,

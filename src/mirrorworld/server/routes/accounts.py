@@ -52,7 +52,7 @@ async def me(here: Here, who: Who) -> Response:
 )
 async def people(here: Here, view: Seen) -> Response:
     """Nothing secret is in it."""
-    _administer(here, view)
+    administer(here, view)
     return json_answer(shapes.People([_person(each) for each in here.accounts.people()]))
 
 
@@ -64,7 +64,7 @@ async def people(here: Here, view: Seen) -> Response:
 )
 async def add_person(here: Here, view: Seen, who: Who, request: shapes.PersonRequest) -> Response:
     """Better is an invitation: then nobody else ever knows the password."""
-    _administer(here, view)
+    administer(here, view)
     if not request.password:
         raise Refused(422, "an account needs a password", "password", "or send an invitation")
     grants = [Grant(grant.role, grant.subtree) for grant in request.grants]
@@ -83,7 +83,7 @@ async def change_person(
     here: Here, view: Seen, who: Who, name: str, request: shapes.PersonChange
 ) -> Response:
     """Open streams follow at once: what was withdrawn is not shown any more."""
-    _administer(here, view)
+    administer(here, view)
     accounts = here.accounts
     _known(name, [each["name"] for each in accounts.people()], "account")
     if request.grants is not None:
@@ -104,7 +104,7 @@ async def change_person(
 )
 async def remove_person(here: Here, view: Seen, who: Who, name: str) -> Response:
     """With its sessions and tokens, at once. What it did stays in the log and the audit trail."""
-    _administer(here, view)
+    administer(here, view)
     _known(name, [each["name"] for each in here.accounts.people()], "account")
     here.accounts.remove_person(name, by=who.name)
     return Response(status_code=204)
@@ -143,7 +143,7 @@ async def invite(
     request: Annotated[shapes.InvitationRequest, Body(examples=[{"grant": {"role": "operator"}}])],
 ) -> Response:
     """Whoever opens the link first chooses a name and a password."""
-    _administer(here, view)
+    administer(here, view)
     if not 0 < request.lasts_hours <= 24 * 30:
         raise Refused(422, "an invitation holds for up to 720 hours", "lasts_hours", "")
     grant = Grant(request.grant.role, request.grant.subtree)
@@ -158,7 +158,7 @@ async def invite(
 )
 async def invitations(here: Here, view: Seen) -> Response:
     """Their links were shown once, to who made them."""
-    _administer(here, view)
+    administer(here, view)
     found = [
         shapes.OpenInvitation(
             row["id"], *_grants([row["grant"]]), by=row["by"], expires_ns=row["expires_ns"]
@@ -176,7 +176,7 @@ async def invitations(here: Here, view: Seen) -> Response:
 )
 async def withdraw(here: Here, view: Seen, who: Who, id: str) -> Response:
     """Its link leads nowhere from then on."""
-    _administer(here, view)
+    administer(here, view)
     if not here.accounts.withdraw_invitation(id, by=who.name):
         mend = "GET /api/invitations lists them"
         raise Refused(404, "there is no such invitation", "invitation", mend)
@@ -199,7 +199,7 @@ async def sessions(
 ) -> Response:
     """Each can be ended, on whatever device it is."""
     if all:
-        _administer(here, view)
+        administer(here, view)
     rows = here.accounts.sessions("" if all else who.person)
     return json_answer(
         shapes.SessionsPage(
@@ -217,7 +217,7 @@ async def sessions(
 async def end_session(here: Here, view: Seen, who: Who, id: str) -> Response:
     """Its open streams end with it."""
     if id not in {row["id"] for row in here.accounts.sessions(who.person)}:
-        _administer(here, view)
+        administer(here, view)
     if not here.accounts.end_session(id, by=who.name, why="revoked"):
         raise Refused(404, "there is no such session", "session", "GET /api/sessions lists them")
     return Response(status_code=204)
@@ -236,7 +236,7 @@ async def tokens(
 ) -> Response:
     """With what they may do and until when."""
     if all:
-        _administer(here, view)
+        administer(here, view)
     rows = here.accounts.tokens("" if all else who.person)
     return json_answer(
         shapes.TokensPage(
@@ -282,7 +282,7 @@ async def make_token(
 async def revoke_token(here: Here, view: Seen, who: Who, id: str) -> Response:
     """Its open streams end with it."""
     if id not in {row["id"] for row in here.accounts.tokens(who.person)}:
-        _administer(here, view)
+        administer(here, view)
     if not here.accounts.revoke_token(id, by=who.name):
         raise Refused(404, "there is no such token", "token", "GET /api/tokens lists them")
     return Response(status_code=204)
@@ -303,7 +303,7 @@ async def audit(
 ) -> Response:
     """Each line is chained to the one before it, so that a missing one shows. Whether the chain is
     whole is looked at for the first page only: it takes time that grows with the trail."""
-    _administer(here, view)
+    administer(here, view)
     accounts = here.accounts
     rows = await asyncio.to_thread(accounts.audit, before=before, limit=limit, text=text, who=who)
     broken = await asyncio.to_thread(accounts.check_audit) if not before else None
@@ -328,7 +328,7 @@ async def audit_table(
     who: Annotated[str, Query(max_length=140, description="Only of this account")] = "",
 ) -> Response:
     """With the chain, so that it can be followed elsewhere; all lines, sent as they are read."""
-    _administer(here, view)
+    administer(here, view)
     accounts = here.accounts
 
     async def rows() -> AsyncIterator[str]:
@@ -359,7 +359,8 @@ def _row(*cells: str) -> str:
     return ",".join('"' + cell.replace('"', '""') + '"' for cell in safe) + "\r\n"
 
 
-def _administer(here: Context, view: Sight) -> None:
+def administer(here: Context, view: Sight) -> None:
+    """Raises Refused where somebody may not say who may do what here."""
     now_ns = here.mirror.now_ns()
     decision = here.mirror.guard.may(view.who, Action.ADMINISTER, "", "accounts", now_ns)
     if not decision.allowed:

@@ -34,6 +34,22 @@ Unit = Annotated[
 
 
 @router.get(
+    "/api/units/conversion",
+    summary="How values of one unit read in another",
+    responses=answers(shape.Conversion, "value_in_to = value_in_from * scale + offset"),
+)
+async def conversion(
+    here: Here,
+    view: Seen,
+    from_: Annotated[str, Query(alias="from", max_length=64, description="UCUM")],
+    to: Annotated[str, Query(max_length=64, description="UCUM")],
+) -> Response:
+    """For whoever has many values to convert. Units that do not fit are refused by name."""
+    scale, offset = await here.past.do(units.linear, from_, to)
+    return json_answer(shape.Conversion(scale, offset))
+
+
+@router.get(
     "/api/totals",
     summary="Quantities summed up over all that a twin has, feeds or powers",
     responses=answers(shape.Totals, "Count, mean, lowest, highest and sum of each quantity, now"),
