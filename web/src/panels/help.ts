@@ -14,7 +14,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     ["B", t("Trends, alarms and commands")],
     ["A", t("Alarms")],
     ["Y", t("Branches")],
-    ["P", t("Save a picture of the scene")],
+    ["I", t("Save a picture of the scene")],
     ["V", t("Mute, or hold to talk (in voice)")],
     ["T", t("Light or dark")],
     ["Esc", t("Deselect, close")],
@@ -40,6 +40,9 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     ["1, 2", t("Orbit, walk")],
     ["W A S D", t("Walk")],
     ["L", t("Labels")],
+    ["M", t("Measure from here to there")],
+    ["X", t("X-ray: see through all but what is selected")],
+    ["C", t("Cut it open")],
   ]],
 ];
 

@@ -14,6 +14,8 @@ import {
   UniformsUtils,
 } from "three";
 
+import { cuttable } from "./section.ts";
+
 /** A soft dark patch, as things that stand close to a floor leave it there. */
 export interface Shade {
   x: number;
@@ -54,7 +56,8 @@ export class Shades {
           vAt = position.xy * 2.0 * reach;
           vShade = vec4(aSize.xyz, aPlace.w);
           vec3 place = aPlace.xyz + vec3(vAt.x, 0.0, -vAt.y);
-          gl_Position = projectionMatrix * viewMatrix * vec4(place, 1.0);
+          vec4 mvPosition = viewMatrix * vec4(place, 1.0);
+          gl_Position = projectionMatrix * mvPosition;
         }`,
       fragmentShader: `
         uniform float shade;
@@ -65,7 +68,7 @@ export class Shades {
           gl_FragColor = vec4(0.0, 0.01, 0.02, near * near * shade * vShade.w);
         }`,
     });
-    this.mesh = new Mesh(geometry, material);
+    this.mesh = new Mesh(geometry, cuttable(material));
     this.mesh.frustumCulled = false;
     this.mesh.visible = shades.length > 0;
     this.mesh.renderOrder = 1;
@@ -179,7 +182,7 @@ export class Titles {
         }`,
     });
     material.uniforms["atlas"]!.value = texture;
-    this.mesh = new Mesh(geometry, material);
+    this.mesh = new Mesh(geometry, cuttable(material));
     this.mesh.frustumCulled = false;
     this.mesh.visible = n > 0;
     this.mesh.renderOrder = 2;

@@ -8,6 +8,11 @@ interface Reach {
   pick(clientX: number, clientY: number): number;
   /** Asks for a frame. */
   wake(): void;
+  /** The tape measure, which takes clicks while it is out. */
+  readonly measure: { readonly isOn: boolean; point(clientX: number, clientY: number): void; click(clientX: number, clientY: number): void };
+  setMeasuring(isOn: boolean): void;
+  toggleXRay(): void;
+  toggleCut(): void;
 }
 
 export class Hands {
@@ -40,10 +45,16 @@ export class Hands {
       const from = this.#pressed;
       this.#pressed = null;
       if (from === null || Math.hypot(event.clientX - from.x, event.clientY - from.y) > 6) return;
+      if (this.#reach.measure.isOn) {
+        this.#reach.measure.click(event.clientX, event.clientY);
+        this.#reach.wake();
+        return;
+      }
       const ordinal = this.#reach.pick(event.clientX, event.clientY);
       this.#mirror.select(ordinal < 0 ? null : this.#mirror.twinAt(ordinal)?.id ?? null);
     });
     canvas.addEventListener("dblclick", (event) => {
+      if (this.#reach.measure.isOn) return;
       const ordinal = this.#reach.pick(event.clientX, event.clientY);
       const id = this.#mirror.twinAt(ordinal)?.id;
       if (id !== undefined) this.#scene.focus(id);
@@ -79,8 +90,21 @@ export class Hands {
       case "L":
         this.#scene.setLabels(!this.#scene.labels);
         break;
+      case "m":
+      case "M":
+        this.#reach.setMeasuring(!this.#reach.measure.isOn);
+        break;
+      case "x":
+      case "X":
+        this.#reach.toggleXRay();
+        break;
+      case "c":
+      case "C":
+        this.#reach.toggleCut();
+        break;
       case "Escape":
-        this.#mirror.select(null);
+        if (this.#reach.measure.isOn) this.#reach.setMeasuring(false);
+        else this.#mirror.select(null);
         break;
       case "PageDown":
       case "PageUp":
@@ -113,6 +137,7 @@ export class Hands {
     if (this.#pointer === null) return;
     const { x, y } = this.#pointer;
     this.#pointer = null;
+    this.#reach.measure.point(x, y);
     const id = this.#mirror.twinAt(this.#reach.pick(x, y))?.id ?? null;
     this.#mirror.hover(id);
   }

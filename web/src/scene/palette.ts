@@ -18,6 +18,9 @@ export interface Palette {
   exposure: number;
   /** How dark contact shade is: 1 as light would do it. */
   occlusion: number;
+  /** What is seen through, and what a cut lays open. */
+  shell: Color;
+  cut: Color;
   platform: Color[];
   plate: Color;
   zone: Color;
@@ -55,6 +58,8 @@ export const PALETTES: Record<Mode, Palette> = {
     environmentIntensity: 0.55,
     exposure: 1.1,
     occlusion: 1.25,
+    shell: c("#9fc4dd"),
+    cut: c("#3d7ea3"),
     platform: [c("#445362"), c("#4d5d6c"), c("#566776"), c("#5f7080")],
     plate: c("#6d7d8b"),
     zone: c("#3a4855"),
@@ -87,6 +92,8 @@ export const PALETTES: Record<Mode, Palette> = {
     environmentIntensity: 0.42,
     exposure: 1.0,
     occlusion: 1,
+    shell: c("#5c7f99"),
+    cut: c("#5aa3cd"),
     platform: [c("#cfd6dc"), c("#d9dfe4"), c("#e2e7ea"), c("#e9edf0")],
     plate: c("#f0f2f4"),
     zone: c("#c5cdd4"),

@@ -18,6 +18,8 @@ import {
   Vector3,
 } from "three";
 
+import { cuttable } from "./section.ts";
+
 export const enum PipeLook {
   Flow = 0,
   Power = 1,
@@ -148,7 +150,7 @@ function tubeGeometry(steps: number): InstancedBufferGeometry {
 }
 
 function makeMaterial(): ShaderMaterial {
-  return new ShaderMaterial({
+  return cuttable(new ShaderMaterial({
     fog: true,
     side: DoubleSide,
     uniforms: UniformsUtils.merge([
@@ -208,5 +210,5 @@ function makeMaterial(): ShaderMaterial {
         #include <colorspace_fragment>
         #include <fog_fragment>
       }`,
-  });
+  }));
 }

@@ -232,18 +232,21 @@ export class Population {
     return shapes;
   }
 
-  /** The twin that a ray meets first and how far along it, in metres; ordinal -1: none. */
-  hit(ray: Ray): Hit {
+  /**
+   * The twin that a ray meets first and how far along it, in metres; ordinal -1: none.
+   *
+   * @param range the part of the ray where something is drawn
+   */
+  hit(ray: Ray, range: readonly [number, number] = [0, Infinity]): Hit {
     const inside = this.interior?.hit(ray) ?? NO_HIT;
-    if (inside.ordinal >= 0) return inside;
+    if (inside.ordinal >= 0 && inside.distance_m >= range[0] && inside.distance_m <= range[1]) return inside;
     const { origin, direction } = ray;
     const inverse = [1 / direction.x, 1 / direction.y, 1 / direction.z];
     const from = [origin.x, origin.y, origin.z];
     const boxes = this.#hitBoxes;
     const found: { at: number; ordinal: number }[] = [];
     for (let i = 0; i < this.#hitTwins.length; i++) {
-      let near = 0;
-      let far = Infinity;
+      let [near, far] = range;
       for (let axis = 0; axis < 3; axis++) {
         const a = (boxes[i * 6 + axis]! - from[axis]!) * inverse[axis]!;
         const b = (boxes[i * 6 + 3 + axis]! - from[axis]!) * inverse[axis]!;
@@ -258,7 +261,7 @@ export class Population {
     for (const { at, ordinal } of found) {
       if (at > bestAt) break;
       const asset = this.#assetOf.get(ordinal);
-      const exact = asset === undefined ? at : this.#hitAsset(ray, asset.model, asset.matrix);
+      const exact = asset === undefined ? at : this.#hitAsset(ray, asset.model, asset.matrix, range);
       if (exact < bestAt) {
         bestAt = exact;
         best = ordinal;
@@ -267,8 +270,8 @@ export class Population {
     return best < 0 ? NO_HIT : { ordinal: best, distance_m: bestAt };
   }
 
-  #hitAsset(ray: Ray, model: AssetModel, matrix: Matrix4): number {
-    const caster = new Raycaster(ray.origin, ray.direction);
+  #hitAsset(ray: Ray, model: AssetModel, matrix: Matrix4, [near, far]: readonly [number, number]): number {
+    const caster = new Raycaster(ray.origin, ray.direction, near, Math.max(near, far));
     const fleet = this.fleets.find((f) => f.model === model);
     let best = Infinity;
     if (fleet === undefined) return best;

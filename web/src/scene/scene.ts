@@ -4,9 +4,10 @@
  * It draws when something has changed or moves, and rests otherwise.
  */
 
-import { Box3, Vector3 } from "three";
+import { Box3, Plane, Vector3 } from "three";
 import type { Ray } from "three";
 import type { Id, Mirror } from "../mirror.ts";
+import { numberText } from "../format.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
@@ -22,6 +23,7 @@ import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
+import { Measure } from "./measure.ts";
 import { NO_HIT } from "./layers.ts";
 import type { Body, Hit, SceneLayer } from "./layers.ts";
 import { assetName, STORED } from "./look.ts";
@@ -30,10 +32,14 @@ import type { OtherTwin } from "./other.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { isAsked, storedQuality } from "./quality.ts";
+import { AXES, Section } from "./section.ts";
+import type { Axis, Cut } from "./section.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
+import { XRay } from "./xray.ts";
 
+const FLOOR = new Plane(new Vector3(0, 1, 0), 0);
 const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
@@ -49,6 +55,11 @@ export class WorldScene implements SceneApi {
   readonly rig: CameraRig;
   readonly #mirror: Mirror;
   readonly #canvas: HTMLCanvasElement;
+  readonly section = new Section();
+  readonly xray: XRay;
+  readonly measure: Measure;
+  /** Called when cuts, measuring, x-ray or quality change. */
+  onView: () => void = () => {};
   readonly #library = new AssetLibrary((name) => assetUrl(name).href);
   readonly #states = new TwinStates();
   readonly #conditions: Conditions;
@@ -107,17 +118,29 @@ export class WorldScene implements SceneApi {
     this.stage.onQuality = () => {
       this.#labels.max = this.stage.rung.labels;
       this.#moved();
-      this.onChange();
+      this.onView();
     };
+    this.xray = new XRay(mirror, this.#states);
+    this.measure = new Measure(labels, {
+      canvas,
+      camera: this.rig.camera,
+      placeAt: (x, y) => this.#placeAt(x, y),
+      say: (metres) => `${numberText(metres, 2)} m`,
+    });
     this.#points = new PointReader(mirror);
     this.#conditions = new Conditions(mirror, this.#states);
     this.#hands = new Hands(canvas, mirror, this, {
       pick: (x, y) => this.#pickAt(x, y),
       wake: () => this.invalidate(),
+      measure: this.measure,
+      setMeasuring: (isOn) => this.setMeasuring(isOn),
+      toggleXRay: () => this.setXRay(!this.xray.isOn),
+      toggleCut: () => this.setCut("y", this.section.isOn ? null : { at: 0.6, isFlipped: false }),
     });
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
-    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group, this.#ghosts.group);
+    this.stage.renderer.localClippingEnabled = true;
+    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -185,6 +208,42 @@ export class WorldScene implements SceneApi {
     this.onChange();
   }
 
+  /** Cuts the scene open along an axis; null: no longer. */
+  setCut(axis: Axis, cut: Cut | null): void {
+    // One key ends all cuts.
+    if (cut === null && axis === "y" && this.section.cut("y") === null) for (const each of AXES) this.section.set(each, null);
+    else this.section.set(axis, cut);
+    this.#applyView();
+  }
+
+  setXRay(isOn: boolean): void {
+    this.xray.isOn = isOn;
+    this.#applyView();
+  }
+
+  setMeasuring(isOn: boolean): void {
+    this.measure.set(isOn);
+    this.invalidate();
+    this.onView();
+  }
+
+  /** Cuts and shells are a matter of materials: those that are new have to be told. */
+  #applyView(): void {
+    const { renderer } = this.stage;
+    for (const root of [this.#population?.group, this.#bottles.group]) {
+      if (root === undefined) continue;
+      this.section.apply(root);
+      this.xray.apply(root);
+    }
+    this.xray.update();
+    const hasSamples = renderer.getContextAttributes()?.antialias === true;
+    if (this.xray.isOn) this.#states.uniforms["isXRay"]!.value = hasSamples ? 1 : 2;
+    this.stage.hasOcclusion = !this.xray.isOn && !this.#states.isHeat;
+    renderer.shadowMap.needsUpdate = true;
+    this.#moved();
+    this.onView();
+  }
+
   highlight(ids: Iterable<Id>, kind: "related" | "result" = "result"): void {
     this.#chosen.highlight(ids, kind);
     this.invalidate();
@@ -200,7 +259,7 @@ export class WorldScene implements SceneApi {
       for (const listener of this.#heatListeners) listener(owner);
     }
     this.#states.setHeat(levels);
-    this.stage.hasOcclusion = levels === null;
+    this.stage.hasOcclusion = levels === null && !this.xray.isOn;
     this.#population?.areas.show(levels !== null);
     this.#pace.ask();
   }
@@ -278,7 +337,7 @@ export class WorldScene implements SceneApi {
   }
 
   hit(ray: Ray): Hit {
-    return this.#population?.hit(ray) ?? NO_HIT;
+    return this.#population?.hit(ray, this.section.range(ray)) ?? NO_HIT;
   }
 
   body(): Body {
@@ -392,6 +451,7 @@ export class WorldScene implements SceneApi {
     const isFar = box !== undefined && box.distanceToPoint(eye) > box.getSize(new Vector3()).length() * (this.rig.mode === "map" ? 30 : 6);
     if (holder < 0 || isFar) holder = population.nearestHolder(eye, reach);
     if (!population.open(holder)) return;
+    if (this.section.isOn || this.xray.isOn) this.#applyView();
     this.#labels.setAnchors(population.anchors);
     this.#takeSelection();
     this.stage.renderer.shadowMap.needsUpdate = true;
@@ -446,6 +506,8 @@ export class WorldScene implements SceneApi {
     const middle = population.bounds.isEmpty() ? new Vector3() : population.bounds.getCenter(new Vector3());
     const radius = population.bounds.isEmpty() ? 12 : population.bounds.getSize(new Vector3()).length() / 2;
     this.stage.setExtent(middle, radius);
+    this.section.setExtent(population.bounds);
+    if (this.section.isOn || this.xray.isOn) this.#applyView();
     this.rig.setExtent(population.bounds.isEmpty() ? new Box3(new Vector3(-6, 0, -6), new Vector3(6, 3, 6)) : population.bounds);
     this.#labels.setAnchors(population.anchors);
     this.#bottles.setStructure(population.fleets);
@@ -504,6 +566,7 @@ export class WorldScene implements SceneApi {
 
   #takeSelection(): void {
     this.#chosen.takeSelection(this.#population, this.stage.palette);
+    if (this.xray.isOn) this.xray.update();
     this.#selectedMs = performance.now();
     this.#hasMoved = true;
     this.#reveal();
@@ -525,6 +588,10 @@ export class WorldScene implements SceneApi {
     uniforms["highlightColor"]!.value.copy(palette.related);
     uniforms["staleColor"]!.value.copy(palette.uncertain);
     uniforms["badColor"]!.value.copy(palette.bad);
+    uniforms["shellColor"]!.value.copy(palette.shell);
+    uniforms["cutColor"]!.value.copy(palette.cut);
+    this.section.setColor(palette.accent);
+    this.measure.setColor(palette.accent);
     palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
     this.#chosen.setTheme(palette);
     this.#ghosts.setTheme(theme.mode, this.#otherOf);
@@ -548,6 +615,15 @@ export class WorldScene implements SceneApi {
   #pickAt(clientX: number, clientY: number): number {
     if (this.#population === null) return -1;
     return this.hit(rayAt(this.#canvas, this.rig.camera, clientX, clientY)).ordinal;
+  }
+
+  /** What is at a place of the window, for measuring: a twin's surface, else the floor. */
+  #placeAt(clientX: number, clientY: number): { place: Vector3; box: Box3 | null } | null {
+    const ray = rayAt(this.#canvas, this.rig.camera, clientX, clientY);
+    const { ordinal, distance_m } = this.hit(ray);
+    if (ordinal >= 0) return { place: ray.at(distance_m, new Vector3()), box: this.#population?.boundsOf(ordinal) ?? null };
+    const place = ray.intersectPlane(FLOOR, new Vector3());
+    return place === null ? null : { place, box: null };
   }
 
   // --- frames --------------------------------------------------------------------------------
@@ -600,6 +676,7 @@ export class WorldScene implements SceneApi {
 
   #placeLabels(nowMs: number): boolean {
     const { clientWidth, clientHeight } = this.#canvas;
+    if (this.measure.isOn) this.measure.place();
     return this.#labels.update(this.rig.camera, clientWidth, clientHeight, nowMs, this.#hasMoved);
   }
 

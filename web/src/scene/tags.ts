@@ -20,6 +20,8 @@ import {
   UnsignedByteType,
 } from "three";
 
+import { cuttable } from "./section.ts";
+
 const PER_ROW = 512;
 export const BAR_M = 0.12;
 export const BAR_PITCH_M = 0.18;
@@ -229,5 +231,5 @@ function makeMaterial(texture: TagTexture): ShaderMaterial {
       }`,
   });
   Object.assign(material.uniforms, texture.uniforms);
-  return material;
+  return cuttable(material);
 }

@@ -47,6 +47,10 @@ export class TwinStates {
     heatColors: { value: heatTexture() },
     /** 1: a heat layer is shown. */
     isHeat: { value: 0 },
+    /** 0 no; 1 shells let samples of a pixel through; 2: pixels, where there are no samples. */
+    isXRay: { value: 0 },
+    shellColor: { value: new Color() },
+    cutColor: { value: new Color() },
   };
   #heat = new Uint8Array(TWINS_PER_ROW);
   #heatTexture: DataTexture;
@@ -81,6 +85,10 @@ export class TwinStates {
     this.#heat.fill(0);
     this.#heat.set(levels.subarray(0, this.#heat.length));
     this.#heatTexture.needsUpdate = true;
+  }
+
+  get isHeat(): boolean {
+    return this.uniforms["isHeat"]!.value === 1;
   }
 
   /** What the heat layer says of a twin: 0 nothing, else 1…255. */
@@ -186,6 +194,9 @@ function patchFragment(shader: Shader): void {
       flat varying float vHeat;
       varying vec3 vPlace;
       uniform float isHeat;
+      uniform float isXRay;
+      uniform vec3 shellColor;
+      uniform vec3 cutColor;
       uniform sampler2D heatColors;
       uniform float pulse;
       uniform vec3 highlightColor;
@@ -222,6 +233,17 @@ function patchFragment(shader: Shader): void {
     .replace(
       "#include <dithering_fragment>",
       `#include <dithering_fragment>
+      #ifdef CAPPED
+        if (!gl_FrontFacing) gl_FragColor.rgb = cutColor;
+      #endif
+      if (isXRay > 0.5 && vTwin.a > 0.99) {
+        vec3 outward = normalize(cross(dFdx(vPlace), dFdy(vPlace)));
+        float edge = 1.0 - abs(dot(outward, normalize(cameraPosition - vPlace)));
+        gl_FragColor = vec4(mix(gl_FragColor.rgb, shellColor, 0.75), 0.26 + 0.5 * edge * edge * edge);
+        ivec2 cell = ivec2(gl_FragCoord.xy) & 3;
+        float grain = (float((cell.x * 5 + cell.y * 11 + (cell.x ^ cell.y) * 3) & 15) + 0.5) / 16.0;
+        if (isXRay > 1.5 && gl_FragColor.a < grain) discard;
+      }
       if (isHeat > 0.5) {
         // After light and tone, so that what lies flat has the very colour of the legend; walls
         // are a little darker by where they face, so that things keep their form.
