@@ -37,10 +37,12 @@ export function placeBefore(meets: Meets, eye: Vector3, target: Vector3, box: Bo
   if (way.lengthSq() < 1e-6) way.set(0, 0, 1);
   way.normalize();
   const yaw = Math.atan2(way.x, way.z);
-  const half = box === null ? 1 : Math.hypot(box.max.x - box.min.x, box.max.z - box.min.z) / 2;
+  const half = box === null ? 0 : Math.hypot(box.max.x - box.min.x, box.max.z - box.min.z) / 2;
+  // Of what was seen as a whole, a whole is to be seen again.
+  const away_m = box === null ? Math.min(Math.max(eye.distanceTo(target) * 0.55, 2.6), 12) : Math.min(half, 6) + NEAR_M;
   const place = new Vector3();
   for (let i = 0; i < STEPS; i++) {
-    place.copy(middle).addScaledVector(way, Math.min(half, 6) + NEAR_M + i * STRIDE_M);
+    place.copy(middle).addScaledVector(way, away_m + i * STRIDE_M);
     const ground_m = groundAt(meets, place.x, place.z, 0);
     if (Number.isNaN(ground_m)) continue;
     place.y = ground_m;

@@ -10,6 +10,8 @@ import type { Mirror } from "../mirror.ts";
 import type { WorldScene } from "../scene/scene.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
+import type { HeatPanel } from "../heat/panel.ts";
+import type { Company } from "./menu.ts";
 import type { Mode, Visit } from "./session.ts";
 
 const OPTIONAL = ["local-floor", "hand-tracking"];
@@ -24,15 +26,19 @@ export class Headset {
   readonly #mirror: Mirror;
   readonly #scene: WorldScene;
   readonly #tools: HTMLElement;
+  readonly #heat: HeatPanel | null;
+  /** Who else is here, and what one can do about it; null: nobody can be. */
+  company: Company | null = null;
   #button: HTMLButtonElement | null = null;
   #isEntering = false;
   /** Why the last try failed; "": it did not. */
   trouble = "";
 
-  constructor(mirror: Mirror, scene: WorldScene, tools: HTMLElement) {
+  constructor(mirror: Mirror, scene: WorldScene, tools: HTMLElement, heat: HeatPanel | null) {
     this.#mirror = mirror;
     this.#scene = scene;
     this.#tools = tools;
+    this.#heat = heat;
     const { xr } = navigator;
     if (xr === undefined) return;
     void this.#look(xr);
@@ -111,7 +117,7 @@ export class Headset {
     const asked = xr.requestSession(mode, { optionalFeatures: mode === "immersive-ar" ? OPTIONAL_AR : OPTIONAL });
     try {
       const [session, { Visit }] = await Promise.all([asked, import("./session.ts")]);
-      const visit = new Visit(mode, session, this.#mirror, this.#scene);
+      const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company });
       visit.onEnd = () => (this.visit = null);
       this.visit = visit;
       await visit.start();
@@ -136,6 +142,6 @@ function reason(error: unknown): string {
   return t("The headset did not start: {reason}", { reason: error instanceof Error ? error.message : String(error) });
 }
 
-export function mountXr(mirror: Mirror, scene: WorldScene, tools: HTMLElement): Headset {
-  return new Headset(mirror, scene, tools);
+export function mountXr(mirror: Mirror, scene: WorldScene, tools: HTMLElement, heat: HeatPanel | null = null): Headset {
+  return new Headset(mirror, scene, tools, heat);
 }

@@ -33,7 +33,7 @@ export class Rig {
   readonly #inverse = new Vector3();
   readonly #scratch = new Vector3();
   readonly #scratch2 = new Vector3();
-  readonly #turnBack = new Quaternion();
+  readonly #turned = new Quaternion();
 
   constructor() {
     this.room.add(this.eyes);
@@ -56,9 +56,9 @@ export class Rig {
     return out.copy(inWorld).sub(this.room.position).applyAxisAngle(UP, -this.yaw).divideScalar(this.scale);
   }
 
-  /** A direction, whose length is kept. */
-  wayToRoom(way: Vector3, out: Vector3): Vector3 {
-    return out.copy(way).applyAxisAngle(UP, -this.yaw);
+  /** How something that is turned in the room is turned in the world; good until the next call. */
+  turnToWorld(inRoom: Quaternion): Quaternion {
+    return this.#turned.copy(this.room.quaternion).multiply(inRoom);
   }
 
   /** Whether one stands in the world at its own size. */
@@ -159,9 +159,9 @@ export class Rig {
     camera.updateMatrixWorld(true);
   }
 
-  /** A direction of the room's head, turned back into the room: for what floats before it. */
+  /** Where the head looks, flat, in the room: for what hangs before it. */
   aheadInRoom(out: Vector3): Vector3 {
-    out.copy(AHEAD).applyQuaternion(this.#turnBack.copy(this.headTurn)).applyAxisAngle(UP, -this.yaw);
+    out.copy(AHEAD).applyQuaternion(this.headTurn).applyAxisAngle(UP, -this.yaw);
     out.y = 0;
     return out.lengthSq() < 1e-6 ? out.copy(AHEAD) : out.normalize();
   }

@@ -1,22 +1,43 @@
 /**
  * One visit in a headset, from the moment the session is there until it ends.
  *
- * The headset asks for every picture; the scene, the mirror and the panels that float in the room
- * are brought up to date for it. When it ends the page is as it was.
+ * The headset asks for every picture; the scene, the mirror and what hangs in the room are brought up
+ * to date for it. When it ends the page is as it was.
  */
 
-import { Vector3 } from "three";
+import { Box3, Vector3 } from "three";
+import type { HeatPanel } from "../heat/panel.ts";
+import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
-import type { Mirror } from "../mirror.ts";
 import type { WorldScene } from "../scene/scene.ts";
+import { t } from "../words.ts";
+import { Arc } from "./arc.ts";
 import { comfort, onComfort } from "./comfort.ts";
+import { Desk } from "./desk.ts";
 import { placeBefore } from "./entering.ts";
+import { Glove } from "./gloves.ts";
 import { Input } from "./input.ts";
 import type { Hand } from "./input.ts";
+import { Inspect } from "./inspect.ts";
+import { Marks } from "./marks.ts";
+import { Menu } from "./menu.ts";
+import type { Company } from "./menu.ts";
+import { boundsOf, Moving } from "./moving.ts";
+import { Placing } from "./place.ts";
+import { LONG_MS, Pointing } from "./pointing.ts";
 import { Rig } from "./rig.ts";
+import { Table } from "./table.ts";
+import { Trend } from "./trend.ts";
 import { Veil } from "./veil.ts";
 
 export type Mode = "immersive-vr" | "immersive-ar";
+
+export interface Means {
+  mirror: Mirror;
+  scene: WorldScene;
+  heat: HeatPanel | null;
+  company: Company | null;
+}
 
 const RATES = { calm: 72, fast: 120 } as const;
 const FOVEATION = 0.7;
@@ -24,14 +45,26 @@ const FOVEATION = 0.7;
 export class Visit {
   readonly mode: Mode;
   readonly session: XRSession;
-  readonly rig = new Rig();
-  readonly veil = new Veil();
-  readonly input: Input;
   readonly mirror: Mirror;
   readonly scene: WorldScene;
-  /** Pictures drawn in this visit. */
+  readonly rig = new Rig();
+  readonly input: Input;
+  readonly veil = new Veil();
+  readonly arc = new Arc();
+  readonly table: Table;
+  readonly moving: Moving;
+  readonly menu: Menu;
+  readonly trend: Trend;
+  readonly desk: Desk;
+  readonly pointing: Pointing;
+  /** Where the plant is set down in a real room; null: in VR there is none. */
+  readonly placing: Placing | null;
+  /** Pictures drawn in this visit; and what of a picture's time the page itself took, a running mean. */
   nFrames = 0;
+  jsMs = 0;
   onEnd: () => void = () => {};
+  readonly #gloves = [new Glove(), new Glove()] as const;
+  readonly #marks = new Marks();
   readonly #due: (() => void)[] = [];
   readonly #before: { place: ReturnType<WorldScene["camera"]>; beforePicture: Mirror["beforePicture"]; fov: number };
   readonly #offs: (() => void)[] = [];
@@ -39,41 +72,82 @@ export class Visit {
   #lastMs = 0;
   #isIn = false;
   #isOver = false;
+  #troubles = 0;
   readonly #body: Body;
+  readonly #poses: readonly [Pose, Pose];
+  readonly #pointer = { from: [0, 0, 0] as [number, number, number], to: [0, 0, 0] as [number, number, number] };
+  readonly #chosenAt = new Vector3();
+  #hasChosen = false;
+  readonly #at = new Vector3();
   readonly #scratch = new Vector3();
 
-  constructor(mode: Mode, session: XRSession, mirror: Mirror, scene: WorldScene) {
+  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company }: Means) {
     this.mode = mode;
     this.session = session;
     this.mirror = mirror;
     this.scene = scene;
     this.input = new Input(session);
-    this.rig.eyes.add(this.veil.mesh);
+    this.table = new Table(this.rig);
+    this.moving = new Moving(this.rig, this.veil, this.arc, this.table, (ray) => scene.hit(ray));
+    // Who stands in the plant has its floor and sky round them again; a real room is its own.
+    if (mode === "immersive-vr") this.moving.onStand = () => scene.stage.setSurroundings(true, true);
+    this.trend = new Trend(mirror);
+    const inspect = new Inspect(mirror, { goTo: (id) => this.goTo(id), close: () => this.desk.closeInspect(), tell: (words) => this.desk.tell(words) });
+    inspect.onPoint = (handle) => this.trend.choose(handle);
+    this.placing = mode === "immersive-ar" ? new Placing(session, this.rig) : null;
+    const { placing } = this;
+    this.menu = new Menu(mirror, scene, heat, this.trend, company, {
+      select: (id) => this.choose(id),
+      goTo: (id) => this.goTo(id),
+      home: () => this.#home(),
+      toggleTable: () => this.toggleTable(),
+      isOnTable: () => !this.rig.isLifeSize,
+      replace: placing === null ? null : () => placing.open(),
+      leave: () => void this.leave(),
+      tell: (words) => this.desk.tell(words),
+    });
+    this.desk = new Desk(this.rig, mirror, this.menu, inspect);
+    this.pointing = new Pointing(this.rig, scene, mirror, this.desk.slates, {
+      choose: (id) => (this.placing?.isOpen ? this.#setDown() : this.choose(id)),
+      holds: (hand) => void (this.placing?.isOpen || this.moving.holds(hand)),
+      letsGo: (hand) => (this.placing?.isOpen ? this.#setDown() : this.moving.letsGo(hand)),
+      takes: (slate) => this.desk.loosen(slate),
+    });
     const pose = (): Pose => ({ position: [0, 0, 0], rotation: [0, 0, 0, 1] });
     this.#body = { head: pose(), left: null, right: null, pointer: null };
+    this.#poses = [pose(), pose()];
     this.#hasFloor = session.enabledFeatures?.includes("local-floor") ?? true;
     this.#before = { place: scene.camera(), beforePicture: mirror.beforePicture, fov: scene.stage.camera.fov };
+    this.rig.eyes.add(this.veil.mesh);
+    this.rig.room.add(this.desk.object, ...this.#gloves.map((glove) => glove.object));
+    if (placing !== null) this.rig.room.add(placing.ring);
   }
 
   /** Hands the renderer over to the headset. Rejects where it will not have it. */
   async start(): Promise<void> {
-    const { scene, session } = this;
-    const { renderer } = scene.stage;
-    const { xr } = renderer;
+    const { scene, session, mirror } = this;
+    const { stage } = scene;
+    const { xr } = stage.renderer;
     xr.enabled = true;
     xr.setReferenceSpaceType(this.#hasFloor ? "local-floor" : "local");
     xr.setFoveation(FOVEATION);
     // Not by the renderer's own loop: that one would go on in the page after the visit.
     xr.setAnimationLoop((nowMs: number, frame?: XRFrame) => frame !== undefined && this.#frame(nowMs, frame));
     session.addEventListener("end", () => this.#end(), { once: true });
-    scene.stage.scene.add(this.rig.room);
-    scene.stage.eyes = this.rig.eyes;
-    scene.stage.camera.clearViewOffset();
+    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.#marks.object);
+    stage.eyes = this.rig.eyes;
+    stage.camera.clearViewOffset();
+    if (this.mode === "immersive-ar") stage.setSurroundings(false, false);
     scene.rig.orbit.enabled = false;
     scene.drive(true);
     scene.wearer = () => this.body();
-    this.mirror.beforePicture = (act) => void this.#due.push(act);
-    this.#offs.push(onComfort(() => this.#applyComfort()));
+    mirror.beforePicture = (act) => void this.#due.push(act);
+    this.#offs.push(
+      onComfort(() => this.#applyComfort()),
+      mirror.on("selection", ({ id }) => this.#takeChosen(id)),
+      mirror.on("structure", () => this.#measure()),
+    );
+    this.#measure();
     try {
       await xr.setSession(session);
     } catch (error) {
@@ -85,7 +159,7 @@ export class Visit {
 
   /** Takes the headset off, as it were. */
   async leave(): Promise<void> {
-    await this.session.end();
+    await this.session.end().catch(() => {}); // It is over already.
   }
 
   #askRate(): void {
@@ -102,25 +176,59 @@ export class Visit {
     this.#askRate();
   }
 
+  #measure(): void {
+    const { mirror, scene } = this;
+    this.table.setWorld(boundsOf(mirror.twins.keys(), (id) => scene.boundsOf(id)));
+    this.#takeBox();
+  }
+
   // --- every picture -----------------------------------------------------------------------------
 
   #frame(nowMs: number, frame: XRFrame): void {
-    const { scene, rig } = this;
+    const { scene } = this;
     const space = scene.stage.renderer.xr.getReferenceSpace();
     if (space === null) return;
+    const start = performance.now();
     const dt_s = this.#lastMs === 0 ? 0 : Math.min((nowMs - this.#lastMs) / 1000, 0.1);
     this.#lastMs = nowMs;
-    const viewer = frame.getViewerPose(space);
-    if (viewer != null) {
-      rig.takeHead(viewer.transform.matrix);
-      this.#see();
-      if (!this.#isIn) this.#arrive();
-      this.input.update(frame, space);
-      this.veil.update(dt_s, false);
+    try {
+      const viewer = frame.getViewerPose(space);
+      if (viewer != null) this.#live(dt_s, nowMs, frame, space, viewer.transform.matrix);
+    } catch (error) {
+      // A hand that fails must not make the world stand still before somebody's eyes.
+      if (this.#troubles++ < 5) console.error("headset", error);
     }
     for (const act of this.#due.splice(0)) act();
+    const own_ms = performance.now() - start;
     scene.frame(nowMs);
+    this.jsMs += (own_ms + scene.stats().js_ms - this.jsMs) * 0.1;
     this.nFrames += 1;
+  }
+
+  #live(dt_s: number, nowMs: number, frame: XRFrame, space: XRReferenceSpace, head: Float32Array): void {
+    const { rig, input, pointing, desk } = this;
+    rig.takeHead(head);
+    this.#see();
+    if (!this.#isIn) this.#arrive();
+    input.update(frame, space);
+    const now = comfort();
+    const pointer = input.hand(now.pointing);
+    const other = input.hand(now.pointing === "left" ? "right" : "left");
+    // A menu of the headset's own is in front: hands belong to it.
+    const isMine = this.session.visibilityState !== "visible-blurred";
+    if (isMine) {
+      this.placing?.update(frame, space, pointer);
+      pointing.update(input.both, pointer, nowMs);
+      this.#grip(nowMs);
+      const isBusy = this.veil.isBlinking || this.placing?.isOpen === true;
+      this.moving.update(dt_s, input.both, now, (hand) => this.#pointed(hand), isBusy);
+      if (input.left.hasJustMenu || input.right.hasJustMenu) desk.toggleMenu();
+      const wasPressed = input.both.some((hand) => hand.hasJustPressed || hand.hasJustReleased);
+      desk.update(nowMs, other, wasPressed, this.#pointedAt(), this.#hasChosen ? this.#chosenAt : null);
+    }
+    this.#gloves.forEach((glove, i) => pointing.draw(glove, input.both[i]!, isMine));
+    this.veil.update(dt_s, this.moving.isMoved && now.hasVignette);
+    this.#showMarks();
   }
 
   /** The eyes as the headset holds them, and the page's camera with them. */
@@ -132,41 +240,161 @@ export class Visit {
     // Shadows are fitted round who stands there, not round what a mouse last turned about.
     const { target } = this.scene.rig.orbit;
     target.copy(this.rig.head);
-    target.y -= 12;
+    target.y -= 12 * this.rig.scale;
   }
 
+  #grip(nowMs: number): void {
+    for (const hand of this.input.both) {
+      const { carried, pressed } = this.pointing.aim(hand);
+      const isHeld = hand.isPressed && pressed !== null && pressed.slate === null && nowMs - pressed.atMs > LONG_MS;
+      if (carried === null && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
+      else this.moving.gripping.delete(hand);
+    }
+    if (this.table.isHeld) this.placing?.release();
+  }
+
+  readonly #pointedNow = { ray: null as never, distance_m: 0, isOnTwin: false };
+
+  #pointed(hand: Hand): { ray: Pointing["left"]["ray"]; distance_m: number; isOnTwin: boolean } {
+    const aim = this.pointing.aim(hand);
+    return Object.assign(this.#pointedNow, { ray: aim.ray, distance_m: aim.distance_m, isOnTwin: aim.twin !== null });
+  }
+
+  /** Where something is pointed at, in the room; null: nothing is. */
+  #pointedAt(): Vector3 | null {
+    const { active } = this.pointing;
+    if (active === null) return null;
+    const { twin, distance_m } = this.pointing.aim(active);
+    if (twin === null) return null;
+    return this.#at.copy(active.from).addScaledVector(active.way, distance_m / this.rig.scale);
+  }
+
+  // --- where one is ------------------------------------------------------------------------------
+
   #arrive(): void {
-    const { scene, rig } = this;
     this.#isIn = true;
-    rig.setSeat(comfort().isSeated, this.#hasFloor);
+    this.rig.setSeat(comfort().isSeated, this.#hasFloor);
+    if (this.placing !== null) {
+      this.placing.open();
+      this.desk.tell(t("Point at the floor or a table and press the trigger: the plant is set down there."));
+    } else {
+      const { place, yaw } = this.#entry();
+      this.rig.standAt(place);
+      this.#see();
+      this.rig.face(yaw);
+    }
+    this.#see();
+    this.#takeChosen(this.mirror.selected);
+  }
+
+  /** Before what was looked at on the page. */
+  #entry(): { place: Vector3; yaw: number } {
     const { position, target } = this.#before.place;
     const { selected } = this.mirror;
-    const box = selected === null ? null : scene.boundsOf(selected) ?? null;
-    const { place, yaw } = placeBefore((ray) => scene.hit(ray), new Vector3(...position), new Vector3(...target), box);
-    rig.standAt(place);
+    const box = selected === null ? null : this.scene.boundsOf(selected) ?? null;
+    return placeBefore((ray) => this.scene.hit(ray), new Vector3(...position), new Vector3(...target), box);
+  }
+
+  #home(): void {
+    const { place, yaw } = this.#entry();
+    this.moving.stand(place, yaw);
+  }
+
+  /** Stands before a twin, at life size. */
+  goTo(id: Id): void {
+    const box = this.scene.boundsOf(id);
+    if (box === undefined) {
+      this.desk.tell(t("{name} has no place of its own.", { name: this.mirror.nameOf(id) }));
+      return;
+    }
+    this.mirror.select(id);
+    const { place, yaw } = placeBefore((ray) => this.scene.hit(ray), this.rig.head, box.getCenter(new Vector3()), box);
+    this.moving.stand(place, yaw);
+  }
+
+  /** The plant as a model before one, and back. */
+  toggleTable(): void {
+    const { placing } = this;
+    if (placing !== null) {
+      if (placing.isOpen) return;
+      this.veil.blink(() => (this.rig.isLifeSize ? this.table.layAt(placing.at, false) : this.table.standAt(placing.at)));
+    } else if (this.rig.isLifeSize) {
+      this.veil.blink(() => {
+        this.scene.stage.setSurroundings(true, false);
+        this.table.layBefore(true);
+      });
+    } else this.#home();
+  }
+
+  /** In a real room: here it is. */
+  #setDown(): void {
+    const { placing } = this;
+    if (placing === null || !placing.hasPlace) return;
+    this.rig.yaw = 0;
+    this.table.layAt(placing.at, false);
+    placing.close();
     this.#see();
-    rig.face(yaw);
-    this.#see();
+  }
+
+  // --- what is chosen ----------------------------------------------------------------------------
+
+  choose(id: Id | null): void {
+    const isSame = id !== null && id === this.mirror.selected;
+    this.mirror.select(id);
+    if (isSame) this.#takeChosen(id); // Chosen again: its panel comes back.
+  }
+
+  #takeChosen(id: Id | null): void {
+    this.#takeBox();
+    if (id === null) {
+      this.desk.closeInspect();
+      return;
+    }
+    this.trend.chooseOf(this.mirror.handlesOf(id));
+    this.desk.openInspect(this.#hasChosen ? this.#chosenAt : null);
+  }
+
+  #takeBox(): void {
+    const { selected } = this.mirror;
+    const box = selected === null ? undefined : this.scene.boundsOf(selected);
+    this.#hasChosen = box !== undefined;
+    box?.getCenter(this.#chosenAt);
+  }
+
+  #showMarks(): void {
+    const { selected, hovered } = this.mirror;
+    const of = (id: Id | null): Box3 | undefined => (id === null ? undefined : this.scene.boundsOf(id));
+    this.#marks.show(of(selected), hovered === selected ? undefined : of(hovered));
   }
 
   // --- what others see ---------------------------------------------------------------------------
 
-  /** Head, hands and pointer in the world's metres. */
+  /** Head, hands and pointer in the world's metres; good until the next picture. */
   body(): Body {
     const body = this.#body;
     this.rig.head.toArray(body.head.position);
     this.rig.headTurn.toArray(body.head.rotation);
-    body.left = this.#poseOf(this.input.left, body.left);
-    body.right = this.#poseOf(this.input.right, body.right);
+    body.left = this.#poseOf(this.input.left, this.#poses[0]);
+    body.right = this.#poseOf(this.input.right, this.#poses[1]);
+    body.pointer = this.#pointerOf();
     return body;
   }
 
-  #poseOf(hand: Hand, pose: Pose | null): Pose | null {
+  #poseOf(hand: Hand, pose: Pose): Pose | null {
     if (!hand.isTracked) return null;
-    const told = pose ?? { position: [0, 0, 0], rotation: [0, 0, 0, 1] };
-    this.rig.toWorld(hand.palm, this.#scratch).toArray(told.position);
-    hand.turn.clone().premultiply(this.rig.room.quaternion).toArray(told.rotation);
-    return told;
+    this.rig.toWorld(hand.palm, this.#scratch).toArray(pose.position);
+    this.rig.turnToWorld(hand.turn).toArray(pose.rotation);
+    return pose;
+  }
+
+  #pointerOf(): Body["pointer"] {
+    const { active } = this.pointing;
+    if (active === null || !active.isTracked) return null;
+    const { ray, distance_m, slate } = this.pointing.aim(active);
+    if (slate !== null) return null;
+    ray.origin.toArray(this.#pointer.from);
+    ray.at(distance_m, this.#scratch).toArray(this.#pointer.to);
+    return this.#pointer;
   }
 
   // --- the end -----------------------------------------------------------------------------------
@@ -174,15 +402,19 @@ export class Visit {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { scene } = this;
+    const { scene, mirror } = this;
     const { stage } = scene;
     for (const off of this.#offs.splice(0)) off();
     this.input.close();
+    this.menu.close();
+    this.trend.close();
     scene.wearer = null;
-    this.mirror.beforePicture = this.#before.beforePicture;
-    for (const act of this.#due.splice(0)) this.mirror.beforePicture(act);
+    mirror.hover(null);
+    mirror.beforePicture = this.#before.beforePicture;
+    for (const act of this.#due.splice(0)) mirror.beforePicture(act);
+    for (const part of [this.veil, this.arc, this.table, this.desk, this.#marks, ...this.#gloves]) part.dispose();
+    this.placing?.dispose();
     this.rig.room.removeFromParent();
-    this.veil.dispose();
     stage.eyes = stage.camera;
     stage.renderer.xr.setAnimationLoop(null);
     stage.renderer.xr.enabled = false;

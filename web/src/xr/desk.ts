@@ -1,0 +1,215 @@
+/**
+ * The panels in the room: the menu on the wrist, what is chosen before the eyes, and the name of what
+ * is pointed at. They follow the mirror a few times a second, and are drawn only when they say
+ * something else.
+ */
+
+import { BufferAttribute, BufferGeometry, Group, Line as ThreeLine, LineBasicMaterial, Matrix4, Vector3 } from "three";
+import { keyValues } from "../scene/key_values.ts";
+import type { Mirror } from "../mirror.ts";
+import type { Hand } from "./input.ts";
+import type { Inspect } from "./inspect.ts";
+import type { Menu } from "./menu.ts";
+import type { Rig } from "./rig.ts";
+import { severityTone } from "./pen.ts";
+import { Slate } from "./slate.ts";
+import type { Line } from "./slate.ts";
+
+const EVERY_MS = 250;
+const UP = new Vector3(0, 1, 0);
+const GLANCE_COS = Math.cos((20 * Math.PI) / 180);
+const GLANCE_OFF_COS = Math.cos((38 * Math.PI) / 180);
+const GLANCE_M = 0.55;
+const GLANCE_MS = 350;
+const SAID_MS = 6000;
+const TAG_VALUES = 3;
+
+export class Desk {
+  readonly object = new Group();
+  readonly menu = new Slate("menu", 0.3);
+  readonly inspect = new Slate("inspect", 0.44);
+  readonly tag = new Slate("tag", 0.26, true);
+  /** What a ray can meet. */
+  readonly slates: readonly Slate[] = [this.menu, this.inspect];
+  /** The menu was asked for, beyond a glance. */
+  isMenuOpen = false;
+  readonly #rig: Rig;
+  readonly #mirror: Mirror;
+  readonly #menuPages: Menu;
+  readonly #inspected: Inspect;
+  readonly #loose = new Set<Slate>();
+  readonly #leader: ThreeLine<BufferGeometry, LineBasicMaterial>;
+  readonly #leaderAt = new Float32Array(6);
+  #shownMs = -Infinity;
+  #taggedAs: string | null = null;
+  #glancedMs = 0;
+  #said = "";
+  #saidMs = -Infinity;
+  readonly #matrix = new Matrix4();
+  readonly #scratch = new Vector3();
+  readonly #scratch2 = new Vector3();
+
+  constructor(rig: Rig, mirror: Mirror, menu: Menu, inspect: Inspect) {
+    this.#rig = rig;
+    this.#mirror = mirror;
+    this.#menuPages = menu;
+    this.#inspected = inspect;
+    const line = new BufferGeometry();
+    line.setAttribute("position", new BufferAttribute(this.#leaderAt, 3));
+    this.#leader = new ThreeLine(line, new LineBasicMaterial({ color: 0x57c7f2, transparent: true, opacity: 0.55, toneMapped: false, fog: false }));
+    this.#leader.frustumCulled = false;
+    this.object.add(this.menu.object, this.inspect.object, this.tag.object, this.#leader);
+  }
+
+  /** Words that everybody who wears the headset should read, for a while. */
+  tell(words: string): void {
+    this.#said = words;
+    this.#saidMs = performance.now();
+    this.#shownMs = -Infinity;
+  }
+
+  /** A panel was taken by a hand: it stays where it is put. */
+  loosen(slate: Slate): void {
+    this.#loose.add(slate);
+  }
+
+  // --- what is chosen --------------------------------------------------------------------------------
+
+  /** Opens the panel of what is chosen, before the eyes and on the way to it. */
+  openInspect(twin: Vector3 | null): void {
+    this.#inspected.reset();
+    const wasOpen = this.inspect.isShown;
+    this.inspect.object.visible = true;
+    this.#shownMs = -Infinity;
+    if (wasOpen && this.#loose.has(this.inspect)) return;
+    const rig = this.#rig;
+    const way = this.#scratch;
+    if (twin === null) rig.aheadInRoom(way);
+    else rig.toRoom(twin, way).sub(rig.headInRoom);
+    const away_m = Math.max(0.5, Math.min(0.8, way.length() * 0.8));
+    way.y = 0;
+    if (way.lengthSq() < 1e-4) rig.aheadInRoom(way);
+    way.normalize();
+    const { object } = this.inspect;
+    // Beside the way to it, so that it does not hide what it tells of.
+    const side = this.#scratch2.crossVectors(way, UP).multiplyScalar(-0.3);
+    object.position.copy(rig.headInRoom).addScaledVector(way, away_m).add(side);
+    object.position.y -= 0.1;
+    this.#faceHead(object);
+  }
+
+  closeInspect(): void {
+    this.inspect.object.visible = false;
+    this.#loose.delete(this.inspect);
+  }
+
+  #faceHead(object: { position: Vector3; quaternion: { setFromRotationMatrix(matrix: Matrix4): unknown } }): void {
+    object.quaternion.setFromRotationMatrix(this.#matrix.lookAt(this.#rig.headInRoom, object.position, UP));
+  }
+
+  // --- every picture ---------------------------------------------------------------------------------
+
+  /** `hand`: the one that carries the menu. `at`: where something is pointed at, in the room; null: nothing. */
+  update(nowMs: number, hand: Hand, wasPressed: boolean, at: Vector3 | null, chosen: Vector3 | null): void {
+    this.#wear(hand, nowMs);
+    this.#hang(at);
+    this.#lead(chosen);
+    if (!wasPressed && nowMs - this.#shownMs < EVERY_MS) return;
+    this.#shownMs = nowMs;
+    this.refresh();
+  }
+
+  toggleMenu(): void {
+    this.isMenuOpen = !this.isMenuOpen;
+    this.#loose.delete(this.menu);
+    if (!this.isMenuOpen) this.#menuPages.close();
+    this.menu.object.visible = this.isMenuOpen;
+    this.#shownMs = -Infinity;
+    // Where no hand can carry it, it hangs before the eyes.
+    const rig = this.#rig;
+    const { position } = this.menu.object;
+    position.copy(rig.headInRoom).addScaledVector(rig.aheadInRoom(this.#scratch), 0.6);
+    position.y -= 0.12;
+    this.#faceHead(this.menu.object);
+  }
+
+  /** Says again what is shown, if it is another thing now. */
+  refresh(): void {
+    const said: Line[] = performance.now() - this.#saidMs < SAID_MS ? [{ kind: "text", text: this.#said, tone: "uncertain" }] : [];
+    if (this.menu.isShown) this.menu.show([...said, ...this.#menuPages.lines()]);
+    if (this.inspect.isShown) this.inspect.show([...said, ...this.#inspected.lines()]);
+    if (this.tag.isShown) this.tag.show(this.#tagLines());
+  }
+
+  /** The menu lies over the wrist, and turns to the eyes; a glance at the hand shows it too. */
+  #wear(hand: Hand, nowMs: number): void {
+    const rig = this.#rig;
+    const isWorn = hand.isTracked && (hand.hasGrip || hand.hasJoints);
+    if (isWorn && !this.isMenuOpen) {
+      const way = this.#scratch.copy(hand.palm).sub(rig.headInRoom);
+      const away_m = way.length();
+      const ahead = this.#scratch2.set(0, 0, -1).applyQuaternion(rig.eyes.quaternion);
+      const cos = away_m < 1e-3 ? 0 : way.dot(ahead) / away_m;
+      const isGlanced = away_m < GLANCE_M && cos > (this.menu.isShown ? GLANCE_OFF_COS : GLANCE_COS);
+      if (!isGlanced) this.#glancedMs = nowMs;
+      const isShown = isGlanced && nowMs - this.#glancedMs > (this.menu.isShown ? -1 : GLANCE_MS);
+      if (isShown && !this.menu.isShown) this.#shownMs = -Infinity;
+      this.menu.object.visible = isShown;
+    } else if (!isWorn && !this.isMenuOpen) this.menu.object.visible = false;
+    if (!this.menu.isShown || !isWorn || this.#loose.has(this.menu)) return;
+    const { object } = this.menu;
+    object.position.copy(hand.palm);
+    object.position.y += 0.07 + this.menu.height_m / 2;
+    this.#faceHead(object);
+  }
+
+  /** The name of what is pointed at, over the place, as large as it has to be there. */
+  #hang(at: Vector3 | null): void {
+    const { hovered, selected } = this.#mirror;
+    const { object } = this.tag;
+    const isShown = at !== null && hovered !== null && (hovered !== selected || !this.inspect.isShown);
+    if (isShown && !object.visible) this.#shownMs = -Infinity;
+    object.visible = isShown;
+    if (at === null || !isShown) return;
+    const head = this.#rig.headInRoom;
+    object.position.copy(at).lerp(head, 0.06);
+    const away_m = Math.max(0.3, object.position.distanceTo(head));
+    object.scale.setScalar(Math.min(away_m, 25));
+    object.position.y += 0.1 * away_m;
+    this.#faceHead(object);
+    if (this.#taggedAs !== hovered) {
+      this.#taggedAs = hovered;
+      this.tag.show(this.#tagLines());
+    }
+  }
+
+  #tagLines(): Line[] {
+    const mirror = this.#mirror;
+    const id = mirror.hovered;
+    if (id === null) return [];
+    const severity = mirror.alarmOf(id);
+    const lines: Line[] = [{ kind: "title", text: mirror.nameOf(id), ...(severity > 0 ? { tone: severityTone(severity) } : {}) }];
+    for (const { key, value, severity: quality } of keyValues(mirror, mirror.ordinal(id)).slice(0, TAG_VALUES))
+      lines.push({ kind: "value", name: key, value, tone: quality === 2 ? "bad" : quality === 1 ? "uncertain" : "plain" });
+    return lines;
+  }
+
+  /** A thread from the panel to what it tells of. */
+  #lead(chosen: Vector3 | null): void {
+    this.#leader.visible = chosen !== null && this.inspect.isShown;
+    if (chosen === null || !this.#leader.visible) return;
+    const { position } = this.inspect.object;
+    this.#leaderAt[0] = position.x;
+    this.#leaderAt[1] = position.y - this.inspect.height_m / 2;
+    this.#leaderAt[2] = position.z;
+    this.#rig.toRoom(chosen, this.#scratch).toArray(this.#leaderAt, 3);
+    this.#leader.geometry.getAttribute("position").needsUpdate = true;
+  }
+
+  dispose(): void {
+    for (const slate of [this.menu, this.inspect, this.tag]) slate.dispose();
+    this.#leader.geometry.dispose();
+    this.#leader.material.dispose();
+    this.object.removeFromParent();
+  }
+}
