@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from dataclasses import replace
 
 import pytest
 
-from mirrorworld_worlds.factory import gains, improve
+from mirrorworld_worlds.factory import allowances, gains, improve, moves
 from mirrorworld_worlds.factory.areas import BY_ID, SKILLS
 from mirrorworld_worlds.factory.costs import MARGIN, reach, unit_cost
 from mirrorworld_worlds.factory.design import DRAWN, PILOT, Crew, Design
@@ -30,12 +31,12 @@ def test_campaigns_are_levelled_as_they_are_ordered() -> None:
 
 def test_a_planner_builds_nothing_and_a_builder_loses_no_skill() -> None:
     rng = random.Random(1)
-    planned = list(improve.planner_moves(DRAWN, rng))
+    planned = list(moves.planner_moves(DRAWN, rng))
     assert len(planned) > 50 and DRAWN not in planned
     for one in planned:
         assert one.machines == DRAWN.machines and one.vehicles == DRAWN.vehicles
         assert [c.skills for c in one.crew] == [c.skills for c in DRAWN.crew]
-    built = list(itertools.islice(improve.builder_moves(DRAWN, rng), 320))
+    built = list(itertools.islice(moves.builder_moves(DRAWN, rng), 320))
     assert any(one.machines != DRAWN.machines for one in built)
     assert any(any(len(c.skills) > 1 for c in one.crew) for one in built)
     for one in built:
@@ -44,16 +45,45 @@ def test_a_planner_builds_nothing_and_a_builder_loses_no_skill() -> None:
 
 
 def test_a_climb_takes_what_is_better_and_ends() -> None:
-    def evaluate(design: Design) -> float:
+    def evaluate(design: Design, best: improve.Worth | None = None) -> improve.Worth:
         if design.campaign == 10:
             raise RuntimeError("it locks up")
-        return -abs(design.campaign - 12) - abs(design.limit - 300) / 100.0
+        value = -abs(design.campaign - 12) - abs(design.limit - 300) / 100.0
+        return improve.Worth(value, (value,))
 
-    best, value, used = improve.climb(DRAWN, improve.planner_moves, evaluate, 2_000, 3)
-    assert (best.campaign, best.limit) == (12, 300) and value == 0.0
+    told: list[float] = []
+
+    def note(used: int, value: float) -> None:
+        told.append(value)
+
+    best, worth, used = improve.climb(DRAWN, moves.planner_moves, evaluate, 2_000, 3, note)
+    assert (best.campaign, best.limit) == (12, 300) and worth.value == 0.0
     assert used < 2_000
-    assert improve.climb(DRAWN, improve.planner_moves, evaluate, 5, 3)[2] == 5
-    assert improve.climb(DRAWN, improve.planner_moves, evaluate, 2_000, 3)[0] == best
+    assert told and told == sorted(told) and told[-1] == 0.0
+    assert improve.climb(DRAWN, moves.planner_moves, evaluate, 5, 3)[2] == 5
+    assert improve.climb(DRAWN, moves.planner_moves, evaluate, 2_000, 3)[0] == best
+
+
+def test_what_is_hopeless_is_not_tried_under_every_pilot_and_risk_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pilots = allowances.read()[:3]
+    tried: list[str] = []
+    lots = {"as drawn": 4_600.0, "good": 4_900.0, "bad": 3_000.0}
+
+    def of(design: Design, k: int) -> float:
+        tried.append(design.name)
+        return lots[design.name] / 1_000.0 + (0.1 * k if design.name == "good" else 0.0)
+
+    monkeypatch.setattr(improve.Trial, "_of", lambda _, design, k: of(design, k))
+    monkeypatch.setattr(improve, "_lots", lambda *_: 4_600.0)
+    trial = improve.Trial(pilots)
+    good = trial(replace(DRAWN, name="good"))
+    assert good.each == pytest.approx((0.3, 0.4, 0.5))
+    assert good.value == pytest.approx(0.4 - improve.RISK * 0.1)
+    tried.clear()
+    assert trial(replace(DRAWN, name="bad"), good).value == -math.inf
+    assert tried == ["bad"]
 
 
 def test_nobody_wins_by_making_less() -> None:
@@ -91,7 +121,7 @@ def test_bounds_are_of_the_gains_seed_by_seed() -> None:
 
 
 def test_seeds_that_are_reported_on_were_used_for_nothing_else() -> None:
-    from mirrorworld_worlds.factory import allowances, forecast
+    from mirrorworld_worlds.factory import forecast
 
     tuned = {*allowances.SEEDS, improve.SEED, forecast.SEED}
     assert len(gains.SEEDS) == 30 and not tuned & set(gains.SEEDS)
@@ -105,7 +135,8 @@ def test_the_designs_that_were_found_are_whole_and_the_baseline_builds_nothing()
 
 
 def test_the_model_foretells_the_gain_of_the_improved_works() -> None:
-    allow = improve.mean_allowances(improve.read())
+    # Under a pilot that no search has tried a design under.
+    allow = allowances.read()[improve.PILOTS]
     reached = {}
     for name, design in (("before", improve.frozen()), ("after", improve.improved())):
         lots = improve.tried(design, allow, seed=99, weeks=0.5, warm_up=0.25)["output"]

@@ -40,7 +40,9 @@ def test_the_plant_knows_nothing_of_the_mirror_and_the_twin_nothing_of_the_plant
     assert f"{FACTORY}.shopfloor" in plant
     assert not {m for m in plant if m == "mirrorworld" or m.startswith("mirrorworld.")}
     assert not {m for m in plant if m.split(".")[0] in ("simpy", "salabim")}
-    told = ("model", "forecast", "authored", "world", "validate", "measured", "allowances")
+    told = (
+        "model", "walking", "forecast", "authored", "world", "validate", "measured", "allowances",
+    )  # fmt: skip
     twin = modules_after(*(f"{FACTORY}.{name}" for name in told))
     inner = ("shopfloor", "hidden", "loop", "people", "vehicles", "instruments", "plant")
     assert not twin & {f"{FACTORY}.{name}" for name in inner}

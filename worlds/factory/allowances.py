@@ -1,6 +1,6 @@
 """What a works loses against its data sheets, learnt from what another one published.
 
-Planners add allowances to nominal times: for micro-stops, walking, change of shift, repairs that
+Planners add allowances to nominal times: for micro-stops, change of shift, repairs that
 last longer. Here they are measured on pilot plants (`design.PILOT`, development seeds), by their
 machine data alone, and written to `allowances.json`; each pilot gives one set, and their scatter
 is what the forecast's intervals are made of. The plants of which figures are reported are others.
@@ -43,8 +43,6 @@ class OfArea:
     """On process times, micro-stops and wear included."""
     lost: float = 0.0
     """Hours in which hand work rests at a change of shift, for an hour of work."""
-    walk_s: float = 0.0
-    """Until someone has come to a job, where hands were free."""
     between: float = 1.0
     repair: float = 1.0
     """On the time that a failure lasts, stops of the whole area included."""
@@ -117,7 +115,6 @@ def _of_area(
     return OfArea(
         pace=sums["BusyTime"] / (jobs * nominal_h),
         lost=max(0.0, sums["OffTime"] - closed_h) / sums["BusyTime"] if area.skill else 0.0,
-        walk_s=3600.0 * sums["WaitingTime"] / lots if area.skill else 0.0,
         between=sums["BusyTime"] / failures / area.mtbf_h if failures else 1.0,
         repair=60.0 * sums["DownTime"] / failures / area.mttr_min if failures else 1.0,
         setup=60.0 * sums["SetupTime"] / setups / area.setup_min if setups else 1.0,

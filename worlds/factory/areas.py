@@ -18,6 +18,8 @@ OPEN_S: Final = 5 * 24 * HOUR_S
 SHIFT_S: Final = 8 * HOUR_S
 ATTENDANCE: Final = 0.96
 """Of a planned crew, as the personnel office states it."""
+WALK_M_S: Final = 1.1
+"""How fast people walk, as work studies allow."""
 LAUNCH_MIN: Final = 1.0
 """Between two lots that the release lets into the works, at the least."""
 

@@ -36,7 +36,7 @@ from mirrorworld.world.model import (
 )
 
 from . import layout
-from .areas import AREAS, ATTENDANCE, LAUNCH_MIN, OPEN_S, SKILLS, WEEK_S, Area
+from .areas import AREAS, ATTENDANCE, LAUNCH_MIN, OPEN_S, SKILLS, WALK_M_S, WEEK_S, Area
 from .design import Design
 from .layout import DOCKS, HANDLING_S, SPEED_M_S, WAYS, ZONES
 from .products import BOARDS_PER_LOT, FAMILIES
@@ -257,7 +257,8 @@ def _orders(design: Design) -> list[Edit]:
 
 
 def _crew(design: Design) -> list[Edit]:
-    out = _put(CREW, DESK_TYPE, text("Crew", "Mannschaft"), WORKS, [], None)
+    facts = [_number("walking_speed", WALK_M_S, "m/s")]
+    out = _put(CREW, DESK_TYPE, text("Crew", "Mannschaft"), WORKS, facts, None)
     for crew in design.crew:
         english = ", ".join(SKILLS[skill][0] for skill in crew.skills)
         german = ", ".join(SKILLS[skill][1] for skill in crew.skills)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +24,7 @@ from .allowances import Allowances
 from .areas import OPEN_S, WEEK_S
 from .engine import run_model
 from .measured import Figures
-from .model import ORDER, flow_model
+from .model import ORDER, busy_shares, flow_model
 
 if TYPE_CHECKING:
     from mirrorworld.world.structure import Structure
@@ -74,9 +74,13 @@ class Forecast:
 
 
 def figures_of(
-    model: FlowModel, result: Result, weeks: float, allowances: Allowances, row: int = 0
+    model: FlowModel, result: Result, weeks: float, busy: Mapping[str, float], row: int = 0
 ) -> Figures:
-    """Figures of one replication, named as `measured.figures` and `measured.waiting` name them."""
+    """Figures of one replication, named as `measured.figures` and `measured.waiting` name them.
+
+    Args:
+        busy: as `model.busy_shares` gives it.
+    """
     at = {name: i for i, name in enumerate(result.nodes)}
     out: Figures = {"output": float(result.made[row].sum()) / weeks}
     for i, family in enumerate(model.types):
@@ -89,9 +93,7 @@ def figures_of(
         if isinstance(node, Station):
             share = float(result.shares[row, at[node.name], Doing.BUSY])
             closed = WEEK_S / OPEN_S if node.calendar else 1.0
-            # Rests at a change of shift lengthen the model's jobs; machine data leave them out.
-            rests = 1.0 + allowances[node.name].lost
-            out[f"utilisation/{node.name}"] = share * closed / rests
+            out[f"utilisation/{node.name}"] = share * closed * busy[node.name]
             out[f"waiting/{node.name}"] = float(result.content[row, at[f"before {node.name}"]])
     out["energy"] = float(result.energy_j[row]) / 3.6e9 / weeks
     return out
@@ -114,9 +116,10 @@ def foretell(
         RuntimeError: the model did not get to its end.
     """
     found: list[Figures] = []
-    for i in range(runs or len(pilots)):
+    n = runs or len(pilots)
+    for i in range(n):
         allowances = pilots[i % len(pilots)]
-        model = flow_model(structure, allowances)
+        model = flow_model(structure, allowances, luck=(i + 0.5) / n)
         result = run_model(
             model,
             seed=seed + i,
@@ -125,7 +128,7 @@ def foretell(
         )
         if not result.is_complete:
             raise RuntimeError(f"{model.name}: {result.ending[0].value}: {result.detail[0]}")
-        found.append(figures_of(model, result, weeks, allowances))
+        found.append(figures_of(model, result, weeks, busy_shares(structure, allowances)))
     return Forecast(
         design_sha256,
         weeks,

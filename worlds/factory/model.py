@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from mirrorworld.simulation.flow.distributions import Distribution
 from mirrorworld.simulation.flow.model import (
     ANY,
-    UNBOUNDED,
     Breakdown,
     Buffer,
     Calendar,
@@ -40,6 +41,7 @@ from mirrorworld.world.model import FEEDS, PART_OF, Twin
 
 from .allowances import Allowances, OfArea
 from .authored import AGVS, AREA_TYPE, CREW, ORDERS, WORKS
+from .walking import Crew, Jobs, Walk, walks
 
 if TYPE_CHECKING:
     from mirrorworld.world.structure import Structure
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 HAND_CV: Final = 0.15
 """Of a lot's hand work, as time studies of such cells find it."""
 REPAIR_CV: Final = 0.7
+SMALL_CREW: Final = 6
 WEEK: Final = "week"
 SOURCE: Final = "orders"
 SHIPPED: Final = "shipped"
@@ -101,8 +104,12 @@ def _is_machine(twin: str) -> bool:
     return name.startswith(f"{area}-")
 
 
-def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
+def flow_model(structure: Structure, allowances: Allowances, luck: float = 0.5) -> FlowModel:
     """The works as a line.
+
+    Args:
+        luck: from 0 to 1, whether those of a small crew who stay away on average (a fifth of a
+            person, say) are missing in this run or not.
 
     Raises:
         NotPlannedError: the world lacks something.
@@ -117,26 +124,50 @@ def flow_model(structure: Structure, allowances: Allowances) -> FlowModel:
     ]
     rule = Rule.LEAST_SETUP if _text(works, "rule") == "least_setup" else Rule.FIFO
     shelved = {_text(twin, "repair_area") for twin in world.areas.values()}
+    links, walked = _links(world), _walks(world)
+    carried = {link.target for link in links if link.fleet}
+    rooms: list[Loop] = []
     for area, twin in world.areas.items():
+        # A lot has its place before an area from when a vehicle is asked for, and the machine
+        # that made it is free from then on; without a place it stays in the machine.
+        waits = [_before(area)]
+        if _before(area) in carried:
+            waits.insert(0, _to(area))
+        nodes += [Buffer(name, rule=rule) for name in waits]
+        nodes.append(_station(world, area, allowances[area], walked[area], rule))
         # What is to be repaired is put on a shelf: a test never waits for its own repair.
-        room = UNBOUNDED if area in shelved else int(_number(twin, "room"))
-        nodes.append(Buffer(_before(area), room, rule))
-        nodes.append(_station(world, area, allowances[area], rule))
-        batch = int(_number(twin, "batch"))
-        nodes.append(Buffer(_after(area), world.machines[area] * batch))
+        if area not in shelved:
+            rooms.append(Loop(f"room {area}", tuple(waits), int(_number(twin, "room"))))
     nodes.append(Drain(SHIPPED))
-    links = _links(world)
     inner = tuple(node.name for node in nodes if isinstance(node, Buffer | Station))
     return FlowModel(
         name="works",
         nodes=tuple(nodes),
         links=tuple(links),
         part_types=(PartType(ORDER), *(PartType(name) for name in world.families)),
-        pools=_pools(world),
-        fleets=(_fleet(world, links),),
-        loops=(Loop("works", inner, int(_number(works, "limit"))),),
+        pools=_pools(world, luck),
+        fleets=(_fleet(world),),
+        loops=(Loop("works", inner, int(_number(works, "limit"))), *rooms),
         calendars=(calendar,),
     )
+
+
+def busy_shares(structure: Structure, allowances: Allowances) -> dict[str, float]:
+    """By area, the part of its jobs in the model that machine data count as work: walking to a
+    job and resting at a change of shift lengthen the model's jobs and are left out there."""
+    world = planned(structure)
+    ordered, walked, out = shares(world), _walks(world), {}
+    for area, twin in world.areas.items():
+        visits = [
+            (share, float(minutes.value))
+            for name, share in ordered.items()
+            if (minutes := world.families[name].property(f"minutes/{area}")) is not None
+            and isinstance(minutes.value, float)
+        ]
+        mean = sum(share * m for share, m in visits) / (sum(share for share, _ in visits) or 1.0)
+        work_s = 60.0 * allowances[area].pace * (_number(twin, "process") or mean)
+        out[area] = work_s / (work_s * (1.0 + allowances[area].lost) + walked[area].work_s)
+    return out
 
 
 def shares(world: Planned) -> dict[str, float]:
@@ -167,27 +198,29 @@ def _before(area: str) -> str:
     return f"before {area}"
 
 
-def _after(area: str) -> str:
-    return f"after {area}"
+def _to(area: str) -> str:
+    return f"to {area}"
 
 
-def _station(world: Planned, area: str, allow: OfArea, rule: Rule) -> Station:
+def _station(world: Planned, area: str, allow: OfArea, walk: Walk, rule: Rule) -> Station:
     twin = world.areas[area]
     skill, setup_skill = _text(twin, "skill"), _text(twin, "setup_skill")
+    # Who works in a cell sets it up too, and is counted once.
+    setters = _needs(setup_skill) if setup_skill != skill else ()
     cv = HAND_CV if skill else 0.0
     factor = allow.pace * (1.0 + allow.lost) * 60.0
     by_type: list[tuple[str, Distribution]] = []
     for name, family in world.families.items():
         minutes = family.property(f"minutes/{area}")
         if minutes is not None and isinstance(minutes.value, float):
-            by_type.append((name, _spread(minutes.value * factor + allow.walk_s, cv)))
+            by_type.append((name, _spread(minutes.value * factor + walk.work_s, cv)))
     always = _number(twin, "process")
     batch = int(_number(twin, "batch"))
     if batch > 1:
         # All that is in an oven stays as long as the longest programme.
         by_type, process = [], max((d for _, d in by_type), key=lambda d: d.mean())
     else:
-        process = _spread(always * factor + allow.walk_s, cv) if always else by_type[0][1]
+        process = _spread(always * factor + walk.work_s, cv) if always else by_type[0][1]
     between, care_lots = _number(twin, "between_failures"), int(_number(twin, "care_lots"))
     setup = _number(twin, "setup")
     repair_s = 60.0 * _number(twin, "repair_time") * allow.repair
@@ -201,8 +234,8 @@ def _station(world: Planned, area: str, allow: OfArea, rule: Rule) -> Station:
         is_batch=batch > 1,
         rule=rule,
         setup=Setup(
-            ((ANY, ANY, Distribution.by_cv(60.0 * setup * allow.setup, 0.15)),),
-            _needs(setup_skill),
+            ((ANY, ANY, Distribution.by_cv(60.0 * setup * allow.setup + walk.setup_s, 0.15)),),
+            setters,
         )
         if setup
         else None,
@@ -219,7 +252,9 @@ def _station(world: Planned, area: str, allow: OfArea, rule: Rule) -> Station:
         maintenance=(
             Maintenance(
                 "care",
-                Distribution.constant(60.0 * _number(twin, "care_time") * allow.care),
+                Distribution.constant(
+                    60.0 * _number(twin, "care_time") * allow.care + walk.setup_s
+                ),
                 every_parts=care_lots,
                 needs=_needs(setup_skill),
             ),
@@ -253,8 +288,9 @@ def _links(world: Planned) -> list[Link]:
         for name in levelled(shares(world))
         for _ in range(campaign)
     ]
+    carried: dict[str, None] = {}
     for area, twin in world.areas.items():
-        links += [Link(_before(area), area), Link(area, _after(area))]
+        links.append(Link(_before(area), area))
         repair = _text(twin, "repair_area")
         for relation in world.structure.relations_from(twin.id):
             target = relation.target.rpartition("/")[2]
@@ -262,28 +298,64 @@ def _links(world: Planned) -> list[Link]:
                 continue
             told = {p.name: p.value for p in relation.properties}
             families = tuple(str(told.get("families", "")).split())
-            if target == repair:
-                links.append(Link(area, _before(target), fleet="agvs", is_rework=True))
-            else:
-                links.append(Link(_after(area), _before(target), families, fleet="agvs"))
+            carried[target] = None
+            links.append(Link(area, _to(target), families, is_rework=target == repair))
         if area in ends:
-            links.append(Link(_after(area), SHIPPED, tuple(ends[area])))
-    return links
+            links.append(Link(area, SHIPPED, tuple(ends[area])))
+    return links + [Link(_to(target), _before(target), fleet="agvs") for target in carried]
 
 
-def _pools(world: Planned) -> tuple[Pool, ...]:
+def _walks(world: Planned) -> dict[str, Walk]:
+    """By area: how long people walk to its jobs."""
+    ordered = shares(world)
+    routes = {name: _text(family, "route").split() for name, family in world.families.items()}
+    jobs: list[Jobs] = []
+    for area, twin in world.areas.items():
+        at = [
+            (pose.x_m, pose.z_m)
+            for r in world.structure.relations_to(twin.id)
+            if r.kind == PART_OF and _is_machine(r.source)
+            for pose in [world.structure.twins[r.source].pose]
+            if pose is not None
+        ]
+        if not at:
+            raise NotPlannedError(f"{twin.id}: it is not said where its machines stand")
+        lots = sum(share for name, share in ordered.items() if area in routes[name])
+        # Repair is on no routing: a tenth of a lot is what it has at most.
+        jobs.append(
+            Jobs(
+                area, np.array(at), lots or 0.1, _text(twin, "skill"), _text(twin, "setup_skill")
+            )
+        )  # fmt: skip
+    attendance = _number(world.works, "attendance")
+    crews = [Crew(count * attendance, frozenset(skills)) for count, skills in _crews(world)]
+    return walks(jobs, crews, _number(world.structure.twins[CREW], "walking_speed"))
+
+
+def _crews(world: Planned) -> list[tuple[float, tuple[str, ...]]]:
+    """(planned, skills) of each crew."""
+    found = [
+        (_number(twin, "planned"), tuple(_text(twin, "skills").split()))
+        for twin in world.structure.twins.values()
+        if twin.id.startswith(f"{CREW}/") and twin.property("planned") is not None
+    ]
+    if not found:
+        raise NotPlannedError(f"{CREW}: nobody is planned")
+    return found
+
+
+def _pools(world: Planned, luck: float) -> tuple[Pool, ...]:
     attendance = _number(world.works, "attendance")
     members: list[tuple[int, tuple[str, ...]]] = []
-    for twin in world.structure.twins.values():
-        if twin.id.startswith(f"{CREW}/") and twin.property("planned") is not None:
-            there = max(1, round(_number(twin, "planned") * attendance))
-            members.append((there, tuple(_text(twin, "skills").split())))
-    if not members:
-        raise NotPlannedError(f"{CREW}: nobody is planned")
+    for k, (count, skills) in enumerate(_crews(world)):
+        # Each crew has its own luck: steps of the golden ratio spread evenly. In a small one who
+        # stays away is missing for a shift, and over a week the crew is as good as whole.
+        own = (luck + k * 0.618_034) % 1.0 if count >= SMALL_CREW else 0.5
+        members.append((max(1, math.floor(count * attendance + own)), skills))
     return (Pool("crew", tuple(members), WEEK),)
 
 
-def _fleet(world: Planned, links: list[Link]) -> Fleet:
+def _fleet(world: Planned) -> Fleet:
     """Vehicles that are in nobody's way; a trip is as long as the ways are on average, weighted
     by what is ordered."""
     twins = world.structure.twins
