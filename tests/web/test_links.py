@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
+WAIT_MS = 120_000
+expect.set_options(timeout=WAIT_MS)
 
 SOURCES = Path(__file__).resolve().parents[2] / "web" / "src"
-WAIT_MS = 60_000
 MIRROR = "window.__mirrorworld.mirror"
 SCENE = "window.__mirrorworld.scene"
 PLACE_M = 0.02
@@ -72,7 +73,9 @@ def test_what_is_written_is_read_and_nothing_else(node: str) -> None:
 
 
 def open_wide(open_page: OpenPage, world: PanelWorld, **options) -> Page:
-    return open_page(world, width=1440, height=900, with_scene=False, **options)
+    page = open_page(world, width=1440, height=900, with_scene=False, **options)
+    page.set_default_timeout(WAIT_MS)
+    return page
 
 
 def open_show(page: Page) -> None:
@@ -221,7 +224,7 @@ def test_a_picture_shows_the_scene_its_names_and_what_it_is_of(
     page.evaluate(f"{MIRROR}.select('{FILLER}')")
     page.wait_for_function("document.querySelectorAll('#labels .label.shown').length > 2")
     with page.expect_download() as coming:
-        page.keyboard.press("p")
+        page.keyboard.press("i")
     download = coming.value
     assert download.suggested_filename.startswith("bottling_line-20")
     path = tmp_path / "picture.png"

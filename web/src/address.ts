@@ -29,9 +29,9 @@ export const address = {
     tell("go");
   },
 
-  /** Still here: the address says what has become of it. */
-  update(): void {
-    const next = within(location.href, { ...address.link, ...shown() });
+  /** Still here: the address says what has become of it, and what it is told beside. */
+  update(change: Partial<Link> = {}): void {
+    const next = within(location.href, { ...address.link, ...shown(), ...change });
     if (next !== location.href) history.replaceState(null, "", next);
   },
 

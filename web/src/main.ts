@@ -2,6 +2,8 @@
 
 import "./style/tokens.css";
 import "./style/base.css";
+import { address } from "./address.ts";
+import { mountAuthoring, type Authoring } from "./authoring/index.ts";
 import { HeatPanel } from "./heat/panel.ts";
 import { openCorrelation } from "./heat/correlation.ts";
 import { Mirror } from "./mirror.ts";
@@ -9,8 +11,10 @@ import { mountPeople, type People } from "./people/index.ts";
 import type { SceneApi, SceneStats } from "./scene/api.ts";
 import { NoScene } from "./scene/no_scene.ts";
 import { WorldScene } from "./scene/scene.ts";
+import { ViewPanel } from "./scene/view_panel.ts";
 import { watchSlots } from "./slots.ts";
 import { mountTools } from "./tools.ts";
+import { mountEmbedded } from "./tours/embed.ts";
 import { language, t } from "./words.ts";
 import { type Headset, mountXr } from "./xr/index.ts";
 
@@ -29,18 +33,23 @@ for (const each of document.querySelectorAll("body > [aria-label]")) {
 const mirror = new Mirror();
 const scene = makeScene();
 let headset: Headset | null = null;
-if (scene instanceof WorldScene) {
+/** Within the page of another site nothing can be done: there are no panels and no tools. */
+const { isEmbedded } = address.link;
+if (scene instanceof WorldScene && !isEmbedded) {
   const heat = new HeatPanel(mirror, scene);
   mountTools(slot("tools"), scene, {
     focusSelected: () => mirror.selected !== null && scene.focus(mirror.selected),
     toggleHeat: () => heat.toggle(),
     correlate: () => openCorrelation(mirror, scene),
     heat,
+    view: new ViewPanel(scene),
   });
-  headset = mountXr(mirror, scene, slot("tools"));
+  headset = mountXr(mirror, scene, slot("tools"), heat);
 }
-for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
-const people = mountPeople(mirror, scene);
+if (isEmbedded) mountEmbedded(mirror, scene);
+else for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
+const people = isEmbedded ? null : mountPeople(mirror, scene);
+const authoring = isEmbedded ? null : mountAuthoring(mirror, scene, slot("tools"));
 watchSlots((left, right, top, bottom) => {
   if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
 });
@@ -63,7 +72,7 @@ function makeScene(): WorldScene | NoScene {
 declare global {
   interface Window {
     /** For tests and for the curious. */
-    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; people: People; headset: Headset | null; stats: () => SceneStats };
+    __mirrorworld: { mirror: Mirror; scene: WorldScene | NoScene; people: People | null; authoring: Authoring | null; headset: Headset | null; stats: () => SceneStats };
   }
 }
-window.__mirrorworld = { mirror, scene, people, headset, stats: () => scene.stats() };
+window.__mirrorworld = { mirror, scene, people, authoring, headset, stats: () => scene.stats() };

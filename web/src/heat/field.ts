@@ -138,7 +138,8 @@ export class Field {
   }
 }
 
-function homeOf(twin: number, ground: Ground): number[] {
+/** Ordinals of the bodies that show what a twin says: its own, that of what it is part of, or its parts'. */
+export function homeOf(twin: number, ground: Ground): number[] {
   let at = twin;
   for (let depth = 0; at >= 0 && depth < DEPTH_MAX; depth++) {
     if (ground.hasBody[at] === 1 || (ground.hasBody[at] === 2 && at === twin)) return [at];

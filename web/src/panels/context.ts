@@ -39,6 +39,8 @@ export interface Context {
   openHelp(): void;
   /** Boards, as other panels see them. */
   readonly boards: { addPoint(handle: number): void };
+  /** Visual rules: which of them colour the scene, and others in their place; `show` says why not. */
+  readonly looks: { readonly shown: string | null; show(name: string | null): string[] };
 }
 
 /** Which points are in the trend, as other panels see it. */

@@ -20,6 +20,7 @@ import { Pulse } from "./pulse.ts";
 import { SeriesStore } from "./series.ts";
 import { openSourceDialog } from "./sources.ts";
 import { openShift, openShiftByAddress } from "../shift/index.ts";
+import { Looks } from "../looks/index.ts";
 import { Show } from "../tours/index.ts";
 import { CommandTimes } from "./steps.ts";
 import { TimeBar } from "./timebar.ts";
@@ -71,6 +72,9 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     get boards() {
       return boards;
     },
+    get looks() {
+      return looks;
+    },
   };
 
   const trends = new TrendPanel(context, series);
@@ -93,7 +97,10 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     arrange();
   });
   left.append(branches.element);
+  const looks = new Looks(context);
+  document.getElementById("tools")?.append(looks.button);
   const tell = new Show(context);
+  tell.arrival.more.push((link) => (link.look === looks.shown ? [] : looks.show(link.look)));
   const top = new TopBar(slot("top"), context, {
     boards: boards.button,
     branches: branches.button,
@@ -213,7 +220,7 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     switch (event.key) {
       case "/": top.search.focus(); break;
       case "?": openHelp(); break;
-      case "p": void tell.savePicture(); break;
+      case "i": void tell.savePicture(); break;
       case "y": branches.open(!branches.isOpen); break;
       case "t": theme.set(theme.mode === "dark" ? "light" : "dark"); break;
       case "[": PHONE.matches ? setSheet(sheet === "tree" ? "none" : "tree") : setLeft(left.hidden !== false); break;

@@ -33,6 +33,11 @@ export interface CameraPlace {
   target: [number, number, number];
 }
 
+export interface Badge {
+  text: string;
+  colour: string;
+}
+
 export interface SceneApi {
   readonly mode: CameraMode;
   readonly labels: boolean;
@@ -47,8 +52,11 @@ export interface SceneApi {
   setLabels(on: boolean): void;
   /** A soft glow on twins, in place of the one before; none: cleared. */
   highlight(ids: Iterable<string>, kind?: "related" | "result"): void;
-  /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are. */
-  setHeat(levels: Uint8Array | null, owner?: string): void;
+  /** Colours twins by the byte of each ordinal: 0 nothing is known, else 1…255; null: as they are.
+   * `colours` are 256 times RGBA in place of the scale of heat. */
+  setHeat(levels: Uint8Array | null, owner?: string, colours?: Uint8Array): void;
+  /** A word on the name of twins, by ordinal, in a CSS colour; null: none. */
+  setBadges(badges: ReadonlyMap<number, Badge> | null): void;
   /** Tells who colours the scene from now on: whoever did so before has to close. */
   onHeat(listener: (owner: string) => void): void;
   /** Shows what is otherwise in another world beside this one; null: nothing of it. */

@@ -30,6 +30,8 @@ export interface LabelTexts {
   alarm(ordinal: number): number;
   /** A word that the label always shows; "": none. */
   note(ordinal: number): string;
+  /** A CSS colour for it; "": as notes are. */
+  noteColour(ordinal: number): string;
 }
 
 interface Label {
@@ -188,6 +190,7 @@ export class Labels {
     const note = this.#texts.note(ordinal);
     setText(label.note, note);
     label.note.hidden = note === "";
+    if (note !== "") label.note.style.color = this.#texts.noteColour(ordinal);
     root.classList.toggle("noted", note !== "");
     if (!isFull) return;
     const values = this.#texts.values(ordinal).slice(0, 4);

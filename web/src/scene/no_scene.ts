@@ -48,6 +48,7 @@ export class NoScene implements SceneApi {
   setLabels(): void {}
   highlight(): void {}
   setHeat(): void {}
+  setBadges(): void {}
   onHeat(): void {}
   showOther(): void {}
   onBuilt(): void {}

@@ -5,12 +5,12 @@
  */
 
 import { Box3, Plane, Vector3 } from "three";
-import type { Ray } from "three";
+import type { Camera, Ray } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { numberText } from "../format.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
-import type { CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
+import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
 import { AssetLibrary } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
@@ -18,6 +18,7 @@ import { CameraRig } from "./camera.ts";
 import { middleOf, onCanvas, rayAt } from "./canvas_places.ts";
 import { Chosen } from "./chosen.ts";
 import { Conditions } from "./conditions.ts";
+import { chooseAll, View } from "./crowd.ts";
 import { FramePace } from "./frame_pace.ts";
 import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
@@ -69,11 +70,13 @@ export class WorldScene implements SceneApi {
   readonly #chosen: Chosen;
   readonly #beacons = new Beacons();
   readonly #ghosts = new Ghosts();
+  readonly #view = new View();
   readonly #heatListeners = new Set<(owner: string) => void>();
   #heatOwner = "";
   #otherOf: Of = "branch";
   #others: readonly OtherTwin[] = [];
   #notes = new Map<number, string>();
+  #badges: ReadonlyMap<number, Badge> | null = null;
   readonly #bottles: Bottles;
   readonly #isStill = window.matchMedia("(prefers-reduced-motion: reduce)");
   #population: Population | null = null;
@@ -113,7 +116,8 @@ export class WorldScene implements SceneApi {
       name: (ordinal) => this.#nameOf(ordinal),
       values: (ordinal) => keyValues(mirror, ordinal),
       alarm: (ordinal) => this.#alarmOf(ordinal),
-      note: (ordinal) => this.#notes.get(ordinal) ?? "",
+      note: (ordinal) => this.#notes.get(ordinal) ?? this.#badges?.get(ordinal)?.text ?? "",
+      noteColour: (ordinal) => (this.#notes.has(ordinal) ? "" : this.#badges?.get(ordinal)?.colour ?? ""),
     });
     this.stage.onQuality = () => {
       this.#labels.max = this.stage.rung.labels;
@@ -253,15 +257,22 @@ export class WorldScene implements SceneApi {
     this.#heatListeners.add(listener);
   }
 
-  setHeat(levels: Uint8Array | null, owner = "heat"): void {
+  setHeat(levels: Uint8Array | null, owner = "heat", colours: Uint8Array | null = null): void {
     if (levels !== null && owner !== this.#heatOwner) {
       this.#heatOwner = owner;
       for (const listener of this.#heatListeners) listener(owner);
     }
-    this.#states.setHeat(levels);
+    this.#states.setHeat(levels, colours);
     this.stage.hasOcclusion = levels === null && !this.xray.isOn;
     this.#population?.areas.show(levels !== null);
     this.#pace.ask();
+  }
+
+  setBadges(badges: ReadonlyMap<number, Badge> | null): void {
+    if (badges === this.#badges) return;
+    this.#badges = badges;
+    this.#labels.refresh();
+    this.#moved();
   }
 
   showOther(twins: readonly OtherTwin[] | null, of: Of = "branch"): void {
@@ -729,11 +740,22 @@ export class WorldScene implements SceneApi {
     const distance = this.rig.mode === "walk" ? 14 : this.rig.camera.position.distanceTo(this.rig.orbit.target);
     const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
     stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
+    this.#choose(stage.renderer.xr.isPresenting ? stage.renderer.xr.getCamera() : stage.camera);
     stage.draw(distance);
     // The line is drawn over one flat picture: in a headset what is chosen glows instead.
     if (!stage.renderer.xr.isPresenting) this.#chosen.outline.render(stage.renderer, stage.camera);
     this.#drawCalls = stage.renderer.info.render.calls;
     this.#triangles = stage.renderer.info.render.triangles;
+  }
+
+  /** What of the crowds is drawn, and how finely, as a camera sees them. */
+  #choose(camera: Camera): void {
+    if (this.#population === null) return;
+    if (!this.#pace.isDriven) camera.updateMatrixWorld();
+    this.#view.set(camera, this.stage.renderer.domElement.height);
+    const isOther = chooseAll(this.#population.crowds, this.#view, this.stage.rung.detail);
+    // What came into view has a shadow too; while one moves it may be late.
+    if (isOther && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
   }
 
   #reach(): number {

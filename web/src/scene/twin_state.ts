@@ -44,7 +44,7 @@ export class TwinStates {
     staleColor: { value: new Color() },
     badColor: { value: new Color() },
     twinHeat: { value: null },
-    heatColors: { value: heatTexture() },
+    heatColors: { value: heatTexture(heatColours()) },
     /** 1: a heat layer is shown. */
     isHeat: { value: 0 },
     /** 0 no; 1 shells let samples of a pixel through; 2: pixels, where there are no samples. */
@@ -54,6 +54,8 @@ export class TwinStates {
   };
   #heat = new Uint8Array(TWINS_PER_ROW);
   #heatTexture: DataTexture;
+  /** What colours stand in place of the scale of heat; null: that. */
+  #colours: Uint8Array | null = null;
   #texels = new Uint8Array(TWINS_PER_ROW * 4);
   #texture: DataTexture;
 
@@ -78,10 +80,16 @@ export class TwinStates {
     this.#heatTexture = this.#makeHeat();
   }
 
-  /** Shows a heat layer: by ordinal 0 where nothing is known, else 1…255; null: none. */
-  setHeat(levels: Uint8Array | null): void {
+  /** Shows a heat layer: by ordinal 0 where nothing is known, else 1…255; null: none. `colours` are
+   * 256 times RGBA in place of the scale of heat. */
+  setHeat(levels: Uint8Array | null, colours: Uint8Array | null = null): void {
     this.uniforms["isHeat"]!.value = levels === null ? 0 : 1;
     if (levels === null) return;
+    if (colours !== this.#colours) {
+      this.#colours = colours;
+      this.uniforms["heatColors"]!.value.dispose();
+      this.uniforms["heatColors"]!.value = heatTexture(colours ?? heatColours());
+    }
     this.#heat.fill(0);
     this.#heat.set(levels.subarray(0, this.#heat.length));
     this.#heatTexture.needsUpdate = true;
@@ -149,8 +157,8 @@ export class TwinStates {
 }
 
 /** The colours as they are written to the screen: no light and no tone changes them. */
-function heatTexture(): DataTexture {
-  const texture = new DataTexture(heatColours(), N_COLOURS, 1, RGBAFormat, UnsignedByteType);
+function heatTexture(colours: Uint8Array): DataTexture {
+  const texture = new DataTexture(colours, N_COLOURS, 1, RGBAFormat, UnsignedByteType);
   texture.minFilter = texture.magFilter = LinearFilter;
   texture.wrapS = ClampToEdgeWrapping;
   texture.needsUpdate = true;
