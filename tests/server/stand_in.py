@@ -88,7 +88,9 @@ class ListRecord:
 
     def keyframe(self, snapshot: Snapshot) -> None: ...
 
-    def changes(self, after: Position, limit: int = 10_000) -> Iterator[Change]:
+    def changes(
+        self, after: Position, limit: int = 10_000, *, frames: bool = True
+    ) -> Iterator[Change]:
         later = [c for c in list(self.log) if c.position and c.position.sequence > after.sequence]
         yield from later[:limit]
 

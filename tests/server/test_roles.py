@@ -40,12 +40,13 @@ OPERATES = {
     ("post", "/api/events/{id}/acknowledge"),
     ("post", "/api/events/{id}/shelve"),
     ("post", "/api/events/{id}/unshelve"),
+    ("post", "/api/notes"),
+    ("post", "/api/blobs"),  # photos of notes; other files are for engineers
 }
 EDITS = {
     ("post", "/api/edits"),
     ("post", "/api/arms"),
     ("delete", "/api/arms"),
-    ("post", "/api/blobs"),
     ("put", "/api/rules/{name}"),
     ("delete", "/api/rules/{name}"),
     ("post", "/api/events/{id}/out-of-service"),

@@ -424,8 +424,11 @@ class Record(Protocol):
         """Keeps a snapshot in the log, so that opening and as-of need not read from the start."""
         ...
 
-    def changes(self, after: Position, limit: int = 10_000) -> Iterator[Change]:
-        """Durable changes after a position, in order."""
+    def changes(
+        self, after: Position, limit: int = 10_000, *, frames: bool = True
+    ) -> Iterator[Change]:
+        """Durable changes after a position, in order; without `frames` those of samples are left
+        out, which is much quicker."""
         ...
 
     def read(self, point: int, start_ns: int, end_ns: int, max_rows: int | None = None) -> Series:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
-from mirrorworld.authoring import updates
+from mirrorworld.authoring import history, updates
 from mirrorworld.protocol import authoring as shapes
 from mirrorworld.protocol import rest
 from mirrorworld.server import asking
@@ -15,6 +15,7 @@ from mirrorworld.server.context import Context
 from mirrorworld.server.problems import Refused
 from mirrorworld.server.routes import answers
 from mirrorworld.server.sight import Sight
+from mirrorworld.world.changes import Position
 
 router = APIRouter(tags=["notes"])
 Here = Annotated[Context, Depends(asking.context)]
@@ -23,6 +24,8 @@ Of = Annotated[str | None, Query(description="Of this twin alone")]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 ROWS_MAX: Final = 1_000
+STEPS_MAX: Final = 500
+CHANGES_MAX: Final = 1_000_000
 
 
 @router.get(
@@ -87,6 +90,24 @@ async def document(
         raise Refused(422, str(error), "state", "give what `state` said") from None
     encoded = updates.to_base64(update), updates.to_base64(known.state)
     return json_answer(shapes.Document(twin, *encoded))
+
+
+@router.get(
+    "/api/notes/history",
+    summary="Who wrote what about a twin, and when",
+    responses=answers(shapes.WrittenPage, "The latest first"),
+)
+async def past(here: Here, view: Seen, twin: Annotated[str, Query()]) -> Response:
+    """As far back as the log is kept."""
+    known = asking.twin(here.mirror.world, view, twin)
+    start = Position(here.mirror.world.epoch, 0)
+
+    def read() -> Response:
+        changes = here.mirror.record.changes(start, CHANGES_MAX, frames=False)
+        rows = history.steps(changes, known)[-STEPS_MAX:]
+        return json_answer(shapes.WrittenPage(rows[::-1]))
+
+    return await here.past.do(read)
 
 
 @router.post(
