@@ -487,7 +487,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     from mirrorworld.exchange import routes as exchange
     from mirrorworld.operations import routes as operations
     from mirrorworld.operations.schedule import Scheduler
-    from mirrorworld.operations.sheets import READERS
+    from mirrorworld.operations.sheets import FORMS, READERS
     from mirrorworld.people import routes as people
     from mirrorworld.server import announced, serve, token_of
     from mirrorworld.simulation.flow import sheet as flow_sheet
@@ -496,6 +496,7 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
     if file is not None:
         options = replace(options, urls=(), is_empty=True)
     sheets.READERS.update(READERS)
+    sheets.FORMS.update(FORMS)
     sheets.READERS[flow_sheet.KIND] = flow_sheet.read
     given = sources_from(options)
     spoken = connectors()

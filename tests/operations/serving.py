@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirrorworld.live import sheets
 from mirrorworld.live.mirror import Mirror
+from mirrorworld.operations import sheets as operations
 from mirrorworld.operations.routes import router
 from mirrorworld.server import serve
 from tests.beside import beside
@@ -36,6 +38,10 @@ def kept(
     directory: Path, now_ns: Callable[[], int], static_dir: Path | None = None
 ) -> Iterator[Kept]:
     """Serves it for as long as the test needs it."""
+
+    # As the program itself does it.
+    sheets.READERS.update(operations.READERS)
+    sheets.FORMS.update(operations.FORMS)
 
     async def main(stop: asyncio.Event, ready: Callable[[Kept], None]) -> None:
         world, record = make(directory)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
 from tests.operations.kept_world import MINUTE, START
-from tests.operations.serving import Kept, kept
+from tests.operations.serving import TOKEN, Kept, kept
 from tests.web.conftest import OpenPage
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ WAIT_MS = 90_000
 def works(static_dir: Path, tmp_path: Path) -> Iterator[Kept]:
     with kept(tmp_path / "kept", lambda: START + 445 * MINUTE, static_dir) as running:
         yield running
+
+
+def written_down(works: Kept, kind: str, name: str) -> dict:
+    """What a sheet holds, as the server has it."""
+    shown = {"Authorization": f"Bearer {TOKEN}"}
+    page = httpx.get(f"{works.address}/api/sheets", params={"kind": kind}, headers=shown).json()
+    (body,) = (sheet["body"] for sheet in page["sheets"] if sheet["name"] == name)
+    return json.loads(body)
 
 
 def shot(page: Page, name: str) -> None:
@@ -118,3 +128,60 @@ def test_samples_leave_as_parquet_and_as_csv(
     assert pq.read_table(tmp_path / "Parquet").num_rows > 150
     rows = list(csv.reader((tmp_path / "CSV").read_text().splitlines()))
     assert rows[0] == ["time", "point", "value", "unit", "quality"] and len(rows) > 150
+
+
+def test_what_the_shift_stands_on_is_filled_in(works: Kept, open_page: OpenPage) -> None:
+    from playwright.sync_api import expect
+
+    page = open_page(works, with_scene=False, width=1280, height=900)  # pyright: ignore
+    page.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
+    page.evaluate("location.hash = '#shift'")
+    shift = page.locator("dialog.shift")
+    shift.get_by_role("button", name="Set up").click()
+    section = shift.locator("section", has_text="Reports after each shift")
+    section.get_by_role("button", name="Add…").click()
+    form = page.locator("dialog:not(.shift)")
+    keep = form.get_by_role("button", name="Keep")
+    keep.click()
+    expect(form.get_by_role("alert")).to_have_text("Give it a name.")
+    form.get_by_label("Name", exact=True).fill("daily")
+    form.get_by_label("Wait for late data, minutes").fill("5000")
+    form.get_by_role("group", name="Files").get_by_label("html").uncheck()
+    form.get_by_role("button", name="Add an address").click()
+    form.get_by_label("Mail it to").last.fill("shift@works.example")
+    shot(page, "sheet-form")
+    # What cannot be is refused by the room that reads it, and nothing that was filled in is lost.
+    keep.click()
+    expect(form.get_by_role("alert")).to_contain_text("give 0 to 1440 minutes")
+    form.get_by_label("Wait for late data, minutes").fill("25")
+    keep.click()
+    expect(form).to_have_count(0)
+    expect(section).to_contain_text("daily")
+    assert written_down(works, "report_schedule", "daily") == {
+        "after_min": 25,
+        "forms": ["pdf"],
+        "mail": ["shift@works.example"],
+    }
+    # A plan of shifts: parts within parts, changed and kept again; the text says the same.
+    plans = shift.locator("section", has_text="Shift plan").first
+    plans.get_by_role("button", name="Add…").click()
+    form.get_by_label("Name", exact=True).first.fill("hall 2")
+    form.get_by_label("Time zone").fill("Europe/Berlin")
+    form.get_by_role("button", name="Add a shift").click()
+    first = form.locator(".sheet-part").first
+    first.get_by_label("Name", exact=True).fill("early")
+    first.get_by_label("Ends").fill("14:30")
+    first.get_by_role("button", name="Add a break").click()
+    shot(page, "sheet-plan")
+    form.get_by_role("button", name="Text").click()
+    written = json.loads(form.get_by_label("Text of the sheet").input_value())
+    assert written["shifts"][0]["breaks"] == [["06:00", "06:00"]]
+    form.get_by_role("button", name="Fill in").click()
+    form.get_by_role("button", name="Take it away").last.click()  # the break
+    keep.click()
+    expect(plans).to_contain_text("hall 2")
+    assert written_down(works, "shift_plan", "hall 2") == {
+        "time_zone": "Europe/Berlin",
+        "shifts": [{"name": "early", "start": "06:00", "end": "14:30"}],
+    }

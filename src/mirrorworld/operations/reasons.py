@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -67,17 +67,25 @@ class Reasons:
                 yield (reason, *below)
 
 
+_Twin = Annotated[str, msgspec.Meta(extra_json_schema={"format": "twin"})]
+
+
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     code: str
-    name: Any = ""
-    counts_as: str = ""
-    reasons: list[Any] = []
+    name: Annotated[Any, msgspec.Meta(extra_json_schema={"format": "words"})] = ""
+    counts_as: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *COUNTS_AS]})] = ""
+    # As deep as DEPTH_MAX and no deeper, so that each level is read by itself.
+    reasons: Annotated[
+        list[Any], msgspec.Meta(extra_json_schema={"items": {"$ref": "#/$defs/_Body"}})
+    ] = []
 
 
-class _Sheet(msgspec.Struct, forbid_unknown_fields=True):
+class ReasonsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A tree of reasons as it is written."""
+
     reasons: list[_Body] | None = None
     ask_from_s: float = ASK_FROM_S
-    subtree: str = ""
+    subtree: _Twin = ""
 
 
 def read(body: str, place: str = KIND) -> Reasons:
@@ -87,7 +95,7 @@ def read(body: str, place: str = KIND) -> Reasons:
         ValueError: it spells none; the message names the place and the mend.
     """
     try:
-        sheet = msgspec.json.decode(body, type=_Sheet)
+        sheet = msgspec.json.decode(body, type=ReasonsBody)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f'{place}: {error}; give "reasons" with code and name') from error
     if not 0 <= sheet.ask_from_s <= 86_400:

@@ -27,7 +27,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -75,14 +75,20 @@ class Schedule:
     """Only of this part of the world; empty: of all of it."""
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    plan: str = ""
+def _said(**how: object) -> msgspec.Meta:
+    return msgspec.Meta(extra_json_schema=how)
+
+
+class ScheduleBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is written after each shift, as it is written down."""
+
+    plan: Annotated[str, _said(format="sheet", of="shift_plan")] = ""
     after_min: float = 10.0
-    forms: tuple[str, ...] = FORMS
-    language: str = "en"
+    forms: tuple[Annotated[str, _said(enum=list(FORMS))], ...] = FORMS
+    language: Annotated[str, _said(enum=list(LANGUAGES))] = "en"
     keep: int = 400
-    mail: tuple[str, ...] = ()
-    subtree: str = ""
+    mail: tuple[Annotated[str, _said(format="email")], ...] = ()
+    subtree: Annotated[str, _said(format="twin")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def read(sheet: Sheet) -> Schedule:
     """
     place = f"{KIND} '{sheet.name}'"
     try:
-        body = msgspec.json.decode(sheet.body, type=_Body)
+        body = msgspec.json.decode(sheet.body, type=ScheduleBody)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{place}: {error}") from error
     if not 0 <= body.after_min <= 24 * 60:

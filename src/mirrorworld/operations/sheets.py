@@ -15,3 +15,10 @@ READERS: Final[dict[str, Callable[[Sheet], object]]] = {
     schedule.KIND: schedule.read,
 }
 """By kind. What a sheet names may be there later: that is looked up when it is used."""
+FORMS: Final[dict[str, type]] = {
+    "shift_plan": shifts.PlanBody,
+    "oee": units_of_work.UnitBody,
+    reasons.KIND: reasons.ReasonsBody,
+    schedule.KIND: schedule.ScheduleBody,
+}
+"""By kind, what a sheet's body is: pages make forms of it."""

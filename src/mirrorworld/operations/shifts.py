@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -99,16 +99,22 @@ class ShiftPlan:
         return ShiftRun(shift.name, span, tuple(breaks))
 
 
+_Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "time"})]
+_Days = Annotated[tuple[int, ...], msgspec.Meta(extra_json_schema={"format": "weekdays"})]
+
+
 class _ShiftBody(msgspec.Struct, forbid_unknown_fields=True):
     name: str
-    start: str
-    end: str
-    breaks: list[tuple[str, str]] = []
-    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    start: _Time
+    end: _Time
+    breaks: list[tuple[_Time, _Time]] = []
+    days: _Days = (0, 1, 2, 3, 4, 5, 6)
 
 
-class _PlanBody(msgspec.Struct, forbid_unknown_fields=True):
-    time_zone: str
+class PlanBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A shift plan as it is written."""
+
+    time_zone: Annotated[str, msgspec.Meta(extra_json_schema={"format": "time-zone"})]
     shifts: list[_ShiftBody]
 
 
@@ -119,7 +125,7 @@ def read_plan(body: str, place: str = "shift_plan") -> ShiftPlan:
         ValueError: it spells none; the message names the place and the mend.
     """
     try:
-        read = msgspec.json.decode(body, type=_PlanBody)
+        read = msgspec.json.decode(body, type=PlanBody)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{place}: {error}; give time_zone and shifts") from error
     if not 1 <= len(read.shifts) <= _SHIFTS_MAX:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -40,14 +40,22 @@ class WorkUnit:
     is_guessed: bool = False
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    twin: str
-    state: str
-    running: tuple[int, ...]
-    delayed: tuple[int, ...] = ()
-    good: str = ""
-    rejected: str = ""
-    cause: str = ""
+_Point = Annotated[str, msgspec.Meta(extra_json_schema={"format": "point", "of": "twin"})]
+_Labels = Annotated[
+    tuple[int, ...], msgspec.Meta(extra_json_schema={"format": "labels", "of": "state"})
+]
+
+
+class UnitBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A work unit as it is written."""
+
+    twin: Annotated[str, msgspec.Meta(extra_json_schema={"format": "twin"})]
+    state: _Point
+    running: _Labels
+    delayed: _Labels = ()
+    good: _Point = ""
+    rejected: _Point = ""
+    cause: _Point = ""
     rate_per_h: float | None = None
 
 
@@ -63,14 +71,14 @@ def work_units(structure: Structure) -> list[WorkUnit]:
     return list(_guessed(structure))
 
 
-def read_body(body: str, place: str) -> _Body:
+def read_body(body: str, place: str) -> UnitBody:
     """What a sheet of kind `oee` says; its points are not looked up.
 
     Raises:
         ValueError: it says nothing of the kind; the message names the place and the mend.
     """
     try:
-        read = msgspec.json.decode(body, type=_Body)
+        read = msgspec.json.decode(body, type=UnitBody)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{place}: {error}") from error
     if read.rate_per_h is not None and not 0 < read.rate_per_h < 1e12:

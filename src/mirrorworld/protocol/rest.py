@@ -443,6 +443,13 @@ class SheetsPage:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetForms:
+    """What sheets of each kind hold, as JSON schemas (draft 2020-12)."""
+
+    forms: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class WorldFile:
     """A world's structure as a readable file: what a person would write by hand."""
 

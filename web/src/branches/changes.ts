@@ -4,9 +4,10 @@
 import { labelText, unitText } from "../format.ts";
 import type { Id } from "../mirror.ts";
 import { type Context, reasonOf } from "../panels/context.ts";
-import { button, emptyState, h, openDialog, setText } from "../panels/dom.ts";
+import { button, emptyState, h, setText } from "../panels/dom.ts";
 import { valueText } from "../panels/values.ts";
 import { type BranchChange, Kind, type PointType, type Property, type Sheet } from "../protocol.ts";
+import { kindText, openSheet } from "../sheets/dialog.ts";
 import { t } from "../words.ts";
 import type { Part } from "./inside.ts";
 import { momentOf } from "./state.ts";
@@ -191,42 +192,19 @@ export class ChangesPart implements Part {
 
   private sheetList(sheets: readonly Sheet[], mayChange: boolean): HTMLElement {
     const rows = sheets.map((sheet) =>
-      h("div", { class: "branch-row" }, h("span", { class: "grow clip" }, sheet.name, h("span", { class: "dim" }, ` ${labelText(sheet.kind)}`)), mayChange && button(t("Change…"), () => this.openSheet(sheet), "quiet")),
+      h("div", { class: "branch-row" }, h("span", { class: "grow clip" }, sheet.name, h("span", { class: "dim" }, ` ${kindText(sheet.kind)}`)), mayChange && button(t("Change…"), () => this.openSheet(sheet), "quiet")),
     );
     const add = mayChange && button(t("Add a sheet…"), () => this.openSheet({ kind: "shift_plan", name: "", body: "" }), "quiet", "plus");
     return this.section(t("Shifts and other sheets"), rows.length, h("div", {}, ...rows, add), false);
   }
 
   private openSheet(sheet: Sheet): void {
-    const isNew = sheet.name === "";
-    const kind = h("input", { class: "input mono", attrs: { value: sheet.kind, maxlength: "100" } });
-    const name = h("input", { class: "input", attrs: { value: sheet.name, maxlength: "100" } });
-    const body = h("textarea", { class: "input mono branch-sheet", attrs: { rows: "16", spellcheck: "false", "aria-label": t("Text of the sheet") } });
-    body.value = pretty(sheet.body ?? "");
-    const failed = h("p", { class: "form-error", role: "alert" });
     const send = async (edit: Edit): Promise<void> => {
-      try {
-        await this.store.api.edit(this.context.mirror.branch!, [edit]);
-        dialog.close();
-        await this.store.refresh();
-      } catch (error) {
-        setText(failed, reasonOf(error));
-      }
+      await this.store.api.edit(this.context.mirror.branch!, [edit]);
+      await this.store.refresh();
     };
-    const save = (): void => void send({ "@": "PutSheet", sheet: { kind: kind.value.trim(), name: name.value.trim(), body: body.value } });
-    const form = h(
-      "div",
-      { class: "form" },
-      isNew && h("div", { class: "form-row" }, h("label", { class: "field" }, h("span", { class: "field-label" }, t("Kind")), kind), h("label", { class: "field" }, h("span", { class: "field-label" }, t("Name")), name)),
-      body,
-      failed,
-    );
-    const dialog = openDialog(isNew ? t("New sheet in the branch") : t("{name} in the branch", { name: sheet.name }), form, [
-      ...(isNew ? [] : [button(t("Take it away"), () => void send({ "@": "DropSheet", kind: sheet.kind, name: sheet.name }), "danger")]),
-      h("span", { class: "grow" }),
-      button(t("Change in the branch"), save, "primary"),
-    ], { wide: true });
-    body.focus();
+    const title = sheet.name === "" ? t("New sheet in the branch") : t("{name} in the branch", { name: sheet.name });
+    void openSheet(this.context, sheet, title, t("Change in the branch"), send);
   }
 
   // --- what was changed ------------------------------------------------------------------------
@@ -303,14 +281,6 @@ function parsed(typed: string): unknown {
     return JSON.parse(typed);
   } catch {
     return typed;
-  }
-}
-
-function pretty(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 2);
-  } catch {
-    return body;
   }
 }
 

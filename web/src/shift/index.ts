@@ -8,9 +8,10 @@ import { button, emptyState, h, openDialog, segmented, setText } from "../panels
 import type { KeptReports, LossRow, ShiftFigures, ShiftRow, ShiftsPage, StopRow, StopsPage, UnitRow } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 import { language, t } from "../words.ts";
+import { setUp } from "./setup.ts";
 import { type Clock, reasonChooser, stopList } from "./stops.ts";
 
-type View = "units" | "stops" | "reports";
+type View = "units" | "stops" | "reports" | "setup";
 
 /** The address that opens the shift at once, for a phone's home screen. */
 export const HASH = "#shift";
@@ -37,7 +38,7 @@ export function openShift(context: Context, first: View = "units"): void {
   let isOver = false;
   let round = 0;
 
-  const tabs = segmented(t("Show"), [["units", t("Units")], ["stops", t("Stops")], ["reports", t("Reports")]] as const, first, (next) => {
+  const tabs = segmented(t("Show"), [["units", t("Units")], ["stops", t("Stops")], ["reports", t("Reports")], ["setup", t("Set up")]] as const, first, (next) => {
     view = next;
     isChoosing = false;
     told.hidden = true;
@@ -60,12 +61,16 @@ export function openShift(context: Context, first: View = "units"): void {
     onClose: () => {
       isOver = true;
       clearInterval(timer);
+      unwatch();
       if (location.hash === HASH) history.replaceState(null, "", location.pathname + location.search);
     },
   });
   dialog.element.classList.add("shift");
+  const unwatch = context.mirror.on("sheets", () => {
+    if (view === "setup" && !isOver) void fill();
+  });
   const timer = setInterval(() => {
-    if (!isChoosing && view !== "reports" && choice.value === "current" && !document.hidden) void fill();
+    if (!isChoosing && (view === "units" || view === "stops") && choice.value === "current" && !document.hidden) void fill();
   }, AGAIN_MS);
 
   const clock = (): Clock => {
@@ -75,6 +80,11 @@ export function openShift(context: Context, first: View = "units"): void {
 
   const fill = async (): Promise<void> => {
     const mine = ++round;
+    if (view === "setup") {
+      // What is kept comes back by the stream, a moment after it was answered.
+      place.replaceChildren(...setUp(context, () => (page = null)));
+      return;
+    }
     try {
       if (page === null) {
         page = await rest.get<ShiftsPage>("shifts");
@@ -121,7 +131,7 @@ export function openShift(context: Context, first: View = "units"): void {
 
   const units = (figures: ShiftFigures): HTMLElement[] => {
     if (figures.units.length === 0) {
-      return [emptyState("clock", t("No work units yet"), t("A unit is a twin with a point for its state and one that counts good items. A sheet of kind oee names them; the guide says how."))];
+      return [emptyState("clock", t("No work units yet"), t("A unit is a twin with a point for its state and one that counts good items. Set it up if its points have other names."))];
     }
     const stopsOf = (): void => {
       view = "stops";
@@ -146,7 +156,7 @@ export function openShift(context: Context, first: View = "units"): void {
     ),
     h("h3", { class: "part" }, t("Written at the end of shifts")),
     kept.reports.length === 0
-      ? emptyState("document", t("None yet"), t("A sheet of kind report_schedule has them written, kept and mailed after each shift."))
+      ? emptyState("document", t("None yet"), t("Set it up, and they are written, kept and mailed after each shift."))
       : h("ul", { class: "stop-list" }, ...kept.reports.slice(0, 60).map((report) =>
           h("li", { class: "shift-links" },
             h("span", { class: "grow" }, h("strong", {}, report.shift), ` ${dayOf(report.end_ns)} ${at(report.start_ns)}–${at(report.end_ns)} `, h("span", { class: "dim" }, report.forms.length === 0 ? report.mailed : "")),

@@ -6,9 +6,11 @@ import asyncio
 import itertools
 from typing import Annotated
 
+import msgspec
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 
+from mirrorworld.live.sheets import FORMS as SHEET_FORMS
 from mirrorworld.protocol import answers as build
 from mirrorworld.protocol import rest
 from mirrorworld.server import answers as glance
@@ -175,6 +177,17 @@ async def sheets(
     return json_answer(
         rest.SheetsPage([to_plain(s) for s in every if kind is None or s.kind == kind])
     )
+
+
+@router.get(
+    "/api/sheet-forms",
+    summary="What sheets of each kind hold",
+    responses=answers(rest.SheetForms, "A JSON schema for each kind that has one"),
+)
+async def sheet_forms(here: Here, view: Seen) -> Response:
+    """Enough for a form: fields, defaults, and hints of what a text names."""
+    schemas = {kind: msgspec.json.schema(body) for kind, body in SHEET_FORMS.items()}
+    return json_answer(rest.SheetForms(schemas))
 
 
 @router.get(
