@@ -103,7 +103,7 @@ export class Avatars implements SceneLayer {
       let name = this.#names.get(person.id);
       if (name === undefined || name.said !== saidOf(person)) {
         this.#forgetName(person.id, true);
-        this.#names.set(person.id, (name = { tag: tagOf(wordsOf(person), person.id, person.is_away), said: saidOf(person) }));
+        this.#names.set(person.id, (name = { tag: tagOf(person.name, person.id, person.is_away, person.hand), said: saidOf(person) }));
         this.object.add(name.tag.sprite);
       }
       const { sprite } = name.tag;
@@ -249,10 +249,6 @@ function grown(from: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
 
 function saidOf(person: Person): string {
   return `${person.name}\0${person.hand}\0${person.is_away}`;
-}
-
-function wordsOf({ name, hand }: Person): string {
-  return hand === 0 ? name : `✋ ${hand} · ${name}`;
 }
 
 // --- shapes, in metres; −z is ahead, the origin between the eyes -------------------------------

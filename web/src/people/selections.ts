@@ -1,8 +1,8 @@
 /** What others have selected: a frame about it in their colour, with their name on it. */
 
-import { Box3, Box3Helper, Group, LineBasicMaterial } from "three";
+import { Box3, Box3Helper, Color, Group, LineBasicMaterial } from "three";
 import type { SceneLayer } from "../scene/layers.ts";
-import { colourOf } from "./colours.ts";
+import { hueOf } from "./colours.ts";
 import type { Meeting, Person } from "./meeting.ts";
 import { tagOf, type Tag } from "./tags.ts";
 
@@ -61,7 +61,7 @@ export class Selections implements SceneLayer {
   }
 
   #add(person: Person, box: Box3): void {
-    const helper = new Box3Helper(box, colourOf(person.id));
+    const helper = new Box3Helper(box, new Color().setHSL(hueOf(person.id) / 360, 0.62, 0.58));
     const material = helper.material as LineBasicMaterial;
     material.transparent = true;
     material.opacity = 0.75;

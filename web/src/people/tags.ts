@@ -6,7 +6,7 @@ import { colourOf } from "./colours.ts";
 const HEIGHT_PX = 64;
 const WIDTH_PX_MAX = 640;
 /** Of the picture's height at a distance of one metre; never lower than that in metres. */
-const SIZE = 0.034;
+const SIZE = 0.023;
 const HEIGHT_M_MIN = 0.11;
 
 export interface Tag {
@@ -16,8 +16,8 @@ export interface Tag {
   dispose(): void;
 }
 
-/** A name in the colour of who has it. */
-export function tagOf(text: string, id: number, isDim: boolean): Tag {
+/** A name in the colour of who has it; with a raised hand its place in the row stands before it. */
+export function tagOf(text: string, id: number, isDim: boolean, hand = 0): Tag {
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d")!;
   const font = `600 ${HEIGHT_PX * 0.5}px "Inter Variable", system-ui, sans-serif`;
@@ -31,10 +31,16 @@ export function tagOf(text: string, id: number, isDim: boolean): Tag {
   context.beginPath();
   context.roundRect(1, 1, width - 2, HEIGHT_PX - 2, HEIGHT_PX / 2);
   context.fill();
-  context.fillStyle = colourOf(id);
+  context.fillStyle = hand === 0 ? colourOf(id) : "#f0b93a";
   context.beginPath();
-  context.arc(HEIGHT_PX * 0.48, HEIGHT_PX / 2, HEIGHT_PX * 0.18, 0, Math.PI * 2);
+  context.arc(HEIGHT_PX * 0.48, HEIGHT_PX / 2, HEIGHT_PX * (hand === 0 ? 0.18 : 0.3), 0, Math.PI * 2);
   context.fill();
+  if (hand > 0) {
+    context.fillStyle = "#20160a";
+    context.textAlign = "center";
+    context.fillText(String(hand), HEIGHT_PX * 0.48, HEIGHT_PX * 0.7, HEIGHT_PX * 0.5);
+    context.textAlign = "left";
+  }
   context.fillStyle = "#f2f6f9";
   context.textBaseline = "middle";
   context.fillText(text, HEIGHT_PX * 0.84, HEIGHT_PX * 0.53, WIDTH_PX_MAX);
