@@ -162,3 +162,29 @@ def test_states_become_stretches_of_time(run: Run) -> None:
     ]
     assert found["kinds"][:5] == ["running", "delayed", "down", "planned", "unknown"]
     assert found["kinds"][5] == "running"
+
+
+def test_streams_are_found_among_figures_and_stand_in_columns(run: Run) -> None:
+    found = run(
+        """
+        import { columns, streamsOf } from "./streams.ts";
+        const kpi = (name, mean) => ({ name, mean });
+        const { streams, others } = streamsOf([
+            kpi("flow, supply → fill", 10), kpi("flow, fill → down, under → test", 1),
+            kpi("flow, fill → test", 9), kpi("rework, test → fill", 2), kpi("scrap, fill", 1),
+            kpi("scrap, test → bin", 1), kpi("flow, test → output", null), kpi("throughput", 6),
+            kpi("flow, alone", 3),
+        ]);
+        console.log(JSON.stringify({
+            streams: streams.map(({ source, target, kind, amount }) => [source, target, kind, amount]),
+            others: others.map(({ name }) => name),
+            columns: Object.fromEntries(columns(streams)),
+            circle: Object.fromEntries(columns([{ source: "a", target: "b" }, { source: "b", target: "a" }])),
+        }));
+        """
+    )
+    assert found["streams"][0] == ["supply", "fill", "flow", 10]
+    assert ["fill", "", "scrap", 1] in found["streams"]
+    assert found["others"] == ["throughput", "flow, alone"]
+    assert found["columns"]["fill"] == 1 and found["columns"]["output"] == 3
+    assert found["circle"] == {"a": 0, "b": 1}

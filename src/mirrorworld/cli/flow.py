@@ -164,6 +164,9 @@ def run(
     replications: Replications = 30,
     seed: Seed = 1,
     fit: FitFile = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw what goes where (Sankey) into this file.")
+    ] = None,
     as_json: AsJson = False,
     directory: Directory = None,
 ) -> None:
@@ -174,6 +177,8 @@ def run(
     with _opened(world, directory) as (kernel, _):
         drawn = _drawn(kernel, _kept(fit))
     runs = _runs(drawn, hours, replications, seed)
+    if svg is not None:
+        _draw_passages(drawn, runs, svg)
     rows = [(kpi, interval(kpi.values)) for kpi in kpis(drawn.model, runs)]
     if as_json:
         print(
@@ -429,6 +434,26 @@ def _draw(found: LineFit, folder: Path) -> None:
         file = folder / f"{name}.svg"
         file.write_text(picture(one.fit, f"{one.twin}: {one.what}"), encoding="utf-8")
         _say(str(file))
+
+
+def _draw_passages(drawn: Drawn, runs: list[Result], file: Path) -> None:
+    from mirrorworld.simulation.flow.evaluator import passages
+    from mirrorworld.simulation.plots.sankey import Stream, sankey
+
+    streams = [
+        Stream(one.source, one.target, float(one.per_h.mean()), one.kind)
+        for one in passages(drawn.model, runs)
+    ]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            sankey(streams, title=f"What goes where: {drawn.model.name}", unit="parts/h"),
+            encoding="utf-8",
+        )
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    # With --json nothing but JSON is printed.
+    typer.echo(str(file), err=True)
 
 
 def _write(name: str, directory: Path | None, found: LineFit) -> None:

@@ -12,11 +12,23 @@ from mirrorworld.simulation.plots.convergence import convergence
 from mirrorworld.simulation.plots.effects import main_effects
 from mirrorworld.simulation.plots.gantt import gantt
 from mirrorworld.simulation.plots.pareto import pareto
+from mirrorworld.simulation.plots.sankey import Stream, columns, sankey
 from mirrorworld.simulation.plots.tornado import tornado
 
 NAN = float("nan")
 SVG = "{http://www.w3.org/2000/svg}"
+STREAMS = (
+    Stream("supply", "<Fill & cap>", 1000.0),
+    Stream("<Fill & cap>", "", 40.0, "scrap"),
+    Stream("<Fill & cap>", "test", 1060.0),
+    Stream("test", "repair", 100.0, "rework"),
+    Stream("repair", "<Fill & cap>", 100.0),
+    Stream("test", "output", 930.0),
+    Stream("test", "bin", 30.0, "scrap"),
+    Stream("output", "never", 0.0),
+)
 PICTURES = {
+    "sankey": sankey(STREAMS, unit="parts/h"),
     "gantt": gantt(
         {
             "job": [f"Auftrag {i}" for i in range(18)],
@@ -55,6 +67,21 @@ def test_a_picture_is_told_in_words(name: str) -> None:
     assert description is not None and description.text and len(description.text) > 30
     assert "nan" not in PICTURES[name]
     assert "http" not in PICTURES[name].replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_sankey_goes_right_and_back_only_where_the_line_does() -> None:
+    at = columns([one for one in STREAMS if one.amount])
+    assert at == {"supply": 0, "<Fill & cap>": 1, "test": 2, "repair": 3, "output": 3, "bin": 3}
+    # Two places that feed each other, and nothing before them.
+    assert columns([Stream("a", "b", 1.0), Stream("b", "a", 1.0)]) == {"a": 0, "b": 1}
+    root = ElementTree.fromstring(PICTURES["sankey"])
+    ribbons = [x for x in root.iter(f"{SVG}path") if x.get("class") == "ribbon"]
+    assert len(ribbons) == 7  # nothing is drawn for what nothing goes over
+    said = [title.text for x in ribbons if (title := x.find(f"{SVG}title")) is not None]
+    assert "thrown away at <Fill & cap>: 40 parts/h" in said
+    assert "test → repair, rework: 100 parts/h" in said
+    with pytest.raises(ValueError, match="nothing goes anywhere"):
+        sankey([Stream("a", "b", 0.0)])
 
 
 def test_what_is_drawn_is_where_it_belongs() -> None:

@@ -7,6 +7,7 @@ import type { ComparedCell, Comparison, Evaluation } from "../protocol.ts";
 import { t } from "../words.ts";
 import { intervalText, kpiName, kpiPlot, percentText, present, withUnit } from "./kpis.ts";
 import { sorted } from "./loads.ts";
+import { streamsOf } from "./streams.ts";
 import type { BranchStore } from "./store.ts";
 
 const BUSY_MS = 700;
@@ -106,7 +107,7 @@ export function openCompare(context: Context, store: BranchStore, first: readonl
   const parts = (comparison: Comparison, latest: ReadonlyMap<string, Evaluation>): HTMLElement[] => {
     const { branches, rows, missing } = comparison;
     const named = rows.map((row) => ({ ...row, mean: 0 }));
-    const general = sorted(context.mirror, named).others;
+    const general = sorted(context.mirror, streamsOf(named).others).others;
     const ofStations = named.filter((row) => !general.includes(row));
     const shown: HTMLElement[] = [];
     if (missing.length > 0) shown.push(h("p", { class: "hint warn" }, t("Without figures yet: {names}.", { names: missing.map((id) => store.nameOf(id)).join(", ") })));

@@ -9,9 +9,11 @@ import { openCompare } from "./compare.ts";
 import type { Part } from "./inside.ts";
 import { kpiName, kpiPlot, kpiTable, loadTable, present } from "./kpis.ts";
 import { sorted } from "./loads.ts";
+import { whatGoesWhere } from "./sankey.ts";
 import { type OptionFields, optionFields } from "./options.ts";
 import { EVALUATED } from "./state.ts";
 import type { BranchStore } from "./store.ts";
+import { streamsOf } from "./streams.ts";
 
 const BUSY_MS = 700;
 
@@ -117,7 +119,8 @@ export class FiguresPart implements Part {
     };
     const bar = h("progress", { class: "run-bar", attrs: { max: 1, "aria-label": t("Progress of the evaluation") } });
     bar.value = evaluation.progress;
-    const { loads, others } = sorted(this.context.mirror, evaluation.kpis);
+    const { streams, others: figures } = streamsOf(evaluation.kpis);
+    const { loads, others } = sorted(this.context.mirror, figures);
     return h(
       "details",
       { class: "branch-section evaluation", attrs: { open: isOpen, "data-evaluation": evaluation.id } },
@@ -128,6 +131,7 @@ export class FiguresPart implements Part {
       evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Figures") } }, kpiTable(this.context.mirror, others, (kpi) => openKpi(kpi, kpiName(kpi.name, this.context.mirror), this.store.nameOf(evaluation.branch)))),
       loads.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Stations") } }, loadTable(this.context.mirror, loads, (twin) => this.context.goTo(twin, true))),
       h("div", { class: "run-acts" },
+        streams.length > 0 && button(t("What goes where…"), () => openDialog(t("What goes where"), whatGoesWhere(streams, "/h"), [], { wide: true }).element.classList.add("compare"), "plain", "flow"),
         loads.length > 0 && button(t("Bottleneck map in the scene"), () => this.map.show(loads), "plain", "gauge"),
         !isBusy && this.store.shown?.may_change && button(t("Forget"), () => void this.store.api.forget(evaluation.branch, evaluation.id).then(() => this.fill(), (error: unknown) => setText(this.failed, reasonOf(error))), "quiet"),
       ),

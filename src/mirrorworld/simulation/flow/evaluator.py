@@ -7,6 +7,7 @@ pair with common random numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from mirrorworld.simulation.flow import engines
 from mirrorworld.simulation.flow.from_world import from_world
-from mirrorworld.simulation.flow.model import Conveyor, FlowModel, Station
+from mirrorworld.simulation.flow.model import Conveyor, Drain, FlowModel, Station
 from mirrorworld.simulation.flow.plan import plan
 from mirrorworld.simulation.flow.results import Doing, Ending, Result
 from mirrorworld.simulation.ports import Better, Kpi, Progress
@@ -104,6 +105,40 @@ def kpis(model: FlowModel, runs: Sequence[Result]) -> list[Kpi]:
             add(f"{word}, {node.name}", "1", better, shares)
     for name, values in critical(model, runs).items():
         add(f"{CRITICAL}, {name}", "1", "lower", values.tolist())
+    for one in passages(model, runs):
+        ways = f"{one.source} → {one.target}" if one.target else one.source
+        better: Better = "higher" if one.kind == "flow" else "lower"
+        add(f"{one.kind}, {ways}", "/h", better, one.per_h.tolist())
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """Parts that went one way: over a link, or as scrap out of the line where no link leads on."""
+
+    source: str
+    target: str
+    """"": thrown away at `source`."""
+    kind: str
+    """flow, scrap or rework."""
+    per_h: NDArray[np.float64]
+    """[runs]"""
+
+
+def passages(model: FlowModel, runs: Sequence[Result]) -> list[Passage]:
+    """What went over each link, in the model's order, then what was thrown away at stations."""
+    scrap = {node.name for node in model.nodes if isinstance(node, Drain) and node.is_scrap}
+    hours = np.array([(run.horizon_s - run.warm_up_s) / 3600 for run in runs])
+    found: list[Passage] = []
+    for i, link in enumerate(model.links):
+        kind = "scrap" if link.is_scrap or link.target in scrap else "flow"
+        kind = "rework" if link.is_rework else kind
+        moved = np.array([run.moved[0, i] for run in runs], np.float64)
+        found.append(Passage(link.source, link.target, kind, moved / hours))
+    for i, node in enumerate(model.nodes):
+        thrown = np.array([run.scrapped_at[0, i] for run in runs], np.float64)
+        if isinstance(node, Station) and node.scrap > 0 and thrown.any():
+            found.append(Passage(node.name, "", "scrap", thrown / hours))
     return found
 
 
@@ -135,4 +170,4 @@ def _has_power(node: object) -> bool:
     return isinstance(node, Station) and node.energy.busy_w > 0
 
 
-__all__ = ["CRITICAL", "THROUGHPUT", "Flow", "critical", "kpis", "replicate"]
+__all__ = ["CRITICAL", "THROUGHPUT", "Flow", "Passage", "critical", "kpis", "passages", "replicate"]

@@ -29,6 +29,9 @@ _STYLE: Final = """
 .mw-plot .grid{stroke:var(--line);stroke-width:1}
 .mw-plot .axis{stroke:var(--soft);stroke-width:1}
 .mw-plot .ink{stroke:var(--ink);stroke-width:1.5;fill:none}
+.mw-plot{color:var(--ink)}
+.mw-plot .ribbon{fill-opacity:.55}.mw-plot .ribbon:hover{fill-opacity:.8}
+.mw-plot .over{paint-order:stroke;stroke:var(--ground);stroke-width:3px}
 .mw-plot .edge{stroke:var(--ground);stroke-width:1}
 """
 
@@ -138,10 +141,14 @@ class Sheet:
             ' stroke-linejoin="round"/>'
         )
 
+    def ribbon(self, d: str, fill: str, says: str) -> None:
+        """A band within an SVG path, in px; `says` stands there when it is pointed at."""
+        self._parts.append(f'<path class="ribbon" d="{d}" fill="{fill}">{_said(says)}</path>')
+
     def text(
         self, x: float, y: float, words: str, kind: str = "", *, fill: str = "", turn: bool = False
     ) -> None:
-        """Words, in px; `kind` of `title soft end middle`."""
+        """Words, in px; `kind` of `title soft end middle over`."""
         own = f' style="fill:{fill}"' if fill else ""
         turned = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turn else ""
         self._parts.append(
