@@ -14,7 +14,7 @@ import os
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -50,7 +50,7 @@ from mirrorworld.live.sources import ConnectorClass, name_of, scheme_of
 from mirrorworld.rules.engine import Engine
 from mirrorworld.trust.accounts import THE_OWNER, Accounts, Grant
 from mirrorworld.trust.policy import GrantGuard
-from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
+from mirrorworld.world.changes import Change, Edits, Origin, OriginKind, Writing
 from mirrorworld.world.model import LOCATED_IN, PART_OF, Scalar
 from mirrorworld.world.ports import (
     Carried,
@@ -211,20 +211,25 @@ def import_world(path: Path, directory: Path, world_id: str, *, with_arms: bool 
         with_arms: also what the file arms, if it is a `world.yaml`.
     """
     from mirrorworld.exchange.planning import taken
-    from mirrorworld.standards.world_yaml import WorldYaml
+    from mirrorworld.standards.world_yaml import WorldYaml, read_file
 
     format_ = format_of(path)
     is_yaml = isinstance(format_, WorldYaml)
     edits, carried = format_.import_(path)  # refused before a world is made of it
     _make(directory)
     with opened(directory, world_id) as (world, record):
+        written: Iterable[Writing] = ()
         if is_yaml:
             edits, carried = taken(path, world, with_arms=with_arms)
-        change = Change(edits, Origin(OriginKind.AUTHORED, "import"), time.time_ns())
-        applied = world.apply(change).change
-        if applied is not None:
-            record.append(applied)
-            record.commit()
+            written = read_file(path).written.values()
+        for body in (edits, *written):
+            if isinstance(body, Writing) and body.twin not in world.structure.twins:
+                continue
+            change = Change(body, Origin(OriginKind.AUTHORED, "import"), time.time_ns())
+            applied = world.apply(change).change
+            if applied is not None:
+                record.append(applied)
+        record.commit()
     return carried
 
 

@@ -636,6 +636,8 @@ export interface NotTaken {
   twin: string;
   detail: string;
   mend: string;
+  /** Nothing is wrong with it, but something before it never came: what the page holds is sent again once it has begun anew. */
+  lacks: boolean;
 }
 
 /** A document is no more, or no more shown: the page has to forget it. */

@@ -47,6 +47,10 @@ Key = tuple[str, str]
 """(notes or tasks, id)."""
 
 
+class LacksError(ValueError):
+    """An update builds on what is not here: something before it was lost on its way."""
+
+
 class NotYoursError(PermissionError):
     """An update says what is not its author's to say."""
 
@@ -175,20 +179,22 @@ class Document:
         author: Author | None,
         now_ms: float,
         check_photo: Callable[[str], None] = lambda sha256: None,
+        most: int = updates.UPDATE_BYTES_MAX,
     ) -> bool:
         """Takes an update in; False: it says nothing that is not here already.
 
         Args:
             check_photo: called with each file that is newly referred to; ValueError says why not.
+            most: bytes that an update may have.
 
         Raises:
             ValueError: it is none, builds on what is not here, or says what notes cannot say.
             NotYoursError: it says what is not its author's to say.
         """
-        said = updates.read(update)
+        said = updates.read(update, most=most)
         known = self.known
         if said.lacks(known):
-            raise ValueError("the update builds on what is not here; begin with the document anew")
+            raise LacksError("the update builds on what is not here; begin with the document anew")
         new = said.is_new(known)
         if author is not None:
             for client in new:

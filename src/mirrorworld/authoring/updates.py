@@ -22,7 +22,7 @@ UPDATE_BYTES_MAX: Final = 256 << 10
 DEPTH_MAX: Final = 8
 
 _ORIGIN, _RIGHT, _SUB = 0x80, 0x40, 0x20
-_GC, _DELETED, _STRING, _TYPE, _ANY = 0, 1, 4, 7, 8
+_GC, _DELETED, _STRING, _TYPE, _ANY, _SKIP = 0, 1, 4, 7, 8, 10
 _MAP, _TEXT = 1, 2
 _CLOCK_MAX: Final = 1 << 31
 
@@ -35,10 +35,14 @@ class Update:
     """Client -> first and end of its units that the update brings."""
     needs: Known = field(default_factory=dict[int, int])
     """Client -> how many of its units have to be there for the update to make sense."""
+    skips: Known = field(default_factory=dict[int, int])
+    """Client -> up to where the update leaves units out, which have to be there already."""
 
     def lacks(self, known: Known) -> bool:
         """Whether the update builds on what is not there."""
         if any(first > known.get(client, 0) for client, (first, _) in self.adds.items()):
+            return True
+        if any(end > known.get(client, 0) for client, end in self.skips.items()):
             return True
         for client, needed in self.needs.items():
             end = max(known.get(client, 0), self.adds.get(client, (0, 0))[1])
@@ -101,7 +105,10 @@ class _Reader:
                 raise ValueError("an author's part is empty, or there twice")
             first = clock
             for _ in range(structs):
+                is_skip = self._data[self._at] == _SKIP
                 clock += self._struct()
+                if is_skip:
+                    found.skips[client] = clock
                 if clock > _CLOCK_MAX:
                     raise ValueError("an author's part is longer than any")
             found.adds[client] = (first, clock)
@@ -124,7 +131,7 @@ class _Reader:
         """Reads one struct; how many units it takes."""
         info = self._byte()
         kind = info & 0x1F
-        if kind == _GC:
+        if kind == _GC or info == _SKIP:
             return self._length()
         if info & _ORIGIN:
             self._ref()

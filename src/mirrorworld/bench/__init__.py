@@ -40,6 +40,8 @@ BENCHES: Final = (
     "exact",
     "factory",
     "room",
+    "scene",
+    "coedit",
 )
 
 

@@ -20,7 +20,7 @@ from mirrorworld.exchange.planning import Plan, plan, still_waiting
 from mirrorworld.standards import world_yaml
 from mirrorworld.standards.world_yaml import Placed, SourceText, WorldText, variable_of
 from mirrorworld.standards.world_yaml.reading import VARIABLE
-from mirrorworld.world.changes import Change, Edits, Position
+from mirrorworld.world.changes import Change, Edits, Position, Writing
 from mirrorworld.world.plain import from_tagged, to_plain
 from mirrorworld.world.ports import Principal, SourceConfig
 from mirrorworld.world.world import World
@@ -37,6 +37,8 @@ class Living(Protocol):
     @property
     def world(self) -> World: ...
     async def edit(self, who: Principal, edits: Edits) -> Position: ...
+    def take_writing(self, who: Principal | None, writing: Writing) -> Position: ...
+    async def until_durable(self, position: Position) -> None: ...
 
 
 class Follower:
@@ -94,6 +96,11 @@ class Follower:
         found = plan(self.text, trial, str(self.path), before=self.before)
         if found.steps:
             await living.edit(who, found.edits(f"import of {self.path.name}"))
+        for writing in self.text.written.values():
+            if writing.twin in living.world.structure.twins:
+                await living.until_durable(living.take_writing(who, writing))
+            else:
+                log.warning("%s: written %s: no such twin yet", self.path, writing.twin)
         edits = {one.edit for some in self.text.entries.values() for one in some}
         self.waiting = [*(w for w in self.waiting if w.edit in edits), *found.waiting]
         self._write()

@@ -23,6 +23,7 @@ from mirrorworld.server.problems import Refused
 from mirrorworld.server.routes import PROBLEMS, answers
 from mirrorworld.server.sight import Sight
 from mirrorworld.standards import world_yaml
+from mirrorworld.world.changes import Writing
 from mirrorworld.world.ports import Action
 
 ROWS_MAX: Final = 200
@@ -50,6 +51,7 @@ async def export(here: Here, view: Seen) -> Response:
     """It reads back by `/api/import`. Values are not in it, and no secrets."""
     mirror = here.mirror
     structure, name = mirror.world.structure.fork(), mirror.world.id
+    writings = dict(mirror.world.writings)
     twins = frozenset(view.twins(structure.twins))
     is_whole = view.is_whole
     decision = mirror.guard.may(view.who, Action.ADMINISTER, "", "sources", mirror.now_ns())
@@ -61,7 +63,9 @@ async def export(here: Here, view: Seen) -> Response:
         def sees(twin: str) -> bool:
             return is_whole if twin == "" else twin in twins
 
-        return world_yaml.write(name, structure, sources, known=known, sees=sees)[0]
+        return world_yaml.write(
+            name, structure, sources, known=known, sees=sees, writings=writings
+        )[0]
 
     text = await asyncio.to_thread(write)
     disposition = {"content-disposition": f'attachment; filename="{NAME}"'}
@@ -79,6 +83,11 @@ async def preview(here: Here, view: Seen, request: Asked) -> Response:
     rows = [
         shapes.ImportRow(*words(step.edit), _verb(step.edit, step.is_new), step.line)
         for step in found.plan.steps
+    ]
+    rows += [
+        shapes.ImportRow("notes", writing.twin, "", "changed", 0)
+        for writing in found.written
+        if here.desk.is_new(writing)
     ]
     counts: dict[str, int] = {}
     for row in rows:
@@ -99,13 +108,22 @@ async def import_(here: Here, view: Seen, request: Asked) -> Response:
     if found.plan.steps:
         edits = found.plan.edits(request.reason or f"import of {NAME}")
         position = await here.mirror.edit(view.who, edits)
-    return json_answer(shapes.Imported(str(position), len(found.plan.steps), found.left))
+    n_steps = len(found.plan.steps)
+    for writing in found.written:
+        if writing.twin in here.mirror.world.structure.twins:
+            position, is_new = here.desk.merge(view, writing)
+            n_steps += is_new
+        else:
+            found.left.append(shapes.ImportLeft(f"notes of {writing.twin}", "no such twin"))
+    await here.mirror.until_durable(position)
+    return json_answer(shapes.Imported(str(position), n_steps, found.left))
 
 
 @dataclass(slots=True)
 class _Found:
     plan: Plan
     left: list[shapes.ImportLeft] = field(default_factory=list[shapes.ImportLeft])
+    written: list[Writing] = field(default_factory=list[Writing])
 
 
 async def _planned(here: Context, view: Sight, text: str) -> _Found:
@@ -120,7 +138,7 @@ async def _planned(here: Context, view: Sight, text: str) -> _Found:
 
     def read() -> _Found:
         file = world_yaml.read_text(text, NAME)
-        found = _Found(plan(file, trial, NAME))
+        found = _Found(plan(file, trial, NAME), written=list(file.written.values()))
         for one in found.plan.waiting[:ROWS_MAX]:
             _, twin, detail = words(one.edit)
             left = shapes.ImportLeft(f"{twin} {detail}".strip(), "no such twin or point yet")

@@ -219,6 +219,9 @@ class NotTaken:
     twin: str
     detail: str
     mend: str = ""
+    lacks: bool = False
+    """Nothing is wrong with it, but something before it never came: what the page holds is sent
+    again once it has begun anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mirrorworld import attachments
 from mirrorworld.authoring import updates
-from mirrorworld.authoring.documents import Author, Document
+from mirrorworld.authoring.documents import DOCUMENT_BYTES_MAX, Author, Document, LacksError
 from mirrorworld.protocol import authoring as shapes
 from mirrorworld.protocol.authoring import AuthorAnswer, Begin, Write
 from mirrorworld.server import problems
@@ -129,6 +129,25 @@ class Desk:
         self.latest = position
         self._documents[twin] = (mirror.world.writings[twin], document)
         return position
+
+    def is_new(self, writing: Writing) -> bool:
+        """Whether a document says something that is not here."""
+        said = updates.read(writing.update, most=DOCUMENT_BYTES_MAX)
+        if writing.twin not in self._mirror.world.structure.twins:
+            return False
+        return bool(said.is_new(self.document(writing.twin).known))
+
+    def merge(self, view: Sight, writing: Writing) -> tuple[Position, bool]:
+        """Takes a whole document in, as a file has it: notes keep the authors that it names. Where
+        it stands, not durable yet, and whether it said anything new. The caller has asked the
+        guard; pages hear of it when they look next."""
+        document = self.document(writing.twin)
+        now_ms = self._mirror.now_ns() / 1e6
+        if not document.take(writing.update, None, now_ms, most=DOCUMENT_BYTES_MAX):
+            return self._mirror.world.position, False
+        self._documents.pop(writing.twin)
+        self.latest = self._mirror.take_writing(view.who, writing)
+        return self.latest, True
 
     def tell(self, twin: str, update: bytes, by: Page | None, who: str) -> None:
         """Tells all others who write of an update that is durable."""
@@ -306,7 +325,8 @@ class Page:
                     await self._take(twin, [write])
                 return
             problem = problems.of(error, "update")[1]
-            self._refuse(shapes.NotTaken(writes[0].id, twin, problem.detail, problem.mend))
+            lacks = isinstance(error, LacksError)
+            self._refuse(shapes.NotTaken(writes[0].id, twin, problem.detail, problem.mend, lacks))
             return
         self._shown[twin] = self._kept(twin)
         for write in writes:

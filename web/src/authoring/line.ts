@@ -18,6 +18,8 @@ const HEARD = "heard";
 const BATCH_MS = 80;
 const BACKOFF_MS = [300, 800, 2000, 5000];
 const KEPT_CHARACTERS_MAX = 2_000_000;
+/** Without an answer for so long what was sent is taken for lost, and the line is begun anew. */
+const PATIENCE_MS = 15_000;
 const NOTHING = 2; // bytes of an update that says nothing
 
 export type LineState = "closed" | "connecting" | "live" | "lost" | "refused";
@@ -27,8 +29,8 @@ interface Held {
   undo: Y.UndoManager;
   /** Typed and not sent yet. */
   unsent: Uint8Array[];
-  /** Sent and not answered yet, by number. */
-  open: Set<number>;
+  /** Sent and not answered yet: when, by number. */
+  open: Map<number, number>;
 }
 
 export interface LineTold {
@@ -63,6 +65,7 @@ export class AuthorLine {
     this.#restore();
     window.addEventListener("online", () => this.#soon(0));
     window.addEventListener("pagehide", () => this.#keep());
+    window.setInterval(() => this.#watch(), PATIENCE_MS / 3);
   }
 
   /** Twins with a document. */
@@ -142,7 +145,7 @@ export class AuthorLine {
     undo.on("stack-item-added", ({ type }: { type: string }) => {
       if (type === "undo") this.#order.push(twin);
     });
-    const held: Held = { doc, undo, unsent: [], open: new Set() };
+    const held: Held = { doc, undo, unsent: [], open: new Map() };
     this.#held.set(twin, held);
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin !== HEARD) {
@@ -209,6 +212,11 @@ export class AuthorLine {
     this.#retry = window.setTimeout(() => this.#socket === null && this.#connect(), wait_ms);
   }
 
+  #watch(): void {
+    const since = performance.now() - PATIENCE_MS;
+    if (this.#hasBegun && [...this.#held.values()].some(({ open }) => [...open.values()].some((sent) => sent < since))) this.drop();
+  }
+
   #say(message: AuthorMessage): void {
     this.#socket?.send(JSON.stringify(message));
   }
@@ -243,9 +251,11 @@ export class AuthorLine {
         this.#told.state(this.state);
         break;
       case "NotTaken": {
-        this.#told.refused(message.twin, message.detail, message.mend);
-        if (message.twin === "") break;
-        this.#forget(message.twin);
+        if (!message.lacks) {
+          this.#told.refused(message.twin, message.detail, message.mend);
+          if (message.twin === "") break;
+          this.#forget(message.twin);
+        }
         this.#keep();
         this.#failures = 0;
         this.drop(); // and begin anew: the document comes as the server has it
@@ -277,7 +287,7 @@ export class AuthorLine {
 
   #write(twin: string, held: Held, update: Uint8Array): void {
     const id = ++this.#number;
-    held.open.add(id);
+    held.open.set(id, performance.now());
     this.#say({ "@": "Write", id, twin, update: toBase64(update) });
   }
 
@@ -307,7 +317,7 @@ export class AuthorLine {
       for (const [twin, text] of Object.entries(kept)) {
         const held = this.#hold(twin);
         Y.applyUpdate(held.doc, fromBase64(text), HEARD);
-        held.open.add(0);
+        held.open.set(0, performance.now());
       }
     } catch {
       // Not readable: what was kept is given up.

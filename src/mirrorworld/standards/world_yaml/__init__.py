@@ -7,7 +7,7 @@ may stand in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mirrorworld.marked_yaml import MarkedError
@@ -40,6 +40,9 @@ class WorldYaml:
         placed = sorted(text.placed(*order), key=lambda one: _rank(one))
         lost = [(f"{path}: source {name}", "a source is added to a world that runs: mirrorworld up")
                 for name in text.sources]  # fmt: skip
+        if text.written:
+            why = "notes and tasks come with `mirrorworld import` or /api/import"
+            lost.append((f"{path}: written", why))
         n_arms = len(text.placed("arms"))
         if n_arms:
             lost.append((f"{path}: arms", f"{n_arms} points and operations: {ARMED}"))
@@ -60,6 +63,7 @@ class WorldYaml:
             known=sources_in(world),
             folder=path.parent,
             types=merging.types_in(old),
+            writings=world.writings,
         )
         if old:
             text = merging.merged(old, text)
@@ -78,6 +82,7 @@ def write(
     sees: Callable[[str], bool] = lambda _: True,
     folder: Path | None = None,
     types: frozenset[str] = frozenset(),
+    writings: Mapping[str, tuple[bytes, ...]] | None = None,
 ) -> tuple[str, Carried]:
     """A world as text.
 
@@ -85,6 +90,7 @@ def write(
         known: names of further sources whose twins are in the world.
         folder: where the text will lie: files below it are named from there.
         types: those that are known to be people's own, though nothing is of them.
+        writings: by twin, the updates of its document of notes and tasks.
     """
 
     def relative(path: str) -> str:
@@ -95,7 +101,7 @@ def write(
         except ValueError:
             return path
 
-    scope = Scope(sources, frozenset(known), sees, relative, types)
+    scope = Scope(sources, frozenset(known), sees, relative, types, writings or {})
     tree = writing.tree(world_id, structure, scope)
     text = HEAD + "\n".join(_spaced(layout.lines(tree))) + "\n"
     twins = [twin for twin in structure.twins if sees(twin)]

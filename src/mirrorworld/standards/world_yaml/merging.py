@@ -15,7 +15,7 @@ from mirrorworld.standards.world_yaml.reading import DEPTH_MAX, Key, WorldText, 
 
 NESTING: Final = {"sheets": 2, "declared": 2}
 """Sections whose entries lie deeper than one step below."""
-SECTIONS: Final = ("sources", "types", "twins", "said", "sheets", "arms", "declared")
+SECTIONS: Final = (*("sources", "types", "twins", "said", "sheets", "written", "arms", "declared"),)
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ def _same(one: WorldText, other: WorldText) -> bool:
     return (
         one.world == other.world
         and one.sources == other.sources
+        and one.written == other.written
         and {k: _said(one, k) for k in one.entries} == {k: _said(other, k) for k in other.entries}
     )
 
@@ -74,6 +75,8 @@ def _said(text: WorldText, key: Key) -> object:
         return text.world if key == ("world",) else None
     if key[0] == "sources":
         return text.sources.get(key[1])
+    if key[0] == "written":
+        return text.written.get(key[1])
     placed = text.entries.get(key)
     return None if placed is None else [one.edit for one in placed]
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
 
 from mirrorworld import units
+from mirrorworld.authoring import updates
+from mirrorworld.authoring.documents import DOCUMENT_BYTES_MAX, Document
 from mirrorworld.marked_yaml import MarkedError, Node
 from mirrorworld.marked_yaml import read as read_marked
 from mirrorworld.standards.world_yaml.writing import VERSION, turned
@@ -33,6 +36,7 @@ from mirrorworld.world.changes import (
     PutTwin,
     PutType,
     PutTypeOf,
+    Writing,
 )
 from mirrorworld.world.model import (
     Blob,
@@ -64,6 +68,7 @@ SECTIONS: Final = (
     "twins",
     "said",
     "sheets",
+    "written",
     "arms",
     "declared",
 )
@@ -106,6 +111,8 @@ class WorldText:
     world: str = ""
     sources: dict[str, SourceText] = field(default_factory=dict[str, SourceText])
     entries: dict[Key, tuple[Placed, ...]] = field(default_factory=dict[Key, tuple[Placed, ...]])
+    written: dict[str, Writing] = field(default_factory=dict[str, Writing])
+    """By twin: its document of notes and tasks, as one update."""
 
     def placed(self, *sections: str) -> list[Placed]:
         """The edits of some sections, in order."""
@@ -139,6 +146,8 @@ def read(text: str) -> WorldText:
                 wrong(node, "a sheet needs a kind and a name")
             put = PutSheet(Sheet(kind, name, _sheet_body(node)))
             found.entries["sheets", kind, name] = (Placed(put, at_key(some, name)),)
+    for twin, node in entries_of(root, "written"):
+        found.written[twin] = Writing(twin, checked(node, _document, text_of(node)))
     for twin, some in entries_of(root, "arms"):
         arms = [
             Placed(checked(node, from_plain, Arm, {**_json(node), "twin": twin, "name": name}), at)
@@ -154,6 +163,13 @@ def read(text: str) -> WorldText:
         for section in ("types", "twins"):
             _section(found, declared, section, ("declared", section))
     return found
+
+
+def _document(text: str) -> bytes:
+    """The update of a twin's document; ValueError where it says what notes cannot say."""
+    update = updates.of_base64(text)
+    Document().take(update, None, math.inf, most=DOCUMENT_BYTES_MAX)
+    return update
 
 
 def _section(found: WorldText, parent: Node, section: str, way: Key) -> None:

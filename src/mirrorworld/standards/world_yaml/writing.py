@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from mirrorworld import units
+from mirrorworld.authoring import updates
+from mirrorworld.authoring.documents import Document
 from mirrorworld.rules import book
 from mirrorworld.standards.world_yaml.layout import Block, short
 from mirrorworld.world.changes import (
@@ -70,6 +72,8 @@ class Scope:
     """A file's path as it is written."""
     types: frozenset[str] = frozenset()
     """Types that are known to be people's own."""
+    writings: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict[str, tuple[bytes, ...]])
+    """By twin: the updates of its document of notes and tasks."""
     derived: frozenset[str] = frozenset()
     """Points that rules work out: the rules bring them again."""
     lost: Lost = field(default_factory=Lost)
@@ -113,6 +117,10 @@ def tree(world_id: str, structure: Structure, scope: Scope) -> Block:
     root["sheets"] = Block()
     for sheet in structure.sheets.values() if scope.sees("") else ():
         root["sheets"].setdefault(sheet.kind, Block())[sheet.name] = _sheet_body(sheet.body)
+    root["written"] = Block()
+    for twin, kept in scope.writings.items():
+        if twin in structure.twins and scope.sees(twin):
+            root["written"][twin] = updates.to_base64(Document(kept).whole())
     root["arms"] = Block()
     for arm in structure.arms.values():
         if scope.sees(arm.twin):
