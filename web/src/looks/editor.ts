@@ -158,17 +158,20 @@ export class LookEditor {
       const [complaints] = new Paint({ rules: [next] }, this.looks.plant()).complaints;
       return complaints!.map(complaintText).join(" ");
     };
+    // What was refused waits here until it is whole with what else is said.
+    let draft: Partial<Rule> = {};
     const preview = (change: Partial<Rule>): void => {
       const { look } = this;
-      const next = { ...rule, ...change };
+      const next = { ...rule, ...draft, ...change };
       setText(failed, faultOf(next));
       if (look !== null) this.looks.try({ rules: look.rules.map((each) => (each.id === rule.id ? next : each)) });
     };
     const save = (change: Partial<Rule>): void => {
-      const fault = faultOf({ ...rule, ...change });
+      draft = { ...draft, ...change };
+      const fault = faultOf({ ...rule, ...draft });
       setText(failed, fault);
-      if (fault === "") void this.act(changing(rule.id, change), t("rule changed"));
-      else preview(change);
+      if (fault !== "") preview({});
+      else void this.act(changing(rule.id, draft), t("rule changed"));
     };
     const title = h("input", { class: "input", attrs: { value: rule.title, maxlength: 120, placeholder: this.looks.titleOf(rule), "aria-label": t("Title") }, on: { change: () => save({ title: title.value.trim() }) } });
     const types = [...mirror.types.keys()].sort((a, b) => mirror.typeName(a).localeCompare(mirror.typeName(b)));
@@ -178,7 +181,7 @@ export class LookEditor {
     const pattern = h("input", { class: "input mono", attrs: { value: rule.pattern, placeholder: "line1/**", "aria-label": t("Only twins whose id fits") , spellcheck: "false" }, on: { change: () => save({ pattern: pattern.value.trim() }) } });
     const listId = `look-points-${rule.id}`;
     const list = h("datalist", { id: listId }, ...this.pointsOf(rule.type).map((point) => h("option", { attrs: { value: quoted(point.name), label: labelText(point.name) } })));
-    const value = h("input", { class: "input mono", attrs: { value: rule.value, list: listId, placeholder: "Vibration", "aria-label": t("By which value"), spellcheck: "false" }, on: { input: () => preview({ value: value.value.trim() }), change: () => save({ value: value.value.trim() }) } });
+    const value = h("input", { class: "input mono", attrs: { value: rule.value, list: listId, placeholder: "Vibration", "aria-label": t("By which value"), spellcheck: "false" }, on: { change: () => save({ value: value.value.trim(), ...this.fitted(rule, value.value.trim()) }) } });
     const unit = h("input", { class: "input mono", attrs: { value: rule.unit, placeholder: this.looks.unitOf(rule) || "1", "aria-label": t("In which unit (UCUM)"), spellcheck: "false" }, on: { change: () => save({ unit: unit.value.trim() }) } });
     const how = segmented<"bands" | "ramp">(t("How it is coloured"), [["bands", t("Bands")], ["ramp", t("Ramp")]], isRamp(rule) ? "ramp" : "bands", (choice) => {
       const [low, high] = [rule.bands[0]?.above ?? rule.low, rule.bands.at(-1)?.above ?? rule.high];
@@ -190,6 +193,20 @@ export class LookEditor {
       return h("label", {}, box, SHOW_WORDS[each]!);
     }));
     return h("div", { class: "tour-step-form" }, title, h("div", { class: "look-pair" }, type, pattern), h("div", { class: "look-pair wide" }, value, unit, list), how.element, ...(isRamp(rule) ? [this.ramp(rule, preview, save)] : [this.bands(rule, preview, save)]), shows, failed);
+  }
+
+  /** Unit and limits for another point: the same parts of its range. */
+  private fitted(rule: Rule, value: string): Partial<Rule> {
+    const named = (text: string): string => text.replace(/^"(.*)"$/, "$1");
+    const points = this.pointsOf(rule.type);
+    const before = points.find(({ name }) => name === named(rule.value));
+    const point = points.find(({ name }) => name === named(value));
+    const unit = point?.unit ?? "";
+    if (point === undefined || unit === rule.unit) return {};
+    const [low, high] = [point.low ?? 0, point.high ?? 100];
+    const [from, to] = [before?.low ?? 0, before?.high ?? 100];
+    const place = (limit: number): number => Number((low + ((limit - from) / (to - from || 1)) * (high - low)).toPrecision(4));
+    return isRamp(rule) ? { unit, low, high } : { unit, bands: rule.bands.map((band) => ({ ...band, above: place(band.above) })) };
   }
 
   private ramp(rule: Rule, preview: (change: Partial<Rule>) => void, save: (change: Partial<Rule>) => void): HTMLElement {

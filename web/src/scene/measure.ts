@@ -31,7 +31,7 @@ export class Measure {
 
   constructor(root: HTMLElement, means: MeasureMeans) {
     this.#means = means;
-    this.#label.className = "measured";
+    this.#label.className = "measure-label";
     this.#label.setAttribute("role", "status");
     this.#label.hidden = true;
     root.append(this.#label);
