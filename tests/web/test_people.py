@@ -122,7 +122,7 @@ def test_one_time_for_all_own_way_and_back(open_page, plant: PanelWorld):
     until(ada, f"(at) => {MIRROR}.viewMs() > at + 2000", past)
     ada.evaluate(f"{MIRROR}.seek(null)")
     until(ben, f"{MIRROR}.time.live")
-    plant.tick(speed=77.0)
+    plant.tick(BowlLevel=77.0)
     same(ada, ben)
     assert ada.evaluate(f"{MIRROR}.time.live && {MIRROR}.position") == ben.evaluate(
         f"{MIRROR}.position"

@@ -1930,6 +1930,7 @@ export interface RunRequest {
   step_s: number;
   /** Start it paused, to be stepped. */
   is_paused: boolean;
+  /** Of the models that draw by chance: the same run again, or another. */
   seed: number;
   /** Of ours; then it is stopped, and what was obtained is kept. */
   time_limit_s: number;
@@ -2169,16 +2170,6 @@ export interface PutOut {
   id: number;
 }
 
-/** Asks all in the room whether the meeting may be recorded, or stops a recording. */
-export interface AskRecording {
-  is_on: boolean;
-}
-
-/** The answer to that; a no at any time ends the recording. */
-export interface Consent {
-  is_given: boolean;
-}
-
 /** Goes for good. A line that is only lost is waited for a while. */
 export interface Leave {
 }
@@ -2221,25 +2212,12 @@ export interface Said {
   at_ms: number;
 }
 
-/** How it stands with recording this room's meeting. */
-export interface Recorded {
-  /** off, asking or on. */
-  state: string;
-  /** Who asked. */
-  by: number;
-  /** How many have not answered yet. */
-  open: number;
-  /** Why it ended, to be read; "": nothing to say. */
-  why: string;
-}
-
 /** The room that one is in now, with all that is going on in it. */
 export interface Entered {
   place: string;
   moment: Moment;
   presenter: number;
   chat: Said[];
-  recorded: Recorded;
 }
 
 /** The line is open. Entered follows, then poses. */
@@ -2318,21 +2296,6 @@ export interface MeetingNow {
   rooms: number;
   /** What was taken, limited and dropped since the server started. */
   counts: Record<string, number>;
-}
-
-/** A recorded meeting that is kept. */
-export interface MeetingRecording {
-  name: string;
-  place: string;
-  start_ns: number;
-  seconds: number;
-  people: string[];
-  bytes: number;
-}
-
-/** Recorded meetings, latest first. */
-export interface MeetingRecordings {
-  recordings: MeetingRecording[];
 }
 
 /** Wants to hear, and perhaps to speak. */
@@ -2615,8 +2578,6 @@ export type MeetClientMessage =
   | ({ "@": "SetMoment" } & SetMoment)
   | ({ "@": "Signal" } & Signal)
   | ({ "@": "PutOut" } & PutOut)
-  | ({ "@": "AskRecording" } & AskRecording)
-  | ({ "@": "Consent" } & Consent)
   | ({ "@": "Leave" } & Leave)
   | ({ "@": "Ping" } & Ping);
 
@@ -2629,7 +2590,6 @@ export type MeetServerMessage =
   | ({ "@": "Presenting" } & Presenting)
   | ({ "@": "Brought" } & Brought)
   | ({ "@": "Signalled" } & Signalled)
-  | ({ "@": "Recorded" } & Recorded)
   | ({ "@": "Pong" } & Pong)
   | ({ "@": "Refusal" } & Refusal);
 

@@ -237,7 +237,7 @@ class Hub:
     def _show_room(self, seat: Seat) -> None:
         room = self.room_of(seat)
         chat = list(room.chat)
-        seat.say(encode(Entered(seat.place, room.moment, room.presenter, chat, room.recorded)))
+        seat.say(encode(Entered(seat.place, room.moment, room.presenter, chat)))
         if seat.line is not None:
             seat.line.show(room.floor.whole(now_ms()), is_whole=True)
 
@@ -300,8 +300,6 @@ class Hub:
                 self.leave(seat)
             case shapes.Ping(id=number):
                 seat.say(encode(shapes.Pong(number, now_ms())))
-            case shapes.AskRecording() | shapes.Consent():
-                raise Refusing("this world has no disk to record meetings on", "AskRecording")
             case shapes.Join():
                 raise Refusing("Join was said already", "message")
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from mirrorworld.people.floor import Floor
 from mirrorworld.people.line import Line
-from mirrorworld.protocol.people import CHAT_KEPT, Attendee, Moment, Recorded, Said
+from mirrorworld.protocol.people import CHAT_KEPT, Attendee, Moment, Said
 from mirrorworld.server.sight import Sight
 
 PEOPLE_MAX: Final = 512
@@ -72,7 +72,6 @@ class Room:
     chat: deque[Said] = field(default_factory=lambda: deque[Said](maxlen=CHAT_KEPT))
     presenter: int = 0
     moment: Moment = field(default_factory=lambda: Moment(None, 0.0, "", 0, now_ms()))
-    recorded: Recorded = field(default_factory=lambda: Recorded("off", 0, 0, ""))
     _said: int = 0
     _raised: int = 0
 

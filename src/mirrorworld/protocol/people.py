@@ -123,20 +123,6 @@ class PutOut:
 
 
 @dataclass(frozen=True, slots=True)
-class AskRecording:
-    """Asks all in the room whether the meeting may be recorded, or stops a recording."""
-
-    is_on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """The answer to that; a no at any time ends the recording."""
-
-    is_given: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Leave:
     """Goes for good. A line that is only lost is waited for a while."""
 
@@ -189,20 +175,6 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """How it stands with recording this room's meeting."""
-
-    state: str
-    """off, asking or on."""
-    by: int
-    """Who asked."""
-    open: int
-    """How many have not answered yet."""
-    why: str
-    """Why it ended, to be read; "": nothing to say."""
-
-
-@dataclass(frozen=True, slots=True)
 class Entered:
     """The room that one is in now, with all that is going on in it."""
 
@@ -210,7 +182,6 @@ class Entered:
     moment: Moment
     presenter: int
     chat: list[Said]
-    recorded: Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +231,10 @@ class Signalled:
 
 
 MeetClientMessage = (
-    Join | Stance | Go | Say | Bring | Present | SetMoment | Signal | PutOut | AskRecording | Consent
-    | Leave | Ping
+    Join | Stance | Go | Say | Bring | Present | SetMoment | Signal | PutOut | Leave | Ping
 )  # fmt: skip
 MeetServerMessage = (
-    Joined | Entered | Attendance | Said | Moment | Presenting | Brought | Signalled | Recorded
+    Joined | Entered | Attendance | Said | Moment | Presenting | Brought | Signalled
     | Pong | Refusal
 )  # fmt: skip
 
@@ -340,22 +310,3 @@ class MeetingNow:
     rooms: int
     counts: dict[str, int]
     """What was taken, limited and dropped since the server started."""
-
-
-@dataclass(frozen=True, slots=True)
-class MeetingRecording:
-    """A recorded meeting that is kept."""
-
-    name: str
-    place: str
-    start_ns: int
-    seconds: float
-    people: list[str]
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class MeetingRecordings:
-    """Recorded meetings, latest first."""
-
-    recordings: list[MeetingRecording]

@@ -7,7 +7,7 @@
  */
 
 import { CLOSE_PUT_OUT, MEETING_VERSION, POSE_HZ } from "../protocol.ts";
-import type { Attendee, Entered, MeetClientMessage, MeetServerMessage, Moment, Recorded, Said } from "../protocol.ts";
+import type { Attendee, Entered, MeetClientMessage, MeetServerMessage, Moment, Said } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 import type { Body } from "../scene/layers.ts";
 import { decodePoses, encodePose, isStill } from "./poses.ts";
@@ -38,7 +38,6 @@ export interface MeetingTold {
   moment: Moment;
   presenting: { id: number };
   brought: { by: number; is_now: boolean };
-  recorded: Recorded;
   refusal: { detail: string; place: string; mend: string };
 }
 
@@ -83,7 +82,6 @@ export class Meeting {
   place = "";
   presenter = 0;
   moment: Moment = { source_ms: null, speed: 0, branch: "", by: 0, at_ms: 0 };
-  recorded: Recorded = { state: "off", by: 0, open: 0, why: "" };
   readonly chat: Said[] = [];
   /** Where one is now, as others are told. */
   ownBody: Body | null = null;
@@ -293,7 +291,6 @@ export class Meeting {
         this.place = message.place;
         this.moment = message.moment;
         this.presenter = message.presenter;
-        this.recorded = message.recorded;
         this.chat.splice(0, Infinity, ...message.chat);
         this.#sentBody = null;
         this.#tell("entered", message);
@@ -316,10 +313,6 @@ export class Meeting {
         break;
       case "Signalled":
         this.#tell("signal", { from: message.by, kind: message.kind, data: message.data });
-        break;
-      case "Recorded":
-        this.recorded = message;
-        this.#tell("recorded", message);
         break;
       case "Refusal":
         this.#tell("refusal", message);
