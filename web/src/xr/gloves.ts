@@ -51,8 +51,8 @@ export class Glove {
   /** A handle, a head and a ring: no maker's own. */
   #makeController(): Group {
     const group = new Group();
-    const handle = new Mesh(new CapsuleGeometry(0.017, 0.085, 6, 14), this.#trim);
-    handle.position.set(0, -0.004, 0.03);
+    const handle = new Mesh(new CapsuleGeometry(0.017, 0.058, 6, 14), this.#trim);
+    handle.position.set(0, -0.004, 0.018);
     handle.rotation.x = Math.PI / 2 - 0.25;
     const head = new Mesh(new SphereGeometry(0.026, 20, 14), this.#skin);
     head.scale.set(1, 0.62, 1.15);

@@ -11,7 +11,7 @@ import type { WorldScene } from "../scene/scene.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
 import type { HeatPanel } from "../heat/panel.ts";
-import type { Company } from "./menu.ts";
+import type { Company } from "./company.ts";
 import type { Mode, Visit } from "./session.ts";
 
 const OPTIONAL = ["local-floor", "hand-tracking"];

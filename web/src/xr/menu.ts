@@ -3,6 +3,7 @@
  * chosen point, time, alarms, twins by their place, colours by value, branches, people, comfort.
  */
 
+import type { Vector3 } from "three";
 import { GhostView } from "../branches/ghost.ts";
 import { BranchStore } from "../branches/store.ts";
 import { clockText, labelText, whenText } from "../format.ts";
@@ -16,17 +17,12 @@ import type { SceneApi } from "../scene/api.ts";
 import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
+import type { Company } from "./company.ts";
 import { paint, rounded, severityTone } from "./pen.ts";
 import type { Line, Press } from "./slate.ts";
 import type { Trend } from "./trend.ts";
 
 export type Page = "home" | "time" | "alarms" | "twins" | "look" | "branches" | "commands" | "people" | "comfort" | "help";
-
-/** What people in the same world can do by hand; absent: nobody else is here. */
-export interface Company {
-  lines(): readonly { name: string; note: string }[];
-  presses(): readonly Press[];
-}
 
 export interface MenuActs {
   select(id: Id): void;
@@ -39,6 +35,8 @@ export interface MenuActs {
   replace: (() => void) | null;
   leave(): void;
   tell(words: string): void;
+  /** Stands beside somebody. */
+  join(at: Vector3): void;
 }
 
 const ROWS = 5;
@@ -311,10 +309,12 @@ export class Menu {
   #people(): Line[] {
     const lines = this.#title(t("People"));
     const company = this.#company;
-    const all = company?.lines() ?? [];
+    const all = company?.others() ?? [];
     const { shown, turn } = this.#paged(all, ROWS);
     if (all.length === 0) lines.push({ kind: "text", text: t("Nobody else is here."), tone: "dim" });
-    for (const { name, note } of shown) lines.push({ kind: "value", name, value: note });
+    for (const { name, note, at } of shown)
+      lines.push({ kind: "value", name, value: note, ...(at === null ? {} : { press: { label: name, act: () => this.#acts.join(at) } }) });
+    if (shown.some(({ at }) => at !== null)) lines.push({ kind: "text", text: t("Press a name to stand beside them."), tone: "dim" });
     const presses = company?.presses() ?? [];
     for (let i = 0; i < presses.length; i += 3) lines.push({ kind: "buttons", buttons: presses.slice(i, i + 3) });
     lines.push(this.#back(...turn));

@@ -13,8 +13,10 @@ import type { Hand } from "./input.ts";
 import type { Rig } from "./rig.ts";
 import type { Slate } from "./slate.ts";
 
-/** A press that lasts longer throws the arc, or takes hold of the model. */
-export const LONG_MS = 350;
+/** A press that lasts longer throws the arc, or takes hold of the model. Where pictures come slowly it
+ * also has to be seen for a while: a slow machine must not make a long press of a short one. */
+const LONG_MS = 350;
+const LONG_PICTURES = 10;
 const NOTHING_M = 40;
 /** A scrubbed bar follows a held trigger this often. */
 const DRAG_MS = 120;
@@ -29,7 +31,7 @@ class Aim {
   distance_m = NOTHING_M;
   twin: Id | null = null;
   /** Where a trigger went down; null: it is not down. */
-  pressed: { slate: Slate | null; area: number; atMs: number; isDone: boolean; draggedMs: number } | null = null;
+  pressed: { slate: Slate | null; area: number; atMs: number; nSeen: number; isDone: boolean; draggedMs: number } | null = null;
   /** A panel that is carried, and how it lies in the hand. */
   carried: Slate | null = null;
   readonly lies = new Matrix4();
@@ -152,7 +154,7 @@ export class Pointing {
   #press(hand: Hand, nowMs: number): void {
     const aim = this.aim(hand);
     if (hand.hasJustPressed && hand.isTracked) {
-      aim.pressed = { slate: aim.slate, area: aim.area, atMs: nowMs, isDone: false, draggedMs: nowMs };
+      aim.pressed = { slate: aim.slate, area: aim.area, atMs: nowMs, nSeen: 0, isDone: false, draggedMs: nowMs };
       const { slate, area } = aim;
       if (slate !== null && area < 0) this.#take(hand, slate); // A pinch on a panel's face takes it along.
       else if (slate !== null && slate.holdOf(area) === 0) {
@@ -168,8 +170,8 @@ export class Pointing {
       pressed.slate?.setHeld(-1, 0);
       if (aim.carried !== null && !hand.isSqueezed) aim.carried = null;
       if (pressed.slate === null && hand.hasJustReleased) {
-        if (nowMs - pressed.atMs < LONG_MS) this.#acts.choose(aim.twin);
-        else this.#acts.letsGo(hand);
+        if (this.isLong(hand, nowMs)) this.#acts.letsGo(hand);
+        else this.#acts.choose(aim.twin);
       }
       aim.pressed = null;
     }
@@ -178,8 +180,9 @@ export class Pointing {
   #hold(hand: Hand, aim: Aim, nowMs: number): void {
     const pressed = aim.pressed!;
     const { slate, area } = pressed;
+    pressed.nSeen += 1;
     if (slate === null) {
-      if (nowMs - pressed.atMs >= LONG_MS) this.#acts.holds(hand);
+      if (this.isLong(hand, nowMs)) this.#acts.holds(hand);
       return;
     }
     if (aim.slate !== slate || aim.area !== area) {
@@ -203,6 +206,12 @@ export class Pointing {
     slate.setHeld(-1, 0);
     hand.tap(0.9, 60);
     slate.press(area, aim.across);
+  }
+
+  /** Whether a trigger has been held, not on a panel, for longer than a tap. */
+  isLong(hand: Hand, nowMs: number): boolean {
+    const { pressed } = this.aim(hand);
+    return pressed !== null && pressed.slate === null && nowMs - pressed.atMs >= LONG_MS && pressed.nSeen >= LONG_PICTURES;
   }
 
   // --- carrying panels -----------------------------------------------------------------------------

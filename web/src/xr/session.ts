@@ -13,6 +13,7 @@ import type { WorldScene } from "../scene/scene.ts";
 import { t } from "../words.ts";
 import { Arc } from "./arc.ts";
 import { comfort, onComfort } from "./comfort.ts";
+import type { Company } from "./company.ts";
 import { Desk } from "./desk.ts";
 import { placeBefore } from "./entering.ts";
 import { Glove } from "./gloves.ts";
@@ -21,10 +22,10 @@ import type { Hand } from "./input.ts";
 import { Inspect } from "./inspect.ts";
 import { Marks } from "./marks.ts";
 import { Menu } from "./menu.ts";
-import type { Company } from "./menu.ts";
+import { Names } from "./names.ts";
 import { boundsOf, Moving } from "./moving.ts";
 import { Placing } from "./place.ts";
-import { LONG_MS, Pointing } from "./pointing.ts";
+import { Pointing } from "./pointing.ts";
 import { Rig } from "./rig.ts";
 import { Table } from "./table.ts";
 import { Trend } from "./trend.ts";
@@ -65,6 +66,7 @@ export class Visit {
   onEnd: () => void = () => {};
   readonly #gloves = [new Glove(), new Glove()] as const;
   readonly #marks = new Marks();
+  readonly names: Names;
   readonly #due: (() => void)[] = [];
   readonly #before: { place: ReturnType<WorldScene["camera"]>; beforePicture: Mirror["beforePicture"]; fov: number };
   readonly #offs: (() => void)[] = [];
@@ -87,6 +89,7 @@ export class Visit {
     this.mirror = mirror;
     this.scene = scene;
     this.input = new Input(session);
+    this.names = new Names(mirror, scene);
     this.table = new Table(this.rig);
     this.moving = new Moving(this.rig, this.veil, this.arc, this.table, (ray) => scene.hit(ray));
     // Who stands in the plant has its floor and sky round them again; a real room is its own.
@@ -105,6 +108,7 @@ export class Visit {
       replace: placing === null ? null : () => placing.open(),
       leave: () => void this.leave(),
       tell: (words) => this.desk.tell(words),
+      join: (at) => this.moving.stepIn(at),
     });
     this.desk = new Desk(this.rig, mirror, this.menu, inspect);
     this.pointing = new Pointing(this.rig, scene, mirror, this.desk.slates, {
@@ -119,7 +123,7 @@ export class Visit {
     this.#hasFloor = session.enabledFeatures?.includes("local-floor") ?? true;
     this.#before = { place: scene.camera(), beforePicture: mirror.beforePicture, fov: scene.stage.camera.fov };
     this.rig.eyes.add(this.veil.mesh);
-    this.rig.room.add(this.desk.object, ...this.#gloves.map((glove) => glove.object));
+    this.rig.room.add(this.desk.object, this.table.floor, ...this.#gloves.map((glove) => glove.object));
     if (placing !== null) this.rig.room.add(placing.ring);
   }
 
@@ -134,7 +138,7 @@ export class Visit {
     // Not by the renderer's own loop: that one would go on in the page after the visit.
     xr.setAnimationLoop((nowMs: number, frame?: XRFrame) => frame !== undefined && this.#frame(nowMs, frame));
     session.addEventListener("end", () => this.#end(), { once: true });
-    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.#marks.object);
+    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.#marks.object, this.names.mesh);
     stage.eyes = this.rig.eyes;
     stage.camera.clearViewOffset();
     if (this.mode === "immersive-ar") stage.setSurroundings(false, false);
@@ -229,6 +233,7 @@ export class Visit {
     this.#gloves.forEach((glove, i) => pointing.draw(glove, input.both[i]!, isMine));
     this.veil.update(dt_s, this.moving.isMoved && now.hasVignette);
     this.#showMarks();
+    this.names.update(rig.head, now.hasNames);
   }
 
   /** The eyes as the headset holds them, and the page's camera with them. */
@@ -245,8 +250,8 @@ export class Visit {
 
   #grip(nowMs: number): void {
     for (const hand of this.input.both) {
-      const { carried, pressed } = this.pointing.aim(hand);
-      const isHeld = hand.isPressed && pressed !== null && pressed.slate === null && nowMs - pressed.atMs > LONG_MS;
+      const { carried } = this.pointing.aim(hand);
+      const isHeld = hand.isPressed && this.pointing.isLong(hand, nowMs);
       if (carried === null && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
       else this.moving.gripping.delete(hand);
     }
@@ -412,7 +417,7 @@ export class Visit {
     mirror.hover(null);
     mirror.beforePicture = this.#before.beforePicture;
     for (const act of this.#due.splice(0)) mirror.beforePicture(act);
-    for (const part of [this.veil, this.arc, this.table, this.desk, this.#marks, ...this.#gloves]) part.dispose();
+    for (const part of [this.veil, this.arc, this.table, this.desk, this.#marks, this.names, ...this.#gloves]) part.dispose();
     this.placing?.dispose();
     this.rig.room.removeFromParent();
     stage.eyes = stage.camera;

@@ -138,6 +138,11 @@ export class Slate {
     return this.object.localToWorld(out);
   }
 
+  /** The name of what can be pressed at a place; "": nothing. */
+  labelOf(at: number): string {
+    return this.#areas[at]?.press?.label ?? "";
+  }
+
   // --- rays ----------------------------------------------------------------------------------------
 
   /** Where a ray of the world meets it. The answer is good until the next call. */

@@ -5,7 +5,7 @@
  * hold of stays there.
  */
 
-import { Box3, CylinderGeometry, Group, Mesh, MeshStandardMaterial, Vector3 } from "three";
+import { Box3, CircleGeometry, CylinderGeometry, Group, Mesh, MeshBasicMaterial, MeshStandardMaterial, Vector3 } from "three";
 import type { Hand } from "./input.ts";
 import type { Rig } from "./rig.ts";
 
@@ -17,6 +17,11 @@ const SCALE_MAX = 3000;
 
 export class Table {
   readonly tray = new Group();
+  /** What one stands on beside the table, in the room. */
+  readonly floor = new Mesh(
+    new CircleGeometry(2.2, 64).rotateX(-Math.PI / 2),
+    new MeshBasicMaterial({ color: 0x5b6c7b, transparent: true, opacity: 0.5, toneMapped: false, fog: false, depthWrite: false }),
+  );
   readonly #rig: Rig;
   readonly #middle = new Vector3();
   #width_m = 10;
@@ -34,7 +39,7 @@ export class Table {
     this.#plate = new Mesh(new CylinderGeometry(1, 0.985, 1, 72), wood);
     this.#foot = new Mesh(new CylinderGeometry(0.07, 0.2, 1, 32), wood);
     this.tray.add(this.#plate, this.#foot);
-    this.tray.visible = false;
+    this.tray.visible = this.floor.visible = false;
   }
 
   setWorld(bounds: Box3): void {
@@ -77,7 +82,7 @@ export class Table {
   }
 
   hide(): void {
-    this.tray.visible = false;
+    this.tray.visible = this.floor.visible = false;
     this.#held = null;
   }
 
@@ -87,7 +92,8 @@ export class Table {
     this.tray.position.copy(this.#middle);
     this.#plate.scale.set(this.#width_m * 0.53, 0.024 * s, this.#width_m * 0.53);
     this.#plate.position.y = -0.0135 * s - 0.02;
-    this.#foot.visible = hasFoot;
+    this.#foot.visible = this.floor.visible = hasFoot;
+    this.floor.position.set(this.#rig.headInRoom.x, 0.001, this.#rig.headInRoom.z);
     const height = Math.max(inRoom.y - 0.024, 0.05) * s;
     this.#foot.scale.set(s, height, s);
     this.#foot.position.y = -0.024 * s - height / 2;
@@ -131,6 +137,8 @@ export class Table {
     this.#plate.geometry.dispose();
     this.#foot.geometry.dispose();
     this.#plate.material.dispose();
+    this.floor.geometry.dispose();
+    this.floor.material.dispose();
     this.tray.removeFromParent();
   }
 }
