@@ -8,6 +8,7 @@ import { h, isTyping, setAttr } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
 import type { SceneApi } from "../scene/api.ts";
 import { t } from "../words.ts";
+import { drawn } from "./frames.ts";
 import type { AuthorRoom } from "./room.ts";
 
 /** What the rest of the page may ask of authoring. */
@@ -26,8 +27,19 @@ export function mountAuthoring(mirror: Mirror, scene: SceneApi, tools: HTMLEleme
     { class: "author-button", title: t("Notes and tasks (N)"), attrs: { type: "button", "aria-label": t("Notes and tasks (N)"), "aria-expanded": "false", "aria-controls": "authoring" }, on: { click: () => void toggle() } },
     icon("note"),
   );
-  tools.append(button);
-  const mark = (): void => setAttr(button, "aria-expanded", String(room?.panel.isOpen === true));
+  const arrange = h(
+    "button",
+    { class: "author-arrange", title: t("Arrange the plant (E)"), hidden: true, attrs: { type: "button", "aria-label": t("Arrange the plant (E)"), "aria-pressed": "false" }, on: { click: () => void toggleArranging() } },
+    icon("move"),
+  );
+  tools.append(button, arrange);
+  const mark = (): void => {
+    setAttr(button, "aria-expanded", String(room?.panel.isOpen === true));
+    setAttr(arrange, "aria-pressed", String(room?.arranging?.isOn === true));
+  };
+  // Who may only look sees nothing of it; the server decides in the end.
+  const mayArrange = (): boolean => drawn(scene) !== null && mirror.principal.roles.some((role) => role === "owner" || role === "engineer");
+  mirror.on("structure", () => (arrange.hidden = !mayArrange()));
   const enter = (): Promise<AuthorRoom> =>
     (entering ??= import("./room.ts").then(({ AuthorRoom }) => {
       room = new AuthorRoom(mirror, scene);
@@ -38,13 +50,19 @@ export function mountAuthoring(mirror: Mirror, scene: SceneApi, tools: HTMLEleme
     const here = await enter();
     here.open(!here.panel.isOpen);
   };
+  const toggleArranging = async (): Promise<void> => {
+    if (!mayArrange()) return;
+    const { arranging } = await enter();
+    if (arranging?.isOn) arranging.stop();
+    else arranging?.start();
+  };
   mirror.on("sources", ({ written }) => {
-    if (written > 0 && entering === null) void enter();
+    if (written > 0 && room?.line.state !== "live") void enter().then((here) => here.begin());
   });
   window.addEventListener("keydown", (event) => {
-    if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || document.querySelector("dialog[open]")) return;
+    if ((event.key !== "n" && event.key !== "e") || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    void toggle();
+    void (event.key === "n" ? toggle() : toggleArranging());
   });
   return {
     get room() {

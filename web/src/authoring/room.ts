@@ -5,6 +5,8 @@ import { reasonOf } from "../panels/context.ts";
 import { Toasts } from "../panels/toasts.ts";
 import type { SceneApi } from "../scene/api.ts";
 import { t } from "../words.ts";
+import { ArrangeBar } from "./arrange_bar.ts";
+import { Arranging } from "./arranging.ts";
 import { Book, type NoteRef } from "./book.ts";
 import { Drawing } from "./drawing.ts";
 import { above, drawn } from "./frames.ts";
@@ -18,6 +20,7 @@ export class AuthorRoom {
   readonly panel: AuthorPanel;
   readonly pins: Pins | null;
   readonly drawing: Drawing | null;
+  readonly arranging: Arranging | null;
   readonly #mirror: Mirror;
   readonly #scene: SceneApi;
   /** Told when the panel has opened or closed, and when what one may do has changed. */
@@ -59,6 +62,15 @@ export class AuthorRoom {
       close: () => this.open(false),
     });
     document.body.append(this.panel.element);
+    this.arranging = solid === null ? null : new Arranging(mirror, solid, toasts);
+    if (this.arranging !== null) {
+      const bar = new ArrangeBar(mirror, this.arranging);
+      document.body.append(bar.element);
+      this.arranging.onChange = () => {
+        bar.paint();
+        this.onChange();
+      };
+    }
     if (drawing !== null) drawing.onEnd = () => this.panel.refresh();
     if (this.pins !== null) {
       scene.addLayer(this.pins);
@@ -66,7 +78,11 @@ export class AuthorRoom {
     }
     scene.onBuilt(() => this.pins?.refresh());
     mirror.on("structure", () => this.refresh());
-    this.line.connect();
+  }
+
+  /** Opens the line to the notes, once there is something to be seen or written. */
+  begin(): void {
+    if (this.line.state === "closed") this.line.connect();
   }
 
   refresh(): void {
@@ -75,8 +91,10 @@ export class AuthorRoom {
   }
 
   open(isOpen: boolean): void {
-    if (isOpen) this.panel.open();
-    else {
+    if (isOpen) {
+      this.begin();
+      this.panel.open();
+    } else {
       this.drawing?.end();
       this.panel.close();
       if (this.pins !== null) this.pins.chosen = "";
