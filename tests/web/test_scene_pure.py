@@ -170,3 +170,60 @@ def test_quality_goes_down_quickly_up_slowly_and_not_back_and_forth(run: Run) ->
     assert found["nBack"] <= 16, found["steps"]
     assert asked == "high", "what a person asked for is kept"
     assert found["software"] == "low"
+
+
+def test_of_thousands_only_what_is_in_view_is_drawn_and_all_within_a_budget(run: Run) -> None:
+    """Whatever is chosen, each thing in view is drawn once, at one level; none is lost or doubled."""
+    found = run(
+        """
+        import { InstancedBufferAttribute, PerspectiveCamera } from "three";
+        import { BUDGET, chooseAll, Crowd, View } from "./crowd.ts";
+        const n = 20000;
+        const places = new Float32Array(n * 3);
+        const names = new Float32Array(n);
+        for (let i = 0; i < n; i++) {
+            places.set([(i % 200) * 3, 0, Math.floor(i / 200) * 3], i * 3);
+            names[i] = i;
+        }
+        const level = (triangles, from_px) => {
+            const one = { mesh: { visible: false }, attributes: [new InstancedBufferAttribute(new Float32Array(n), 1)], triangles, from_px, count: 0 };
+            one.setCount = (count) => { one.count = count; };
+            return one;
+        };
+        const levels = [level(400, 60), level(80, 16), level(10, 0)];
+        const crowd = new Crowd(places, 1.5, [{ data: names, size: 1 }], levels);
+        const camera = new PerspectiveCamera(50, 1.6, 0.1, 4000);
+        const view = new View();
+        let lacking = 0, doubled = 0, most = 0, writes = 0, fine = 0;
+        for (let step = 0; step < 200; step++) {
+            const angle = step / 60;
+            camera.position.set(300 + Math.cos(angle) * (20 + step), 6 + step / 4, 150 + Math.sin(angle) * 90);
+            camera.lookAt(300, 0, 150);
+            camera.updateMatrixWorld();
+            view.set(camera, 900);
+            if (chooseAll([crowd], view, 1)) writes++;
+            const drawn = new Set();
+            let triangles = 0;
+            for (const { attributes, count, triangles: each } of levels) {
+                triangles += count * each;
+                for (let i = 0; i < count; i++) {
+                    const name = attributes[0].array[i];
+                    if (drawn.has(name)) doubled++;
+                    drawn.add(name);
+                }
+            }
+            fine = Math.max(fine, levels[0].count);
+            most = Math.max(most, triangles);
+            const point = camera.position.clone();
+            for (let i = 0; i < n; i += 7) {
+                point.fromArray(places, i * 3);
+                if (view.frustum.containsPoint(point) && !drawn.has(i)) lacking++;
+            }
+        }
+        console.log(JSON.stringify({ lacking, doubled, most, writes, fine, budget: BUDGET }));
+        """
+    )
+    assert found["lacking"] == found["doubled"] == 0, found
+    assert 0 < found["most"] <= found["budget"], found
+    assert found["fine"] > 0, "what is near is drawn in all detail"
+    assert found["writes"] < 150, "buffers are not written for each picture"

@@ -11,8 +11,6 @@ import {
   Color,
   ConeGeometry,
   CylinderGeometry,
-  InstancedBufferAttribute,
-  InstancedMesh,
   LatheGeometry,
   Matrix4,
   MeshStandardMaterial,
@@ -21,8 +19,10 @@ import {
   Vector2,
   Vector3,
 } from "three";
+import type { InstancedMesh } from "three";
 import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { RoundedBoxGeometry } from "three/examples/jsm/geometries/RoundedBoxGeometry.js";
+import { Crowd, instancedLevel } from "./crowd.ts";
 import type { TwinStates } from "./twin_state.ts";
 
 export type Form =
@@ -66,8 +66,6 @@ export function formFor(type: string, name: string, nPoints: number): Form {
   return nPoints <= 2 ? "sensor" : "cabinet";
 }
 
-const COARSE_FROM = 1500;
-
 export interface Body {
   ordinal: number;
   form: Form;
@@ -75,8 +73,13 @@ export interface Body {
   color: Color;
 }
 
+/** Where a body is at least so large on the screen, it is drawn in all detail, or as its plain form; else as a block. */
+const FINE_PX = 64;
+const PLAIN_PX = 16;
+
 export class Bodies {
   readonly meshes: InstancedMesh[] = [];
+  readonly crowds: Crowd[] = [];
 
   constructor(bodies: readonly Body[], states: TwinStates) {
     const byForm = new Map<Form, Body[]>();
@@ -85,9 +88,25 @@ export class Bodies {
       if (list === undefined) byForm.set(body.form, [body]);
       else list.push(body);
     }
-    const coarse = bodies.length > COARSE_FROM;
-    for (const [form, list] of byForm)
-      this.meshes.push(instance(formGeometry(form, coarse).clone(), list, states));
+    if (byForm.size === 0) return;
+    const material = bodyMaterial(states);
+    for (const [form, list] of byForm) this.#add(form, list, material);
+  }
+
+  #add(form: Form, bodies: readonly Body[], material: MeshStandardMaterial): void {
+    const n = bodies.length;
+    const [places, matrices, colors, twins] = [3, 16, 3, 1].map((size) => new Float32Array(n * size)) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    bodies.forEach((body, i) => {
+      body.matrix.toArray(matrices, i * 16);
+      places.set(matrices.subarray(i * 16 + 12, i * 16 + 15), i * 3);
+      body.color.toArray(colors, i * 3);
+      twins[i] = body.ordinal;
+    });
+    const shapes = [[formGeometry(form), FINE_PX], [formGeometry(form, true), PLAIN_PX], [blockGeometry(form), 0]] as const;
+    const levels = shapes.map(([geometry, from_px]) => instancedLevel(geometry.clone(), material, n, [["aTwin", 1]], from_px));
+    this.meshes.push(...levels.map(({ mesh }) => mesh));
+    const columns = [{ data: matrices, size: 16 }, { data: colors, size: 3 }, { data: twins, size: 1 }];
+    this.crowds.push(new Crowd(places, Math.max(...FORM_SIZE[form]) * 1.4, columns, levels));
   }
 
   dispose(): void {
@@ -99,8 +118,8 @@ export class Bodies {
   }
 }
 
-function instance(geometry: BufferGeometry, bodies: readonly Body[], states: TwinStates): InstancedMesh {
-  const material = states.patch(
+function bodyMaterial(states: TwinStates): MeshStandardMaterial {
+  return states.patch(
     new MeshStandardMaterial({ roughness: 0.36, metalness: 0.2, vertexColors: true }),
     "body",
     (shader) => {
@@ -130,17 +149,6 @@ function instance(geometry: BufferGeometry, bodies: readonly Body[], states: Twi
         );
     },
   );
-  const mesh = new InstancedMesh(geometry, material, bodies.length);
-  const twins = new Float32Array(bodies.length);
-  bodies.forEach((body, i) => {
-    mesh.setMatrixAt(i, body.matrix);
-    mesh.setColorAt(i, body.color);
-    twins[i] = body.ordinal;
-  });
-  geometry.setAttribute("aTwin", new InstancedBufferAttribute(twins, 1));
-  mesh.castShadow = mesh.receiveShadow = true;
-  mesh.computeBoundingSphere();
-  return mesh;
 }
 
 // --- forms ----------------------------------------------------------------------------------
@@ -151,7 +159,7 @@ const STEEL = new Color(0.62, 0.66, 0.7);
 const GLASS = new Color(0.06, 0.08, 0.1);
 
 const cache = new Map<string, BufferGeometry>();
-/** Whether forms are being made for thousands at once: fewer corners, which nobody sees then. */
+/** Whether a form is being made to be seen from afar: fewer corners. */
 let isCoarse = false;
 
 /** Foot at y = 0, front towards +z. */
@@ -164,6 +172,14 @@ export function formGeometry(form: Form, coarse = false): BufferGeometry {
     cache.set(key, geometry);
   }
   return geometry;
+}
+
+/** A box of a form's size, without its underside. */
+function blockGeometry(form: Form): BufferGeometry {
+  const [w, h, d] = FORM_SIZE[form];
+  const box = new BoxGeometry(w * 0.9, h * 0.94, d * 0.9);
+  box.setIndex([...Array.from(box.index!.array).slice(0, 18), ...Array.from(box.index!.array).slice(24)]);
+  return part(box, BODY, [0, h * 0.47, 0]);
 }
 
 function cylinder(top: number, bottom: number, height: number, sides: number): BufferGeometry {

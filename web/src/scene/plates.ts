@@ -8,18 +8,16 @@ import {
   BufferAttribute,
   BufferGeometry,
   Color,
-  InstancedBufferAttribute,
-  InstancedMesh,
   Matrix4,
   MeshDepthMaterial,
   MeshStandardMaterial,
   RGBADepthPacking,
 } from "three";
-import type { WebGLProgramParametersWithUniforms } from "three";
+import type { InstancedMesh, WebGLProgramParametersWithUniforms } from "three";
+import { Crowd, instancedLevel } from "./crowd.ts";
 import type { TwinStates } from "./twin_state.ts";
 
 const CORNER_STEPS = 6;
-const COARSE_FROM = 3000;
 const BEVEL_M = 0.022;
 
 export interface Plate {
@@ -35,42 +33,65 @@ export interface Plate {
   color: Color;
 }
 
+/** Platforms, which carry others, are large and few: they are always drawn in all detail. */
+const LARGE_M = 6;
+const FINE_PX = 70;
+const PLAIN_PX = 14;
+
 export class Plates {
-  readonly mesh: InstancedMesh<BufferGeometry, MeshStandardMaterial>;
+  readonly meshes: InstancedMesh[] = [];
+  readonly crowds: Crowd[] = [];
+  readonly #depth = new MeshDepthMaterial({ depthPacking: RGBADepthPacking });
 
   constructor(plates: readonly Plate[], states: TwinStates) {
+    this.#depth.onBeforeCompile = stretch;
+    const material = states.patch(new MeshStandardMaterial({ roughness: 0.5, metalness: 0.05 }), "plate", stretch);
+    const large = plates.filter(({ w, d }) => Math.max(w, d) >= LARGE_M);
+    const small = plates.filter(({ w, d }) => Math.max(w, d) < LARGE_M);
+    this.#add(large, material, [[plateGeometry(CORNER_STEPS), 0]]);
+    this.#add(small, material, [[plateGeometry(CORNER_STEPS), FINE_PX], [plateGeometry(1), PLAIN_PX], [topGeometry(), 0]]);
+  }
+
+  #add(plates: readonly Plate[], material: MeshStandardMaterial, shapes: readonly (readonly [BufferGeometry, number])[]): void {
     const n = plates.length;
-    const geometry = plateGeometry(n > COARSE_FROM ? 2 : CORNER_STEPS);
-    const sizes = new Float32Array(n * 4);
-    const twins = new Float32Array(n);
-    const material = states.patch(
-      new MeshStandardMaterial({ roughness: 0.5, metalness: 0.05 }),
-      "plate",
-      stretch,
-    );
-    this.mesh = new InstancedMesh(geometry, material, n);
+    if (n === 0) return;
+    const [places, matrices, colors, sizes, twins] = [3, 16, 3, 4, 1].map((size) => new Float32Array(n * size)) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
     const matrix = new Matrix4();
+    let size_m = 1;
     plates.forEach((plate, i) => {
+      places.set([plate.x, plate.top, plate.z], i * 3);
+      matrix.makeTranslation(plate.x, plate.top, plate.z).toArray(matrices, i * 16);
+      plate.color.toArray(colors, i * 3);
       sizes.set([plate.w / 2, plate.d / 2, plate.thickness, plate.radius], i * 4);
       twins[i] = plate.ordinal;
-      this.mesh.setMatrixAt(i, matrix.makeTranslation(plate.x, plate.top, plate.z));
-      this.mesh.setColorAt(i, plate.color);
+      size_m = Math.max(size_m, plate.w, plate.d);
     });
-    geometry.setAttribute("aPlate", new InstancedBufferAttribute(sizes, 4));
-    geometry.setAttribute("aTwin", new InstancedBufferAttribute(twins, 1));
-    const depth = new MeshDepthMaterial({ depthPacking: RGBADepthPacking });
-    depth.onBeforeCompile = stretch;
-    this.mesh.customDepthMaterial = depth;
-    this.mesh.castShadow = this.mesh.receiveShadow = true;
-    this.mesh.frustumCulled = false; // Its corners lie elsewhere than the geometry says.
+    const levels = shapes.map(([geometry, from_px]) => instancedLevel(geometry, material, n, [["aPlate", 4], ["aTwin", 1]], from_px));
+    for (const { mesh } of levels) mesh.customDepthMaterial = this.#depth;
+    this.meshes.push(...levels.map(({ mesh }) => mesh));
+    const columns = [{ data: matrices, size: 16 }, { data: colors, size: 3 }, { data: sizes, size: 4 }, { data: twins, size: 1 }];
+    this.crowds.push(new Crowd(places, size_m, columns, levels));
   }
 
   dispose(): void {
-    this.mesh.geometry.dispose();
-    this.mesh.material.dispose();
-    this.mesh.customDepthMaterial?.dispose();
-    this.mesh.dispose();
+    for (const mesh of this.meshes) {
+      mesh.geometry.dispose();
+      (mesh.material as MeshStandardMaterial).dispose();
+      mesh.dispose();
+    }
+    this.#depth.dispose();
   }
+}
+
+/** The top of a plate alone, as two triangles. */
+function topGeometry(): BufferGeometry {
+  const corners = [[1, 1], [1, -1], [-1, -1], [-1, 1]] as const;
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(new Float32Array(corners.flatMap(([x, z]) => [x, 2, z])), 3));
+  geometry.setAttribute("normal", new BufferAttribute(new Float32Array([0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0]), 3));
+  geometry.setAttribute("corner", new BufferAttribute(new Float32Array(corners.flat()), 2));
+  geometry.setIndex([0, 1, 2, 0, 2, 3]);
+  return geometry;
 }
 
 /** One plate as an ordinary geometry, for outlines. */

@@ -13,6 +13,7 @@ import { Bodies, formGeometry } from "./bodies.ts";
 import type { Body } from "./bodies.ts";
 import { Build, NESTING } from "./build.ts";
 import type { BuildMeans } from "./build.ts";
+import type { Crowd } from "./crowd.ts";
 import { Shades, Titles } from "./decals.ts";
 import { Fleet } from "./fleet.ts";
 import { Interior } from "./interior.ts";
@@ -40,6 +41,8 @@ export class Population {
   readonly titles: Titles;
   readonly shades: Shades;
   readonly areas: Areas;
+  /** What is drawn as finely as it is seen. */
+  readonly crowds: readonly Crowd[];
   /** Of the one thing whose inside is drawn. */
   interior: Interior | null = null;
   /** Assets that are wanted and not yet here. */
@@ -84,9 +87,10 @@ export class Population {
     this.tags = new Tags(build.tags, means.tagTexture);
     this.titles = new Titles(build.titles);
     this.shades = new Shades(build.shades);
-    if (this.#plates) this.group.add(this.#plates.mesh);
+    if (this.#plates) this.group.add(...this.#plates.meshes);
     if (this.#bodies.meshes.length > 0) this.group.add(...this.#bodies.meshes);
     this.group.add(this.shades.mesh, this.titles.mesh, this.pipes.mesh, this.tags.mesh);
+    this.crowds = [...(this.#plates?.crowds ?? []), ...this.#bodies.crowds, this.tags.crowd];
     this.anchors = build.anchors;
     this.hasGround = build.grounds.size > 0;
     this.#grounds = build.grounds;

@@ -37,6 +37,8 @@ import { AXES, Section } from "./section.ts";
 import type { Axis, Cut } from "./section.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
+import { twoEyes } from "./trial.ts";
+import type { Trial } from "./trial.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
 import { XRay } from "./xray.ts";
 
@@ -423,6 +425,44 @@ export class WorldScene implements SceneApi {
     };
   }
 
+  /**
+   * Draws `n` frames of a turn around all there is, and says what each cost.
+   *
+   * @param isStereo for two eyes, as in a headset
+   * @param near how far away, relative to where all is seen
+   */
+  trial(n: number, isStereo: boolean, near = 1): Trial {
+    const { stage, rig } = this;
+    const bounds = this.#population?.bounds ?? new Box3();
+    const middle = middleOf(bounds);
+    const away = Math.max(bounds.getSize(new Vector3()).length(), 10) * near;
+    const place = rig.camera.position.clone();
+    const found: Trial = { ms: [], draw_calls: 0, triangles: 0 };
+    for (let i = 0; i < n; i++) {
+      const angle = (i / n) * 2 * Math.PI;
+      const start = performance.now();
+      rig.camera.position.set(middle.x + Math.cos(angle) * away, middle.y + away * 0.4, middle.z + Math.sin(angle) * away);
+      rig.camera.lookAt(middle);
+      rig.camera.updateMatrixWorld();
+      this.#advance(1 / 60, start);
+      stage.renderer.info.reset();
+      if (isStereo) {
+        const eyes = twoEyes(rig.camera, stage.renderer);
+        this.#choose(eyes);
+        stage.renderer.render(stage.scene, eyes);
+      } else {
+        this.#draw();
+        this.#labels.update(rig.camera, this.#canvas.clientWidth, this.#canvas.clientHeight, start, true);
+      }
+      found.ms.push(performance.now() - start);
+      found.draw_calls = Math.max(found.draw_calls, stage.renderer.info.render.calls);
+      found.triangles = Math.max(found.triangles, stage.renderer.info.render.triangles);
+    }
+    rig.camera.position.copy(place);
+    this.#moved();
+    return found;
+  }
+
   /** Milliseconds that the last batch of values took. */
   valuesMs = 0;
 
@@ -751,7 +791,7 @@ export class WorldScene implements SceneApi {
   /** What of the crowds is drawn, and how finely, as a camera sees them. */
   #choose(camera: Camera): void {
     if (this.#population === null) return;
-    if (!this.#pace.isDriven) camera.updateMatrixWorld();
+    if (camera === this.stage.camera) camera.updateMatrixWorld();
     this.#view.set(camera, this.stage.renderer.domElement.height);
     const isOther = chooseAll(this.#population.crowds, this.#view, this.stage.rung.detail);
     // What came into view has a shadow too; while one moves it may be late.

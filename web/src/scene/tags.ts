@@ -9,6 +9,7 @@ import {
   BoxGeometry,
   Color,
   DataTexture,
+  DynamicDrawUsage,
   InstancedBufferAttribute,
   InstancedBufferGeometry,
   Mesh,
@@ -20,6 +21,7 @@ import {
   UnsignedByteType,
 } from "three";
 
+import { Crowd } from "./crowd.ts";
 import { cuttable } from "./section.ts";
 
 const PER_ROW = 512;
@@ -132,17 +134,21 @@ export class TagTexture {
   }
 }
 
+/** Narrower than this on the screen, a bar is not drawn: nobody would see how high it is. */
+const BAR_FROM_PX = 1.1;
+
 export class Tags {
   readonly mesh: Mesh<InstancedBufferGeometry, ShaderMaterial>;
   readonly count: number;
+  readonly crowd: Crowd;
 
   constructor(tags: readonly Tag[], texture: TagTexture) {
-    this.count = tags.length;
-    const place = new Float32Array(tags.length * 4);
-    const handle = new Float32Array(tags.length);
+    const n = (this.count = tags.length);
+    const [places, columns, handles] = [3, 4, 1].map((size) => new Float32Array(n * size)) as [Float32Array, Float32Array, Float32Array];
     tags.forEach((tag, i) => {
-      place.set([tag.x, tag.y, tag.z, tag.isLamp ? -tag.scale : tag.scale], i * 4);
-      handle[i] = tag.handle;
+      places.set([tag.x, tag.y, tag.z], i * 3);
+      columns.set([tag.x, tag.y, tag.z, tag.isLamp ? -tag.scale : tag.scale], i * 4);
+      handles[i] = tag.handle;
     });
     const box = new BoxGeometry(BAR_M, 1, BAR_M).translate(0, 0.5, 0);
     const geometry = new InstancedBufferGeometry();
@@ -151,12 +157,22 @@ export class Tags {
     // The underside is never seen: its six indices (fourth face) are left out.
     const index = Array.from(box.index!.array);
     geometry.setIndex([...index.slice(0, 18), ...index.slice(24)]);
-    geometry.setAttribute("aPlace", new InstancedBufferAttribute(place, 4));
-    geometry.setAttribute("aHandle", new InstancedBufferAttribute(handle, 1));
-    geometry.instanceCount = tags.length;
+    const attributes = [4, 1].map((size) => new InstancedBufferAttribute(new Float32Array(n * size), size).setUsage(DynamicDrawUsage));
+    geometry.setAttribute("aPlace", attributes[0]!);
+    geometry.setAttribute("aHandle", attributes[1]!);
+    geometry.instanceCount = 0;
     this.mesh = new Mesh(geometry, makeMaterial(texture));
-    this.mesh.frustumCulled = false;
-    this.mesh.visible = tags.length > 0;
+    this.mesh.frustumCulled = this.mesh.visible = false;
+    const level = {
+      mesh: this.mesh,
+      attributes,
+      setCount: (count: number): void => {
+        geometry.instanceCount = count;
+      },
+      triangles: 10,
+      from_px: BAR_FROM_PX,
+    };
+    this.crowd = new Crowd(places, BAR_M, [{ data: columns, size: 4 }, { data: handles, size: 1 }], [level]);
   }
 
   setColors(bar: Color, base: Color, uncertain: Color, bad: Color): void {
