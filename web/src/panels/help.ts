@@ -72,5 +72,15 @@ export function openHelp(): void {
       h("p", { class: "dim" }, t("A value that is struck through is bad; an amber one is uncertain, often the last one known of a source that is gone.")),
     ),
   );
+  body.append(
+    h(
+      "section",
+      { class: "wide" },
+      h("h3", {}, t("Headset")),
+      h("p", { class: "dim" }, "xr" in navigator
+        ? t("Where a headset is connected, the scene’s tools have a button to enter VR or AR. The menu on the wrist has its own help.")
+        : t("This browser offers no headset. Open the page by https in the browser of one.")),
+    ),
+  );
   openDialog(t("Keys"), body, [], { wide: true });
 }
