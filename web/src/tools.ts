@@ -11,6 +11,7 @@ const ICONS = {
   map: ["M3.5 6.5 9 4l6 2.5L20.5 4v13.5L15 20l-6-2.5L3.5 20z", "M9 4v13.5", "M15 6.5V20"],
   heat: ["M12 3.5c.6 3.2 4.8 5.2 4.8 10a4.8 4.8 0 0 1-9.6 0c0-2 .9-3.2 1.9-4.2.3 1.3 1 2 1.8 2.3-.5-3 .1-5.6 1.1-8.1", "M12 20.4a2.2 2.2 0 0 0 1.2-4.2"],
   scatter: ["M4 4v16h16", "M8 15.5h.01", "M11 12.5h.01", "M13 14h.01", "M15 9.5h.01", "M18 7h.01"],
+  view: ["M4 7h9", "M17 7h3", "M15 4.8a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4", "M4 17h3", "M11 17h9", "M9 14.8a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4"],
   labels: ["M4 12V5h7l9 9-7 7z", "M8 9h.01"],
 } as const;
 
@@ -22,6 +23,8 @@ export interface ToolActs {
   correlate(): void;
   /** Whether the heat layer is open, and who wants to be told. */
   readonly heat: { readonly isOpen: boolean; onToggle: () => void };
+  /** How the scene is seen. */
+  readonly view: { readonly isOpen: boolean; onToggle: () => void; toggle(): void };
 }
 
 export function mountTools(root: HTMLElement, scene: WorldScene, acts: ToolActs): void {
@@ -34,6 +37,7 @@ export function mountTools(root: HTMLElement, scene: WorldScene, acts: ToolActs)
     heat: button("heat", t("Heat layer: colours by value"), () => acts.toggleHeat()),
     scatter: button("scatter", t("Correlation of two quantities"), () => acts.correlate()),
     labels: button("labels", t("Names (L)"), () => scene.setLabels(!scene.labels)),
+    view: button("view", t("View: picture, cuts, measure, x-ray"), () => acts.view.toggle()),
   };
   root.append(...Object.values(buttons));
   const show = (): void => {
@@ -41,9 +45,11 @@ export function mountTools(root: HTMLElement, scene: WorldScene, acts: ToolActs)
     buttons.heat.setAttribute("aria-pressed", String(acts.heat.isOpen));
     buttons.map.setAttribute("aria-pressed", String(scene.mode === "map"));
     buttons.walk.setAttribute("aria-pressed", String(scene.mode === "walk"));
+    buttons.view.setAttribute("aria-pressed", String(acts.view.isOpen));
     buttons.labels.setAttribute("aria-pressed", String(scene.labels));
   };
   acts.heat.onToggle = show;
+  acts.view.onToggle = show;
   scene.onChange = show;
   show();
 }
