@@ -16,6 +16,7 @@ import { watchSlots } from "./slots.ts";
 import { mountTools } from "./tools.ts";
 import { mountEmbedded } from "./tours/embed.ts";
 import { language, t } from "./words.ts";
+import { companyOf } from "./xr/company.ts";
 import { type Headset, mountXr } from "./xr/index.ts";
 
 const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): void }>("./panels/index.ts");
@@ -49,6 +50,7 @@ if (scene instanceof WorldScene && !isEmbedded) {
 if (isEmbedded) mountEmbedded(mirror, scene);
 else for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
 const people = isEmbedded ? null : mountPeople(mirror, scene);
+if (headset !== null && people !== null) headset.company = companyOf(people);
 const authoring = isEmbedded ? null : mountAuthoring(mirror, scene, slot("tools"));
 watchSlots((left, right, top, bottom) => {
   if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
