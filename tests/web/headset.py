@@ -1,11 +1,13 @@
 """An emulated headset (npm `iwer`) in the browser, and a person who wears it.
 
-The page's own WebXR code runs against it: real sessions, views of two eyes, controllers, hands and hit
-tests. Only the device is emulated. Positions are in metres of the room, as the device tells them.
+The page's own WebXR code runs against it: real sessions, views of two eyes, controllers, hands and
+hit tests. Only the device is emulated. Positions are in metres of the room, as the device tells
+them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +113,11 @@ class Wearer:
     def said(self, slate: str) -> str:
         """What is written on a panel in the room."""
         return self.ask(f"{VISIT}.desk.{slate}.said()")
+
+    def button_like(self, slate: str, beginning: str) -> str:
+        """The whole name of a button that begins so."""
+        (name,) = re.findall(rf"\[({beginning}[^\]*)\]", self.said(slate))
+        return name.removesuffix(" *").removesuffix(" -")
 
     def until_said(self, slate: str, words: str) -> None:
         """Until that is written on a panel."""
