@@ -1,4 +1,4 @@
-"""Links: what an address says, and that it leads whoever is sent it to the same place and moment."""
+"""Links: what an address says, and that it leads whoever is sent it to the same view."""
 
 from __future__ import annotations
 
@@ -38,19 +38,25 @@ def test_what_is_written_is_read_and_nothing_else(node: str) -> None:
         """
         import { NO_LINK, read, within, written } from "./link.ts";
         const link = {
-          ...NO_LINK, twin: "hall/line 1/füller&x=1#y", branch: "b-1", board: "Halle ä+1", isKiosk: true,
+          ...NO_LINK, twin: "hall/line 1/füller&x=1#y", branch: "b-1", board: "Halle ä+1",
+          isKiosk: true, speed: 10, open: "alarms", look: "hot pumps",
           camera: { position: [-9.456, 1e3, 0], target: [1 / 3, -2, 1e-9] }, mode: "walk",
-          at_ms: Date.parse("2026-03-29T00:59:59.123Z"), speed: 10, open: "alarms", look: "hot pumps",
+          at_ms: Date.parse("2026-03-29T00:59:59.123Z"),
           tour: "first-round", step: 3, isEmbedded: true,
         };
         const base = "https://someone:secret@plant.example:8443/?token=abc&quality=low#stops";
         const sent = written(base, link);
         const kept = within(base, link);
-        const odd = read("http://h/?at=2026-03-29T01:00:00&speed=-1&cam=1,2,3&mode=fly&step=1.5&twin=" + "x".repeat(1001));
+        const odd = read(
+          "http://h/?at=2026-03-29T01:00:00&speed=-1&cam=1,2,3&mode=fly&step=1.5&twin="
+          + "x".repeat(1001),
+        );
+        const more = read("http://h/?cam=1,1,1,1,1,1&cam=NaN&at=9999-99-99T99:99:99Z&kiosk");
         console.log(JSON.stringify({
           sent, kept, back: read(sent).link, again: written(base, read(sent).link), odd,
-          more: read("http://h/?cam=1,1,1,1,1,1&cam=NaN&at=9999-99-99T99:99:99Z&kiosk").faults.map(({ name }) => name),
-          bare: written("http://h/?twin=a&token=b", NO_LINK), offset: read("http://h/?at=2026-03-29T01:00:00%2B02:00").link.at_ms,
+          more: more.faults.map(({ name }) => name),
+          bare: written("http://h/?twin=a&token=b", NO_LINK),
+          offset: read("http://h/?at=2026-03-29T01:00:00%2B02:00").link.at_ms,
         }));
         """
     )
@@ -65,7 +71,9 @@ def test_what_is_written_is_read_and_nothing_else(node: str) -> None:
     assert found["sent"].startswith("https://plant.example:8443/?branch=")
     assert "quality=low" in found["kept"] and found["kept"].endswith("#stops")
     names = {each["name"] for each in found["odd"]["faults"]}
-    assert names == {"at", "speed", "cam", "mode", "step", "twin"}, "what has no offset is no moment"
+    assert names == {"at", "speed", "cam", "mode", "step", "twin"}, (
+        "what has no offset is no moment"
+    )
     assert found["odd"]["link"]["twin"] is None and found["odd"]["link"]["at_ms"] is None
     assert found["more"] == ["cam", "at"]
     assert found["bare"] == "http://h/"
@@ -220,7 +228,9 @@ def test_a_refused_clipboard_leaves_the_text_to_be_copied_by_hand(
 def test_a_picture_shows_the_scene_its_names_and_what_it_is_of(
     line: PanelWorld, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    page = open_page(line, width=1000, height=700, permissions=["clipboard-read", "clipboard-write"])
+    page = open_page(
+        line, width=1000, height=700, permissions=["clipboard-read", "clipboard-write"]
+    )
     page.evaluate(f"{MIRROR}.select('{FILLER}')")
     page.wait_for_function("document.querySelectorAll('#labels .label.shown').length > 2")
     with page.expect_download() as coming:

@@ -44,7 +44,7 @@ from mirrorworld.world.ports import Model, SourceConfig, SourceError
 
 from ..broker import broker_command
 from ..processes import Processes, StartError, free_port
-from . import layout
+from . import layout, show
 from .alarms import LineAlarms
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ UTILITIES: Final = "utilities"
 """Name of the Sparkplug source; prefix of the meters' and the compressor's twins."""
 HALL: Final = "hall"
 
-AUTHORED: Final = "2"
+AUTHORED: Final = "3"
 """Grows when `edits` changes; written to the hall, so that what people changed since stays."""
 
 SHIFT_MINUTES: Final = 60
@@ -167,7 +167,10 @@ class BottlingLine:
         found = _find(world)
         if not _is_complete(world, found):
             return None
-        edits: list[Edit] = [*_hall(), *_places(found), *_relations(found), *_arms(found)]
+        edits: list[Edit] = [
+            *_hall(), *_places(found), *_relations(found), *_arms(found),
+            *show.sheets(world, found),
+        ]  # fmt: skip
         return Edits(tuple(edits), "the line as drawn")
 
     def assets(self, directory: Path) -> Mapping[str, Path]:

@@ -39,6 +39,8 @@ export interface Complaint {
 }
 
 class Bound {
+  readonly rule: Rule;
+  readonly compiled: Compiled;
   /** One for each row. */
   readonly twins: Int32Array;
   readonly value: Float64Array;
@@ -47,12 +49,9 @@ class Bound {
   readonly #scale: Float64Array;
   readonly #offset: Float64Array;
 
-  constructor(
-    readonly rule: Rule,
-    readonly compiled: Compiled,
-    plant: Plant,
-    readonly complaints: Complaint[],
-  ) {
+  constructor(rule: Rule, compiled: Compiled, plant: Plant, complaints: Complaint[]) {
+    this.rule = rule;
+    this.compiled = compiled;
     const all = plant.twinsOf(rule.type, rule.pattern);
     const rows = all.filter((ordinal) => compiled.points.every((point) => plant.handle(ordinal, point) >= 0));
     for (const point of compiled.points)
@@ -94,6 +93,7 @@ class Bound {
 }
 
 export class Paint {
+  readonly look: Look;
   /** By ordinal: 0 where no rule counts, else a place in COLOURS. */
   readonly level: Uint8Array;
   /** By ordinal: which rule counts for the twin; 255: none. */
@@ -107,10 +107,8 @@ export class Paint {
   readonly #homes = new Map<number, readonly number[]>();
   readonly #strength: Float64Array;
 
-  constructor(
-    readonly look: Look,
-    plant: Plant,
-  ) {
+  constructor(look: Look, plant: Plant) {
+    this.look = look;
     const n = plant.nOrdinals;
     this.level = new Uint8Array(n);
     this.ruleOf = new Uint8Array(n);
