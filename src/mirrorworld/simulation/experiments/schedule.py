@@ -169,7 +169,9 @@ class _Model:
         jobs = self.shop.jobs
         if aim == "makespan":
             span = self.model.NewIntVar(0, self.horizon, "makespan")
-            self.model.AddMaxEquality(span, list(self.ends.values()))
+            # What is least needs no equality, and the solver's bounds are better without one.
+            for end in self.ends.values():
+                self.model.Add(span >= end)
             self.model.Minimize(span)
         elif aim == "flow":
             self.model.Minimize(sum(self.ends.values()))
@@ -206,19 +208,23 @@ class _Model:
 
     def _job(self, job: Job, limit: int) -> Any:
         model, before = self.model, job.release
+        least = [min(operation.durations.values()) for operation in job.operations]
         for i, operation in enumerate(job.operations):
             options = [
                 (name, duration)
                 for name, duration in operation.durations.items()
                 if fits(self._machines[name], duration)
             ]
-            start = model.NewIntVar(job.release, limit, "")
-            end = model.NewIntVar(job.release, limit, "")
+            # What comes before and behind it on the same job takes its time.
+            first, last = job.release + sum(least[:i]), limit - sum(least[i:])
+            start = model.NewIntVar(first, max(first, last), "")
+            end = model.NewIntVar(first, limit, "") if len(options) > 1 else None
             chosen: list[tuple[str, Any]] = []
             for name, duration in options:
                 is_on = None if len(options) == 1 else model.NewBoolVar("")
                 if is_on is None:
-                    interval = model.NewIntervalVar(start, duration, end, "")
+                    end = start + duration
+                    interval = model.NewFixedSizeIntervalVar(start, duration, "")
                 else:
                     interval = model.NewOptionalIntervalVar(start, duration, end, is_on, "")
                 self._within(self._machines[name], start, duration, is_on)
@@ -229,6 +235,7 @@ class _Model:
             model.Add(start >= before)
             before = end
             self._places.append((job.name, i, start, end, chosen))
+        model.Add(before <= limit)
         return before
 
     def _within(self, machine: Machine, start: Any, duration: int, is_on: Any) -> None:
