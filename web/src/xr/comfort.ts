@@ -30,14 +30,16 @@ const DEFAULTS: Comfort = {
 
 const kept = remembered<Partial<Comfort>>("xr.comfort", {});
 const listeners = new Set<() => void>();
+let current: Comfort = { ...DEFAULTS, ...kept.get() };
 
 /** What holds now. */
-export function comfort(): Comfort {
-  return { ...DEFAULTS, ...kept.get() };
+export function comfort(): Readonly<Comfort> {
+  return current;
 }
 
 export function setComfort(change: Partial<Comfort>): void {
-  kept.set({ ...kept.get(), ...change });
+  current = { ...current, ...change };
+  kept.set(current);
   for (const listener of listeners) listener();
 }
 

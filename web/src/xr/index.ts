@@ -107,6 +107,20 @@ export class Headset {
     ].filter((each) => each !== null));
   }
 
+  /** What lies over the camera's picture on a phone, where no hand carries the menu. */
+  #makeOverlay(): HTMLElement {
+    const root = h(
+      "div",
+      { class: "xr-overlay" },
+      button(t("Menu"), () => this.visit?.desk.toggleMenu(), "plain"),
+      button(t("Leave"), () => void this.visit?.leave(), "plain"),
+    );
+    // A tap on a button is not one into the room.
+    for (const each of root.children) each.addEventListener("beforexrselect", (event) => event.preventDefault());
+    document.body.append(root);
+    return root;
+  }
+
   /** Goes in; false where it could not be done, and `trouble` says why. */
   async enter(mode: Mode): Promise<boolean> {
     const { xr } = navigator;
@@ -114,16 +128,24 @@ export class Headset {
     this.#isEntering = true;
     this.trouble = "";
     // Asked for at once: the browser grants it to a click only.
-    const asked = xr.requestSession(mode, { optionalFeatures: mode === "immersive-ar" ? OPTIONAL_AR : OPTIONAL });
+    const overlay = mode === "immersive-ar" ? this.#makeOverlay() : null;
+    const asked = xr.requestSession(mode, {
+      optionalFeatures: overlay === null ? OPTIONAL : OPTIONAL_AR,
+      ...(overlay === null ? {} : { domOverlay: { root: overlay } }),
+    });
     try {
       const [session, { Visit }] = await Promise.all([asked, import("./session.ts")]);
       const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company });
-      visit.onEnd = () => (this.visit = null);
+      visit.onEnd = () => {
+        this.visit = null;
+        overlay?.remove();
+      };
       this.visit = visit;
       await visit.start();
       return true;
     } catch (error) {
       this.visit = null;
+      overlay?.remove();
       this.trouble = reason(error);
       void asked.then((session) => session.end()).catch(() => {}); // Where it began all the same, nobody is left in it.
       return false;

@@ -1,6 +1,7 @@
 /** How the visitor gets about: set down elsewhere by an arc, walking and turning by stick, and by the hands on a model. */
 
-import { Box3, Ray, Vector3 } from "three";
+import { Vector3 } from "three";
+import type { Ray } from "three";
 import type { Hit } from "../scene/layers.ts";
 import type { Arc } from "./arc.ts";
 import type { Comfort } from "./comfort.ts";
@@ -188,14 +189,4 @@ export class Moving {
     }
     this.#table.hold(first, second);
   }
-}
-
-/** Where the whole plant is. */
-export function boundsOf(ids: Iterable<string>, boundsOfTwin: (id: string) => Box3 | undefined): Box3 {
-  const all = new Box3();
-  for (const id of ids) {
-    const box = boundsOfTwin(id);
-    if (box !== undefined) all.union(box);
-  }
-  return all;
 }

@@ -5,7 +5,8 @@
  * to date for it. When it ends the page is as it was.
  */
 
-import { Box3, Vector3 } from "three";
+import { Vector3 } from "three";
+import type { Box3 } from "three";
 import type { HeatPanel } from "../heat/panel.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
@@ -23,7 +24,7 @@ import { Inspect } from "./inspect.ts";
 import { Marks } from "./marks.ts";
 import { Menu } from "./menu.ts";
 import { Names } from "./names.ts";
-import { boundsOf, Moving } from "./moving.ts";
+import { Moving } from "./moving.ts";
 import { Placing } from "./place.ts";
 import { Pointing } from "./pointing.ts";
 import { Rig } from "./rig.ts";
@@ -60,7 +61,7 @@ export class Visit {
   readonly pointing: Pointing;
   /** Where the plant is set down in a real room; null: in VR there is none. */
   readonly placing: Placing | null;
-  /** Pictures drawn in this visit; and what of a picture's time the page itself took, a running mean. */
+  /** Pictures drawn in this visit; and milliseconds of each that this room took, beside the scene's: a running mean. */
   nFrames = 0;
   jsMs = 0;
   onEnd: () => void = () => {};
@@ -182,7 +183,7 @@ export class Visit {
 
   #measure(): void {
     const { mirror, scene } = this;
-    this.table.setWorld(boundsOf(mirror.twins.keys(), (id) => scene.boundsOf(id)));
+    this.table.setWorld([...mirror.twins.keys()].map((id) => scene.boundsOf(id)));
     this.#takeBox();
   }
 
@@ -203,9 +204,8 @@ export class Visit {
       if (this.#troubles++ < 5) console.error("headset", error);
     }
     for (const act of this.#due.splice(0)) act();
-    const own_ms = performance.now() - start;
+    this.jsMs += (performance.now() - start - this.jsMs) * 0.1;
     scene.frame(nowMs);
-    this.jsMs += (own_ms + scene.stats().js_ms - this.jsMs) * 0.1;
     this.nFrames += 1;
   }
 
@@ -335,7 +335,9 @@ export class Visit {
   #setDown(): void {
     const { placing } = this;
     if (placing === null || !placing.hasPlace) return;
-    this.rig.yaw = 0;
+    // Turned as the page showed it.
+    const { position, target } = this.#before.place;
+    this.rig.face(Math.atan2(position[0] - target[0], position[2] - target[2]));
     this.table.layAt(placing.at, false);
     placing.close();
     this.#see();
@@ -368,8 +370,11 @@ export class Visit {
 
   #showMarks(): void {
     const { selected, hovered } = this.mirror;
-    const of = (id: Id | null): Box3 | undefined => (id === null ? undefined : this.scene.boundsOf(id));
-    this.#marks.show(of(selected), hovered === selected ? undefined : of(hovered));
+    this.#marks.show(this.#boxOf(selected), hovered === selected ? undefined : this.#boxOf(hovered));
+  }
+
+  #boxOf(id: Id | null): Box3 | undefined {
+    return id === null ? undefined : this.scene.boundsOf(id);
   }
 
   // --- what others see ---------------------------------------------------------------------------

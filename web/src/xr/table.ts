@@ -42,7 +42,10 @@ export class Table {
     this.tray.visible = this.floor.visible = false;
   }
 
-  setWorld(bounds: Box3): void {
+  /** Learns how large the plant is, from where its twins are. */
+  setWorld(boxes: Iterable<Box3 | undefined>): void {
+    const bounds = new Box3();
+    for (const box of boxes) if (box !== undefined) bounds.union(box);
     if (bounds.isEmpty()) return;
     bounds.getCenter(this.#middle);
     this.#middle.y = Math.max(0, bounds.min.y);
