@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld import attachments
+from mirrorworld.authoring.documents import Author, Document
 from mirrorworld.client import files
 from mirrorworld.client.errors import (
     InvalidError,
@@ -27,7 +28,9 @@ from mirrorworld.client.errors import (
     of_exception,
     of_status,
 )
+from mirrorworld.client.meetings import Meeting
 from mirrorworld.protocol import answers, past, rest, series
+from mirrorworld.protocol.authoring import NoteRow, TaskRow
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import (
     Change,
@@ -39,6 +42,7 @@ from mirrorworld.world.changes import (
     OriginKind,
     Position,
     PutGeometry,
+    Writing,
 )
 from mirrorworld.world.model import Blob, Property, Twin, TwinType, point_id
 from mirrorworld.world.plain import from_plain
@@ -196,7 +200,40 @@ class LocalAccess:
     def edit(self, edits: Sequence[Edit], reason: str) -> str:
         return str(self._apply(Edits(tuple(edits), reason)))
 
-    def _apply(self, body: Edits | Event) -> Position:
+    def notes(self, twin: str | None) -> list[NoteRow]:
+        rows = [
+            NoteRow(of, id, note)
+            for of, document in self._documents(twin)
+            for id, note in document.notes().items()
+        ]
+        return sorted(rows, key=lambda row: -row.note.created)
+
+    def tasks(self, twin: str | None, state: str | None, owner: str | None) -> list[TaskRow]:
+        rows = [
+            TaskRow(of, id, task)
+            for of, document in self._documents(twin)
+            for id, task in document.tasks().items()
+            if state in (None, task.state) and owner in (None, task.owner)
+        ]
+        return sorted(rows, key=lambda row: -row.task.created)
+
+    def _documents(self, twin: str | None) -> Iterator[tuple[str, Document]]:
+        for of, kept in self._world.writings.items():
+            if twin in (None, of) and of in self._world.structure.twins:
+                yield of, Document(kept)
+
+    def document(self, twin: str) -> bytes:
+        return Document(self._world.writings.get(twin, ())).whole()
+
+    def write_about(self, twin: str, update: bytes) -> str:
+        document = Document(self._world.writings.get(twin, ()))
+        try:
+            document.take(update, Author(OWNER, is_editor=True), time.time_ns() / 1e6)
+        except (PermissionError, ValueError) as error:
+            raise of_exception(error) from error
+        return str(self._apply(Writing(twin, update)))
+
+    def _apply(self, body: Edits | Event | Writing) -> Position:
         if not self._is_writable:
             mend = "open(directory, writable=True), or connect() to the server that has it"
             raise NotAllowedError(Problem("this world is open for reading", self.place, mend))
@@ -286,6 +323,10 @@ class LocalAccess:
 
     def subscribe(self, points: Sequence[str]) -> LocalUpdates:
         return LocalUpdates(self._world, self._handles(points), self._changed)
+
+    def meet(self, name: str, place: str) -> Meeting:
+        mend = "connect to a world that is served: mirrorworld.connect(…)"
+        raise InvalidError(Problem("a world of one's own has nobody to meet", self.place, mend))
 
     def sql(self, query: str, rows: int, time_s: float) -> tuple[pa.Table, bool]:
         if self._sql is None:

@@ -5,6 +5,7 @@ Blocking, so that it serves scripts and notebooks alike; `Subscription` can be a
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import threading
 import time
@@ -26,8 +27,9 @@ from mirrorworld.client.errors import (
     UnreachableError,
     of_status,
 )
+from mirrorworld.client.meetings import Meeting
 from mirrorworld.client.world import World
-from mirrorworld.protocol import binary, messages, places, rest
+from mirrorworld.protocol import authoring, binary, messages, places, rest
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Command, Edit, Event
 from mirrorworld.world.model import Blob, TwinType
@@ -262,6 +264,29 @@ class RemoteAccess:
         if not handles:
             raise InvalidError(Problem("no point is named", "points", "name at least one"))
         return RemoteUpdates(self.place, self._token, handles)
+
+    def notes(self, twin: str | None) -> list[authoring.NoteRow]:
+        params = {"limit": 10_000} | ({"twin": twin} if twin is not None else {})
+        return self._get(authoring.NotesPage, "/api/notes", params).notes
+
+    def tasks(
+        self, twin: str | None, state: str | None, owner: str | None
+    ) -> list[authoring.TaskRow]:
+        asked = {"twin": twin, "state": state, "owner": owner, "limit": 10_000}
+        params = {name: value for name, value in asked.items() if value is not None}
+        return self._get(authoring.TasksPage, "/api/tasks", params).tasks
+
+    def document(self, twin: str) -> bytes:
+        found = self._get(authoring.Document, "/api/notes/document", {"twin": twin})
+        return base64.b64decode(found.update)
+
+    def write_about(self, twin: str, update: bytes) -> str:
+        said = {"twin": twin, "update": base64.b64encode(update).decode()}
+        return self._ask("POST", "/api/notes", json=said).json()["position"]
+
+    def meet(self, name: str, place: str) -> Meeting:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return Meeting(self.place, headers, name, place)
 
     def sql(self, query: str, rows: int, time_s: float) -> tuple[pa.Table, bool]:
         import pyarrow as pa

@@ -11,17 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from mirrorworld.client import acts, show
+from mirrorworld.client import acts, notes, show
 from mirrorworld.client import branches as futures
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
 from mirrorworld.client.branches import Branch, Plan
 from mirrorworld.client.errors import InvalidError
+from mirrorworld.client.meetings import Meeting
 from mirrorworld.client.tables import as_frame
 from mirrorworld.client.things import Point, Points, Twin, Twins, history, names_of
 from mirrorworld.client.times import Time, nanoseconds
 from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
+from mirrorworld.protocol.authoring import NoteRow, TaskRow
 from mirrorworld.protocol.branches import Comparison
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Arm, Disarm, Edit, Event
@@ -253,6 +255,61 @@ class World:
         """New values of points as they come, exactly. See `Subscription`."""
         return Subscription(self._access.subscribe(names_of(points)))
 
+    def meet(self, name: str = "", *, place: str = "") -> Meeting:
+        """Joins the meeting in this world; leave it with `.close()`, or use it in a `with`.
+
+        Args:
+            name: how one is called there; "": as the account is.
+            place: the twin whose room one enters; "": the whole world's.
+        """
+        return self._access.meet(name, place)
+
+    # --- writing about twins ---
+
+    def notes(self, twin: str | Twin | None = None) -> list[NoteRow]:
+        """What people wrote and drew about twins, the latest first; `row.note.text`."""
+        return self._access.notes(_id_of(twin))
+
+    def tasks(
+        self, twin: str | Twin | None = None, *, state: str | None = None, owner: str | None = None
+    ) -> list[TaskRow]:
+        """What is to be done about twins, the latest first.
+
+        Args:
+            state: only those that are open, doing, done or dropped.
+            owner: only those of somebody.
+        """
+        return self._access.tasks(_id_of(twin), state, owner)
+
+    def note(
+        self, twin: str | Twin, text: str, *, at: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    ) -> str:
+        """Writes a note about a twin; its id. Everybody who has the page open sees it.
+
+        Args:
+            at: where on the twin: x, y, z in metres in its own frame, y up.
+        """
+        return notes.add_note(self._access, str(_id_of(twin)), text, at)
+
+    def reply(self, twin: str | Twin, note: str, text: str) -> str:
+        """Answers a note; the position in the log."""
+        return notes.reply(self._access, str(_id_of(twin)), note, text)
+
+    def task(
+        self, twin: str | Twin, title: str, *, owner: str = "", due: str = "", note: str = ""
+    ) -> str:
+        """A new task about a twin; its id.
+
+        Args:
+            due: a date, 2026-11-30.
+            note: the id of the note that it is about.
+        """
+        return notes.add_task(self._access, str(_id_of(twin)), title, owner, due, note)
+
+    def change_task(self, twin: str | Twin, id: str, **said: str) -> str:
+        """Says anew of a task its `state`, `owner`, `due` or `title`; the position in the log."""
+        return notes.change_task(self._access, str(_id_of(twin)), id, said)
+
     # --- acting ---
 
     def write(
@@ -404,3 +461,7 @@ class World:
 def _is_position(text: str) -> bool:
     epoch, colon, sequence = text.partition(":")
     return bool(colon) and epoch.isdigit() and sequence.isdigit()
+
+
+def _id_of(twin: str | Twin | None) -> str | None:
+    return twin.id if isinstance(twin, Twin) else twin
