@@ -25,7 +25,7 @@ from .allowances import Allowances, read, run_totals
 from .areas import WEEK_S
 from .costs import reach, unit_cost
 from .design import Design
-from .improve import at_volume, per_labour_h, per_m2, tried
+from .improve import at_volume, per_labour_h, per_m2, short_week
 from .measured import figures
 
 SEEDS: Final = tuple(range(80_001, 80_031))
@@ -50,7 +50,8 @@ class Gain:
 
 
 def gain(name: str, before: Sequence[float], after: Sequence[float]) -> Gain:
-    """The gain seed by seed.
+    """The gain seed by seed, against the mean before: a share of each seed's own would count a
+    seed that began low for more than it gained.
 
     Raises:
         ValueError: there are fewer than two seeds, or not as many of one as of the other.
@@ -58,11 +59,12 @@ def gain(name: str, before: Sequence[float], after: Sequence[float]) -> Gain:
     n = len(before)
     if n != len(after) or n < 2:
         raise ValueError(f"{name}: {n} and {len(after)} seeds; give the same two or more")
-    each = [b / a - 1.0 for a, b in zip(before, after, strict=True)]
+    usual = statistics.fmean(before)
+    each = [(b - a) / usual for a, b in zip(before, after, strict=True)]
     mean = statistics.fmean(each)
     t = float(stats.t.ppf(CONFIDENCE, n - 1))
     lower = mean - t * statistics.stdev(each) / math.sqrt(n)
-    return Gain(name, statistics.fmean(before), statistics.fmean(after), mean, lower, n)
+    return Gain(name, usual, statistics.fmean(after), mean, lower, n)
 
 
 def output_of(design: Design, seed: int, weeks: int = 1) -> float:
@@ -81,9 +83,9 @@ def flexibility(design: Design, allowances: Allowances, seed: int, luck: float =
     energies: list[float] = []
     crews = [at_volume(design, factor) for factor in FACTORS]
     for crew in crews:
-        found = tried(crew, allowances, seed=seed, warm_up=0.3, luck=luck)
-        volumes.append(found["output"])
-        energies.append(found["energy"])
+        lots, energy_mwh = short_week(crew, allowances, seed=seed, luck=luck)
+        volumes.append(lots)
+        energies.append(energy_mwh)
     built_for = volumes[FACTORS.index(1.0)]
     costs = [
         unit_cost(crew, design, volume, built_for, energy)

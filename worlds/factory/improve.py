@@ -23,7 +23,6 @@ from typing import Final, Protocol
 
 from mirrorworld.simulation.flow.results import Result
 from mirrorworld.world.changes import Change, Edits, Origin, OriginKind
-from mirrorworld.world.structure import Structure
 from mirrorworld.world.world import World
 
 from .allowances import Allowances, read
@@ -94,12 +93,23 @@ def _whole(result: Result) -> Result:
     return result
 
 
-def _lots(structure: Structure, allowances: Allowances, luck: float) -> float:
-    """Lots a week, from a short run that ends with the week's last shift."""
-    model = flow_model(structure, allowances, luck)
+def short_week(
+    design: Design, allowances: Allowances, *, seed: int = SEED, luck: float = 0.5
+) -> tuple[float, float]:
+    """(lots, MWh) a week, from a short run that ends with the week's last shift.
+
+    Raises:
+        RuntimeError: the line locks up.
+    """
+    model = flow_model(world_of(design).structure, allowances, luck)
     warm_s = WARM_UP_WEEKS * WEEK_S
-    result = _whole(run_model(model, seed=SEED, horizon_s=OPEN_S, warm_up_s=warm_s))
-    return float(result.made[0].sum()) * OPEN_S / (OPEN_S - warm_s)
+    result = _whole(run_model(model, seed=seed, horizon_s=OPEN_S, warm_up_s=warm_s))
+    scale = OPEN_S / (OPEN_S - warm_s)
+    return float(result.made[0].sum()) * scale, float(result.energy_j[0]) / 3.6e9 * scale
+
+
+def _lots(design: Design, allowances: Allowances, luck: float) -> float:
+    return short_week(design, allowances, luck=luck)[0]
 
 
 def per_labour_h(design: Design, lots_per_week: float) -> float:
@@ -172,9 +182,8 @@ class Trial:
         self._pilots = pilots
         self._least = [0.0] * len(pilots)
         self._reach = 0.0
-        drawn = world_of(DRAWN).structure
         for k, allowances in enumerate(pilots):
-            self._least[k] = least * _lots(drawn, allowances, self._luck(k))
+            self._least[k] = least * _lots(DRAWN, allowances, self._luck(k))
         self._drawn = [self._of(DRAWN, k) for k in range(len(pilots))]
 
     def __call__(self, design: Design, best: Worth | None = None) -> Worth:
@@ -193,11 +202,11 @@ class Trial:
         return (k + 0.5) / len(self._pilots)
 
     def _of(self, design: Design, k: int) -> float:
-        lots = _lots(world_of(design).structure, self._pilots[k], self._luck(k))
+        lots = _lots(design, self._pilots[k], self._luck(k))
         if k == 0:
             # How far it goes up is seen under the first pilot, to save runs.
-            peak = world_of(at_volume(design, PEAK)).structure
-            reached = reach_about(design, lots, _lots(peak, self._pilots[k], self._luck(k)))
+            peak = _lots(at_volume(design, PEAK), self._pilots[k], self._luck(k))
+            reached = reach_about(design, lots, peak)
             self._reach = REACH * math.log(max(reached, 1e-3))
         return score(design, lots, self._least[k]) + self._reach
 

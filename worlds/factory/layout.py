@@ -145,11 +145,8 @@ class Way:
     legs: tuple[tuple[str, float], ...]
     """(stretch, metres in it)."""
     points: tuple[tuple[float, float], ...]
-
-    @property
-    def length_m(self) -> float:
-        """All of it."""
-        return sum(metres for _, metres in self.legs)
+    length_m: float
+    """All of it; added up once, since a plant asks for it at every trip."""
 
 
 def _edges() -> dict[str, list[tuple[str, str, float]]]:
@@ -181,7 +178,8 @@ def _ways() -> dict[tuple[str, str], Way]:
                 continue
             best[here] = length
             if here in DOCKS:
-                found[start, here] = Way(legs, tuple(at[name] for name in through))
+                points = tuple(at[name] for name in through)
+                found[start, here] = Way(legs, points, sum(metres for _, metres in legs))
             for there, stretch, metres in edges[here]:
                 if there not in best:
                     step = (*legs, (stretch, metres))

@@ -8,6 +8,7 @@ from typing import Final
 from ...bottling_line.geometry.glb import Material, Node
 from ...bottling_line.geometry.materials import ANTHRACITE, BLUE, GREY, RUBBER, SCREEN, STEEL, WHITE
 from ...bottling_line.geometry.shapes import box
+from ..layout import SPEED_M_S
 
 GREEN_BOARD: Final = Material("board", "#2f7d4f", 0.0, 0.5)
 MAT: Final = Material("mat", "#7e8a91", 0.0, 0.8)
@@ -147,8 +148,9 @@ def burn_in() -> Node:
 
 
 def agv() -> Node:
-    """A vehicle; a magazine is on it while it carries one."""
-    root = Node("agv")
+    """A vehicle that goes where its points say; a lamp tells whether it carries a magazine."""
+    drives = {"kind": "place", "x": "X", "z": "Z", "speed": SPEED_M_S}
+    root = Node("agv", extras={"drives": drives})
     root.add(ANTHRACITE, box(1.3, 0.34, 0.8, 0.06).move(0.0, 0.08, 0.0))
     root.add(BLUE, box(1.1, 0.1, 0.7, 0.03).move(0.0, 0.42, 0.0))
     for name, colour, states, x in (
