@@ -11,7 +11,7 @@ import { VOICE_SLOTS } from "../protocol.ts";
 import type { MeetClientMessage, VoiceClientMessage, VoiceRoster, VoiceServerMessage } from "../protocol.ts";
 import type { SceneApi } from "../scene/api.ts";
 import type { Meeting } from "./meeting.ts";
-import { Ears } from "./voice_graph.ts";
+import { Ears, type Heard } from "./voice_graph.ts";
 import { Forwarded, Straight, type LineSaid, type LineState } from "./voice_lines.ts";
 import { HEARD_MAX, seenFrom, treatments, wallsBetween, type Treatment } from "./voice_place.ts";
 
@@ -210,9 +210,8 @@ export class Voice {
   }
 
   /** How a person is heard, for tests and the curious. */
-  heardAs(id: number): { treatment: Treatment; walls: number } | null {
-    const heard = this.ears?.heard.get(id);
-    return heard === undefined ? null : { treatment: heard.treatment, walls: heard.walls };
+  heardAs(id: number): Pick<Heard, "treatment" | "walls" | "seen"> | null {
+    return this.ears?.heard.get(id) ?? null;
   }
 
   // --- the microphone ------------------------------------------------------------------------
@@ -424,7 +423,8 @@ export class Voice {
     for (const [id, heard] of ears.heard) {
       heard.level.read();
       const place = people.get(id)?.body?.head.position;
-      const seen = place === undefined ? [0, 0, -1] as [number, number, number] : seenFrom(head, place);
+      // Who has not said yet where they are is heard from in front.
+      const seen: [number, number, number] = place === undefined ? [0, 0, -1] : seenFrom(head, place);
       if (this.isPlaced) heard.place(seen, this.#treatments.get(id) ?? "silent", this.#walls.get(id) ?? 0, this.volume(id));
       else heard.place(null, "plain", 0, this.volume(id));
     }

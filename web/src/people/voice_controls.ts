@@ -29,7 +29,7 @@ export function voiceControls(voice: Voice, meeting: Meeting, rows: HTMLElement)
   const gear = iconButton("sliders", t("Voice settings"), () => undefined);
   const menu = new Menu(voice, meeting);
   popover(gear, menu.element, () => void menu.fill());
-  const leave = iconButton("leave", t("Leave voice"), () => voice.leave());
+  const leave = button(t("Leave voice"), () => voice.leave(), "quiet");
   const inside = h("div", { class: "voice-inside", hidden: true }, bar.element, gear, leave);
   const element = h("div", { class: "voice" }, join, inside, trouble);
 

@@ -51,6 +51,8 @@ export class Heard {
   readonly stream: MediaStream;
   treatment: Treatment = "silent";
   walls = 0;
+  /** Where it comes from, as seen from the listener's head, m; null: from nowhere. */
+  seen: readonly [number, number, number] | null = null;
   readonly #context: AudioContext;
   readonly #source: MediaStreamAudioSourceNode;
   readonly #volume: GainNode;
@@ -92,6 +94,7 @@ export class Heard {
     const now = this.#context.currentTime;
     this.treatment = treatment;
     this.walls = walls;
+    this.seen = seen;
     if (treatment !== "silent" && !this.#isJoined) {
       this.#panner.connect(this.#out);
       this.#isJoined = true;

@@ -36,7 +36,7 @@ export function seenFrom(head: Pose, place: readonly number[]): Vector {
   const tx = 2 * (c * y - b * z);
   const ty = 2 * (a * z - c * x);
   const tz = 2 * (b * x - a * y);
-  return [a + w * tx - (y * tz - z * ty), b + w * ty - (z * tx - x * tz), c + w * tz - (x * ty - y * tx)];
+  return [a - w * tx + (y * tz - z * ty), b - w * ty + (z * tx - x * tz), c - w * tz + (x * ty - y * tx)];
 }
 
 /** How loud a voice is at a distance: the inverse law of open space, and nothing far away. */
@@ -67,13 +67,15 @@ export function wallsBetween(
   if (!(length > 0.3)) return 0;
   const direction = way.map((part) => part / length) as Vector;
   const met = new Set<number>();
+  let around = -1;
   const step = Math.max(length / CASTS_MAX, 0.2);
   for (let at = 0, cast = 0; cast < CASTS_MAX && at < length && met.size < WALLS_MAX; cast++) {
     const origin = direction.map((part, axis) => from[axis]! + part * at) as Vector;
     const { ordinal, distance_m } = hit(origin, direction);
     if (ordinal < 0 || at + distance_m > length) break;
     // Who stands within a thing's box, as in a hall, is not walled off by it.
-    if (at > 0 || distance_m > 0) met.add(ordinal);
+    if (at === 0 && distance_m === 0) around = ordinal;
+    if (ordinal !== around) met.add(ordinal);
     at += distance_m + step;
   }
   return met.size;
