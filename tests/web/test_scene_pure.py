@@ -173,7 +173,7 @@ def test_quality_goes_down_quickly_up_slowly_and_not_back_and_forth(run: Run) ->
 
 
 def test_of_thousands_only_what_is_in_view_is_drawn_and_all_within_a_budget(run: Run) -> None:
-    """Whatever is chosen, each thing in view is drawn once, at one level; none is lost or doubled."""
+    """Each thing in view is drawn once, at one level; none is lost or doubled."""
     found = run(
         """
         import { InstancedBufferAttribute, PerspectiveCamera } from "three";
@@ -186,7 +186,8 @@ def test_of_thousands_only_what_is_in_view_is_drawn_and_all_within_a_budget(run:
             names[i] = i;
         }
         const level = (triangles, from_px) => {
-            const one = { mesh: { visible: false }, attributes: [new InstancedBufferAttribute(new Float32Array(n), 1)], triangles, from_px, count: 0 };
+            const attributes = [new InstancedBufferAttribute(new Float32Array(n), 1)];
+            const one = { mesh: { visible: false }, attributes, triangles, from_px, count: 0 };
             one.setCount = (count) => { one.count = count; };
             return one;
         };
@@ -197,7 +198,9 @@ def test_of_thousands_only_what_is_in_view_is_drawn_and_all_within_a_budget(run:
         let lacking = 0, doubled = 0, most = 0, writes = 0, fine = 0;
         for (let step = 0; step < 200; step++) {
             const angle = step / 60;
-            camera.position.set(300 + Math.cos(angle) * (20 + step), 6 + step / 4, 150 + Math.sin(angle) * 90);
+            const away = 20 + step;
+            const z = 150 + Math.sin(angle) * 90;
+            camera.position.set(300 + Math.cos(angle) * away, 6 + step / 4, z);
             camera.lookAt(300, 0, 150);
             camera.updateMatrixWorld();
             view.set(camera, 900);
@@ -227,3 +230,32 @@ def test_of_thousands_only_what_is_in_view_is_drawn_and_all_within_a_budget(run:
     assert 0 < found["most"] <= found["budget"], found
     assert found["fine"] > 0, "what is near is drawn in all detail"
     assert found["writes"] < 150, "buffers are not written for each picture"
+
+
+def test_a_vehicle_drives_through_the_places_that_it_reports(run: Run) -> None:
+    found = run(
+        """
+        import { Glide } from "./glide.ts";
+        const agv = new Glide(0, 0, 0, 1.2);
+        const first = [agv.report(NaN, 3), agv.report(88, 180), agv.x, agv.z];
+        agv.report(88, 132);
+        agv.report(120, 132);
+        let corner = Infinity, seconds = 0;
+        while (agv.step(0.1)) {
+            corner = Math.min(corner, Math.hypot(agv.x - 88, agv.z - 132));
+            seconds += 0.1;
+        }
+        const there = [agv.x, agv.z];
+        const yaw = agv.yaw;
+        const again = agv.report(120, 132);
+        const jump = [agv.report(500, 900), agv.x, agv.z];
+        console.log(JSON.stringify({ first, corner, seconds, there, yaw, again, jump }));
+        """
+    )
+    assert found["first"] == [False, True, 88, 180], "the first report says where it stands"
+    assert found["corner"] < 0.7, "it goes round the corner of the aisles, not across"
+    assert 10 < found["seconds"] < 60, "it hurries, and is not there at once"
+    assert found["there"] == [120, 132]
+    assert abs(found["yaw"]) < 1e-6, "it looks where it goes: along x"
+    assert found["again"] is False
+    assert found["jump"] == [True, 500, 900], "further than a drive: it was set down there"

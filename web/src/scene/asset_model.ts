@@ -1,7 +1,7 @@
 /**
  * A glTF asset made ready to be drawn many times: few meshes, and the joints that data moves.
  *
- * What a node does is told by its extras: `drives` (rotate, stroke, scroll), `lamp`, `shows`.
+ * What a node does is told by its extras: `drives` (rotate, stroke, scroll, place), `lamp`, `shows`.
  * Everything else that stands still is merged into one mesh per kind of material.
  */
 
@@ -55,15 +55,24 @@ export interface Part {
   scroll: Drive | null;
 }
 
+/** The whole goes where its points say, metres in the scene. */
+export interface Drives {
+  x: string;
+  z: string;
+  speed_m_s: number;
+}
+
 export interface AssetModel {
   name: string;
+  /** null: it stays where it was put. */
+  place: Drives | null;
   parts: Part[];
   joints: Joint[];
   bounds: Box3;
 }
 
 interface Extras {
-  drives?: { point: string; kind: string; axis?: number[] | string; per_bottle?: number; per_metre?: number; length?: number; bottles?: number };
+  drives?: { point: string; kind: string; axis?: number[] | string; per_bottle?: number; per_metre?: number; length?: number; bottles?: number; x?: string; z?: string; speed?: number };
   shows?: { point: string; kind: string; axis?: string; full?: number };
   lamp?: { point: string; on: number[]; blink?: boolean };
   colour?: string;
@@ -76,10 +85,12 @@ export function readModel(name: string, root: Object3D): AssetModel {
   const still = new Map<string, { joint: number; meshes: { geometry: BufferGeometry; material: MeshStandardMaterial }[] }>();
   const parts: Part[] = [];
   const bounds = new Box3();
+  let place: Drives | null = null;
 
   const visit = (node: Object3D, joint: number, matrix: Matrix4, lamp: Lamp | null, scroll: Drive | null) => {
     const extras = node.userData as Extras;
     const drive = readDrive(extras);
+    place ??= readPlace(extras);
     let local = matrix.clone().multiply(node.matrix);
     if (drive !== null && drive.kind !== "scroll") {
       joints.push({ parent: joint, rest: local, drive });
@@ -112,7 +123,7 @@ export function readModel(name: string, root: Object3D): AssetModel {
     bounds.union(box);
   }
   if (bounds.isEmpty()) bounds.set(new Vector3(-0.5, 0, -0.5), new Vector3(0.5, 1, 0.5));
-  return { name, parts, joints, bounds };
+  return { name, place, parts, joints, bounds };
 }
 
 /** The material as one that is lit, which the fleet's are: what is unlit in a file is so too. */
@@ -203,6 +214,11 @@ function readDrive(extras: Extras): Drive | null {
     default:
       return null; // A newer asset may know more; what it does not know it leaves still.
   }
+}
+
+function readPlace({ drives }: Extras): Drives | null {
+  if (drives?.kind !== "place" || typeof drives.x !== "string" || typeof drives.z !== "string") return null;
+  return { x: drives.x, z: drives.z, speed_m_s: drives.speed !== undefined && drives.speed > 0 ? drives.speed : 1 };
 }
 
 function readAxis(axis: number[] | string): Vector3 {

@@ -82,7 +82,9 @@ export class Bottles {
 
   /** Looks for a line among the assets, and ties its segments to twins. */
   setStructure(fleets: readonly Fleet[]): void {
-    const folder = fleets.map((fleet) => fleet.model.name.split("/")[0]!).find((name, i) => fleets[i]!.model.name.includes("/") && name);
+    // Only where machines turn or belts run there may be a line with bottles on it.
+    const working = fleets.find(({ model }) => model.name.includes("/") && (model.joints.length > 0 || model.parts.some(({ scroll }) => scroll !== null)));
+    const folder = working?.model.name.split("/")[0];
     if (folder !== undefined && folder !== this.#loadedFor) {
       this.#loadedFor = folder;
       void this.#load(folder);

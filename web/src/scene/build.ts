@@ -362,6 +362,11 @@ export class Build {
     const middle = box.getCenter(new Vector3());
     const size = box.getSize(new Vector3());
     if (isGround) return;
+    if (model?.place) {
+      // What drives away leaves neither shade nor bars behind.
+      this.#anchor(ordinal, middle.x, box.max.y + 0.22, middle.z, 1.2, Math.max(size.x, size.z));
+      return;
+    }
     if (box.min.y < 0.3 && size.x * size.z < SHADE_M2_MAX)
       this.shades.push({ x: middle.x, y: 0.012, z: middle.z, w: size.x * 0.94, d: size.z * 0.9, soft_m: 0.4, strength: 0.55 });
     this.#matOfBars(i, pose, box);

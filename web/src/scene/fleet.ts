@@ -19,7 +19,11 @@ import {
 import type { MeshStandardMaterial, WebGLProgramParametersWithUniforms } from "three";
 import { isGlass } from "./asset_model.ts";
 import type { AssetModel, Drive, Part } from "./asset_model.ts";
+import { Glide } from "./glide.ts";
 import type { TwinStates } from "./twin_state.ts";
+
+/** How far beside the middle of their way vehicles may be. */
+const LANES_M = 2.6;
 
 export interface Member {
   ordinal: number;
@@ -45,6 +49,10 @@ export class Fleet {
   readonly phase: Float64Array;
   /** Metres that belts have run, per member. */
   readonly #run: Float64Array;
+  /** Where each member is on its way, of those that drive. */
+  readonly #glides: Glide[] = [];
+  /** Members that have left the place where they were, since somebody looked. */
+  readonly gone = new Set<number>();
   readonly #joint: Matrix4[];
   readonly #world = new Matrix4();
   readonly #move = new Matrix4();
@@ -57,14 +65,22 @@ export class Fleet {
     this.phase = new Float64Array(members.length);
     this.#run = new Float64Array(members.length);
     this.#joint = model.joints.map(() => new Matrix4());
+    if (model.place !== null)
+      for (const { matrix } of members) {
+        const { elements: e } = matrix;
+        this.#glides.push(new Glide(e[12]!, e[14]!, Math.atan2(-e[2]!, e[0]!), model.place.speed_m_s));
+      }
     const twins = new Float32Array(members.map((member) => member.ordinal));
     for (const part of model.parts) this.#addPart(part, twins, states);
     members.forEach((_, i) => this.#place(i));
-    for (const mesh of this.meshes) mesh.computeBoundingSphere();
+    for (const mesh of this.meshes) {
+      mesh.computeBoundingSphere();
+      if (model.place !== null) mesh.frustumCulled = false; // Its members go anywhere.
+    }
   }
 
   get isMoving(): boolean {
-    return this.model.joints.length > 0 || this.model.parts.some((p) => p.lamp !== null || p.scroll !== null);
+    return this.model.place !== null || this.model.joints.length > 0 || this.model.parts.some((p) => p.lamp !== null || p.scroll !== null);
   }
 
   /** Takes values and moves on by `dt_s`; true if anything moves. */
@@ -74,6 +90,29 @@ export class Fleet {
       moved = this.#advance(i, member, read, dt_s, states(member.ordinal)) || moved;
     });
     return moved;
+  }
+
+  /** Shows vehicles where they say they are, without a drive: time stands still, or was changed. */
+  put(read: ReadPoint): boolean {
+    let moved = false;
+    this.members.forEach((member, i) => {
+      moved = this.#drive(i, member, read, 0, true) || moved;
+    });
+    return moved;
+  }
+
+  #drive(i: number, member: Member, read: ReadPoint, dt_s: number, isAtOnce: boolean): boolean {
+    const { place } = this.model;
+    const glide = this.#glides[i];
+    if (place === null || glide === undefined) return false;
+    // Beside each other where they wait at one place, and where they meet.
+    const aside = (((i * 0.618) % 1) - 0.5) * LANES_M;
+    const isThere = glide.report(read(member.ordinal, place.x) + aside, read(member.ordinal, place.z) + aside, isAtOnce);
+    if (!glide.step(dt_s) && !(isAtOnce && isThere)) return false;
+    member.matrix.makeRotationY(glide.yaw).setPosition(glide.x, member.matrix.elements[13]!, glide.z);
+    this.gone.add(i);
+    this.#place(i, read, true);
+    return true;
   }
 
   dispose(): void {
@@ -168,7 +207,7 @@ export class Fleet {
     }
     if (joints.some((j) => j.drive?.kind === "scale")) moved = this.#scaleJoints(member, read) || moved;
     if (moved) this.#place(i, read);
-    return moved;
+    return this.#drive(i, member, read, isStale ? 0 : dt_s, false) || moved;
   }
 
   readonly #shown = new Map<string, number>();
@@ -188,7 +227,7 @@ export class Fleet {
   }
 
   /** Sets the matrices of one member's parts. */
-  #place(i: number, read?: ReadPoint): void {
+  #place(i: number, read?: ReadPoint, isAll = read === undefined): void {
     const member = this.members[i]!;
     this.model.joints.forEach((joint, j) => {
       const matrix = this.#joint[j]!;
@@ -197,7 +236,7 @@ export class Fleet {
       if (joint.drive !== null) matrix.multiply(this.#moveOf(joint.drive, i, member, read));
     });
     for (const { part, mesh } of this.#drawn) {
-      if (part.joint < 0 && read !== undefined) continue; // What stands still is placed once.
+      if (part.joint < 0 && !isAll) continue; // What stands still is placed once.
       this.#world.copy(part.joint < 0 ? member.matrix : this.#joint[part.joint]!);
       mesh.setMatrixAt(i, this.#world);
       mesh.instanceMatrix.needsUpdate = true;

@@ -191,6 +191,18 @@ export class Population {
     anchors.size[ordinal] = size;
   }
 
+  /** Takes over where vehicles have gone: they are hit, named and bounded there. */
+  follow(fleet: Fleet): void {
+    for (const i of fleet.gone) {
+      const { ordinal, matrix } = fleet.members[i]!;
+      const box = fleet.model.bounds.clone().applyMatrix4(matrix);
+      this.#put(ordinal, box, 1.2, Math.max(box.max.x - box.min.x, box.max.z - box.min.z));
+      const at = this.#hitTwins.indexOf(ordinal);
+      if (at >= 0) this.#hitBoxes.set([...box.min.toArray(), ...box.max.toArray()], at * 6);
+    }
+    fleet.gone.clear();
+  }
+
   /** By ordinal: 1 where a twin has a body of its own, 2 where things stand on that; ground has none. */
   bodies(n: number): Uint8Array {
     const has = new Uint8Array(n);

@@ -10,6 +10,7 @@ import type { Id, Mirror } from "../mirror.ts";
 import { numberText } from "../format.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
+import { t } from "../words.ts";
 import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
 import { AssetLibrary } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
@@ -19,6 +20,7 @@ import { middleOf, onCanvas, rayAt } from "./canvas_places.ts";
 import { Chosen } from "./chosen.ts";
 import { Conditions } from "./conditions.ts";
 import { chooseAll, View } from "./crowd.ts";
+import type { Fleet } from "./fleet.ts";
 import { FramePace } from "./frame_pace.ts";
 import { Ghosts, type Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
@@ -96,6 +98,9 @@ export class WorldScene implements SceneApi {
   #focusDue: Id | null = null;
   #isResting = false;
   #isPlaced = false;
+  /** Whether the browser has taken the graphics context away, for now. */
+  isLost = false;
+  readonly #lostNote = document.createElement("p");
   readonly #labelRoot: HTMLElement;
   readonly #builtListeners = new Set<() => void>();
   readonly #layers = new Set<SceneLayer>();
@@ -109,6 +114,8 @@ export class WorldScene implements SceneApi {
     this.#canvas = canvas;
     this.#mirror = mirror;
     this.#labelRoot = labels;
+    this.#lostNote.className = "scene-lost";
+    this.#lostNote.setAttribute("role", "status");
     const asked = new URL(location.href).searchParams.get("quality");
     this.stage = new Stage(canvas, isAsked(asked) ? asked : storedQuality());
     this.rig = new CameraRig(this.stage.camera, canvas);
@@ -154,7 +161,9 @@ export class WorldScene implements SceneApi {
     theme.on(() => this.#setTheme());
     this.#listen();
     new ResizeObserver(() => this.#resize()).observe(canvas);
+    canvas.addEventListener("webglcontextlost", () => this.#setLost(true));
     canvas.addEventListener("webglcontextrestored", () => {
+      this.#setLost(false);
       this.stage.forget();
       this.#setTheme();
     });
@@ -415,12 +424,13 @@ export class WorldScene implements SceneApi {
   }
 
   /** How a twin is shown; and how many beacons there are in all. */
-  twinState(id: Id): { highlight: number; stale: number; alarm: number; beacons: number } {
+  twinState(id: Id): { highlight: number; stale: number; alarm: number; dim: number; beacons: number } {
     const ordinal = this.#mirror.ordinal(id);
     return {
       highlight: this.#states.get(ordinal, Channel.Highlight),
       stale: this.#states.get(ordinal, Channel.Stale),
       alarm: this.#states.get(ordinal, Channel.Alarm),
+      dim: this.#states.get(ordinal, Channel.Dim),
       beacons: this.#beacons.count,
     };
   }
@@ -632,6 +642,15 @@ export class WorldScene implements SceneApi {
     this.invalidate();
   }
 
+  /** The graphics processor has forgotten everything; all else goes on, and it is said. */
+  #setLost(isLost: boolean): void {
+    this.isLost = isLost;
+    this.#lostNote.textContent = isLost ? t("The 3D picture is lost; it comes back as soon as the browser can draw again") : "";
+    if (isLost) this.#labelRoot.append(this.#lostNote);
+    else this.#lostNote.remove();
+    if (!isLost) this.#moved();
+  }
+
   #setTheme(): void {
     this.stage.setTheme(theme.mode);
     const { palette } = this.stage;
@@ -750,7 +769,10 @@ export class WorldScene implements SceneApi {
       const read = (ordinal: number, point: string): number => this.#points.read(ordinal, point);
       const isStale = (ordinal: number): boolean => this.#states.get(ordinal, Channel.Stale) > 0;
       for (const fleet of population.fleets)
-        if (fleet.isMoving) machines = fleet.update(read, dt_s * pace, isStale) || machines;
+        if (fleet.isMoving && fleet.update(read, dt_s * pace, isStale)) {
+          machines = true;
+          this.#follow(fleet);
+        }
       machines = this.#bottles.update(dt_s * pace) || machines;
       if (machines && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
       moves = machines || moves;
@@ -758,7 +780,7 @@ export class WorldScene implements SceneApi {
         population.pipes.setTime(time_s);
         moves = true;
       }
-    } else if (this.#bottles.settle()) this.stage.renderer.shadowMap.needsUpdate = true;
+    } else if (this.#putVehicles() || this.#bottles.settle()) this.stage.renderer.shadowMap.needsUpdate = true;
     moves = (this.#chosen.update(time_s) && !isStill) || moves;
     if (this.#beacons.count > 0) {
       this.#beacons.setTime(isStill ? 0.6 : time_s);
@@ -796,6 +818,27 @@ export class WorldScene implements SceneApi {
     const isOther = chooseAll(this.#population.crowds, this.#view, this.stage.rung.detail);
     // What came into view has a shadow too; while one moves it may be late.
     if (isOther && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
+  }
+
+  /** Where time stands still, or nothing is to move, vehicles are where they then said they were. */
+  #putVehicles(): boolean {
+    let moved = false;
+    for (const fleet of this.#population?.fleets ?? [])
+      if (fleet.model.place !== null && fleet.put((ordinal, point) => this.#points.read(ordinal, point))) {
+        moved = true;
+        this.#follow(fleet);
+      }
+    return moved;
+  }
+
+  /** Vehicles have gone on: what is shown of them goes along. */
+  #follow(fleet: Fleet): void {
+    if (fleet.gone.size === 0) return;
+    const { selected } = this.#chosen;
+    const isSelected = [...fleet.gone].some((i) => fleet.members[i]!.ordinal === selected);
+    this.#population?.follow(fleet);
+    this.#hasMoved = true;
+    if (isSelected) this.#chosen.takeSelection(this.#population, this.stage.palette);
   }
 
   #reach(): number {
