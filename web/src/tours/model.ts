@@ -47,7 +47,7 @@ export function read(body: string): Tour {
   if (version !== VERSION) throw new Error(`version ${String(version)}; this page reads version ${VERSION}`);
   if (!Array.isArray(steps)) throw new Error("steps: a list was expected");
   if (steps.length > TOUR_STEPS_MAX) throw new Error(`${steps.length} steps; a tour has at most ${TOUR_STEPS_MAX}`);
-  return { description: String(description), isEndless: is_endless === true, steps: steps.map((step: Partial<Step>) => ({ ...NO_STEP, id: "", ...step })) };
+  return { description: String(description), isEndless: is_endless === true, steps: steps.map((step: Partial<Step>) => ({ id: "", ...NO_STEP, ...step })) };
 }
 
 /** Defaults are left out, as everywhere in the log. */
