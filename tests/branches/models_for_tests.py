@@ -97,6 +97,18 @@ class Demand(Counter):
         return float(parameters_of(view).get("demand", -1))
 
 
+class Dice(Counter):
+    """Says what it throws."""
+
+    name = "dice"
+
+    def draw_from(self, seed: int) -> None:
+        self._dice = np.random.default_rng(seed)
+
+    def value(self, view: World, value: float) -> float:
+        return float(self._dice.random())
+
+
 class Glutton(Counter):
     """Takes all the memory there is."""
 
@@ -132,6 +144,28 @@ class Noisy:
         ]
 
 
+class Moving:
+    """Parts an hour over the ways of a line: some are thrown away, some go round again."""
+
+    def evaluate(self, world: World, *, replications: int, seed: int, progress) -> list[Kpi]:
+        amounts = {
+            "flow, supply → filler": 1000.0,
+            "scrap, filler": 20.0,
+            "flow, filler → capper": 1080.0,
+            "rework, capper → repair": 100.0,
+            "flow, repair → filler": 100.0,
+            "scrap, capper → bin": 30.0,
+            "flow, capper → packer 1": 600.0,
+            "flow, capper → packer 2": 350.0,
+            "flow, packer 1 → output": 600.0,
+            "flow, packer 2 → output": 350.0,
+        }
+        return [Kpi("throughput", "/h", "higher", np.full(replications, 950.0))] + [
+            Kpi(name, "/h", "higher", np.full(replications, amount))
+            for name, amount in amounts.items()
+        ]
+
+
 ENTRIES = """\
 [mirrorworld.models]
 counter = tests.branches.models_for_tests:Counter
@@ -141,10 +175,12 @@ nan = tests.branches.models_for_tests:NotANumber
 metric = tests.branches.models_for_tests:Metric
 commander = tests.branches.models_for_tests:Commander
 demand = tests.branches.models_for_tests:Demand
+dice = tests.branches.models_for_tests:Dice
 glutton = tests.branches.models_for_tests:Glutton
 
 [mirrorworld.evaluators]
 noisy = tests.branches.models_for_tests:Noisy
+moving = tests.branches.models_for_tests:Moving
 """
 
 

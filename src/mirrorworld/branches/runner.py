@@ -24,7 +24,7 @@ from mirrorworld import units
 from mirrorworld.branches import doors, wire
 from mirrorworld.branches.checking import ModelFault, check_change, check_units
 from mirrorworld.branches.rebuilt import rebuilt
-from mirrorworld.simulation.ports import Evaluator, FollowsRecord, Kpi
+from mirrorworld.simulation.ports import DrawsChance, Evaluator, FollowsRecord, Kpi
 from mirrorworld.world.changes import Change
 from mirrorworld.world.ports import Model
 from mirrorworld.world.world import World
@@ -290,6 +290,8 @@ def _run(
             check_units(branch.world, one["name"], model)
             if isinstance(model, FollowsRecord):
                 model.follow(parent, branch.base.position)
+            if isinstance(model, DrawsChance):
+                model.draw_from(task["seed"])
         models.append(model)
     clock = Clock(task["now_ns"], task["until_ns"], task["speed"], task["is_paused"])
     step_ns = int(task["step_ns"])

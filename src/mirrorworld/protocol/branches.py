@@ -212,6 +212,7 @@ class RunRequest:
     is_paused: bool = False
     """Start it paused, to be stepped."""
     seed: int = 1
+    """Of the models that draw by chance: the same run again, or another."""
     time_limit_s: float = 600.0
     """Of ours; then it is stopped, and what was obtained is kept."""
 

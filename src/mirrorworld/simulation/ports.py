@@ -99,4 +99,14 @@ class FollowsRecord(Protocol):
         ...
 
 
-__all__ = ["Better", "Evaluator", "FollowsRecord", "Kpi", "Progress", "StatesUnits"]
+@runtime_checkable
+class DrawsChance(Protocol):
+    """A model that draws by chance: it is given the run's seed once, before its first step."""
+
+    def draw_from(self, seed: int) -> None:
+        """Draws from this seed alone: two runs with one seed are then the same run, and two with
+        two seeds are not."""
+        ...
+
+
+__all__ = ["Better", "DrawsChance", "Evaluator", "FollowsRecord", "Kpi", "Progress", "StatesUnits"]

@@ -7,8 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from mirrorworld.simulation.flow import reference
+from mirrorworld.simulation.flow.distributions import Distribution
 from mirrorworld.simulation.flow.evaluator import Flow
-from mirrorworld.simulation.flow.play import Play
+from mirrorworld.simulation.flow.model import Breakdown, Station
+from mirrorworld.simulation.flow.model import line as flow_line
+from mirrorworld.simulation.flow.play import Play, rejected
 from mirrorworld.world.changes import (
     Change,
     Edits,
@@ -96,7 +100,8 @@ def test_twins_move_as_the_model_does() -> None:
     world = line().branch("played")
     handle = world.structure.handle("press", "PartsOut")
     world.apply(Change(frame([handle], [1000], [1]), Origin(OriginKind.MEASURED, "plc"), 1))
-    model, second = Play(seed=2), 1_000_000_000
+    model, second = Play(), 1_000_000_000
+    model.draw_from(2)
     start = 1_700_000_000 * second
     states: dict[str, set[int]] = {"press": set(), "oven": set()}
 
@@ -127,11 +132,30 @@ def test_twins_move_as_the_model_does() -> None:
 
 def test_the_same_seed_plays_the_same() -> None:
     played = []
-    for steps in (7, 400):
-        world, model = line().branch("b"), Play(seed=5)
+    for steps, seed in ((7, 5), (400, 5), (7, 6)):
+        world, model = line().branch("b"), Play()
+        model.draw_from(seed)
         for at in np.linspace(0, 2000, steps).astype(int).tolist():
             for change in model.step(world, (10**9 + at) * 10**9):
                 world.apply(change)
         points = [("press", "PartsOut"), ("oven", "PartsOut"), ("rack", "Content")]
         played.append([world.value(world.structure.handle(*p)) for p in points])
-    assert played[0] == played[1]
+    assert played[0] == played[1] != played[2]
+
+
+def test_rejects_are_seen_in_a_trace() -> None:
+    stations = (
+        Station("saw", Distribution.exponential(2), scrap=0.2, servers=2),
+        Station(
+            "mill",
+            Distribution.exponential(1),
+            scrap=0.1,
+            breakdowns=(Breakdown("b", Distribution.exponential(9), Distribution.exponential(3)),),
+        ),
+    )
+    model = flow_line("rejects", stations, (2,))
+    found = reference.run(model, seed=3, horizon_s=400, trace_rows=10_000)
+    assert found.trace is not None
+    is_reject = rejected(found.trace)
+    by_node = [int(is_reject[found.trace.node == i].sum()) for i in range(len(model.nodes))]
+    assert by_node == found.scrapped_at[0].tolist() and found.scrapped[0] > 40

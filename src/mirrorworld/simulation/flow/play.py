@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mirrorworld.simulation.flow import engines
 from mirrorworld.simulation.flow.from_world import from_world
 from mirrorworld.simulation.flow.model import Station
-from mirrorworld.simulation.flow.results import Doing
+from mirrorworld.simulation.flow.results import Doing, Trace
 from mirrorworld.simulation.flow.roles import FAILED, RUNNING, WAITING, Place, Used
 from mirrorworld.simulation.flow.sheet import Said
 from mirrorworld.world.changes import Change, Origin, OriginKind
@@ -47,6 +47,7 @@ class _Moving:
     """Counters as they were at the fork."""
     came: int = 0
     went: int = 0
+    rejected: int = 0
     held: int = 0
     doing: int = Doing.STARVED
     waits_for: int = Doing.STARVED
@@ -69,11 +70,15 @@ class Play:
     name = "flow"
     origin = OriginKind.SIMULATED
 
-    def __init__(self, seed: int = 1) -> None:
-        self._seed = seed
+    def __init__(self) -> None:
+        self._seed = 1
         self._moving: list[_Moving] | None = None
         self._start_ns = 0
         self._row = 0
+
+    def draw_from(self, seed: int) -> None:
+        """See `simulation.ports.DrawsChance`."""
+        self._seed = seed
 
     def step(self, view: World, until_ns: int) -> Iterable[Change]:
         """See `world.ports.Model`. The first step begins the run.
@@ -149,6 +154,7 @@ class Play:
         self._ahead_s = ahead_s
         self._time_s, self._doing = trace.time_s, trace.doing
         self._part, self._held = trace.part, trace.held
+        self._is_reject = rejected(trace)
         order = np.argsort(trace.node, kind="stable")
         starts = np.searchsorted(trace.node[order], np.arange(len(self._model.nodes) + 1))
         self._rows = [order[a:b] for a, b in itertools.pairwise(starts)]
@@ -165,6 +171,7 @@ class Play:
             # A part that is gone on with after a repair does not come again.
             one.came += one.new(self._part[mine][began], "began")
             one.went += one.new(self._part[mine][ended], "ended")
+            one.rejected += int(self._is_reject[mine].sum())
             one.doing = int(self._doing[mine[-1]])
             if began.any() or one.doing == Doing.BUSY:
                 one.worked_s = float(self._time_s[mine[-1]])
@@ -190,6 +197,8 @@ class Play:
                 speed = one.rate_per_s / points["speed"].factor if works else 0.0
                 said["speed"] = float(f"{speed:.9g}")
             said |= self._counts(one, points, one.came, one.went)
+            if "rejects" in points:
+                said["rejects"] = one.base["rejects"] + one.rejected
             return said
         packs_in, packs_out = one.came // one.per_unit, one.went // one.per_unit
         said |= self._counts(one, points, packs_in, packs_out)
@@ -209,6 +218,20 @@ class Play:
         return {w: one.base[w] + n for w, n in counts.items() if w in points}
 
 
+def rejected(trace: Trace) -> NDArray[np.bool_]:
+    """[rows] whether a server has just thrown away what it worked on: it is empty without having
+    waited for its part to be taken."""
+    order = np.lexsort((trace.server, trace.node))  # stable: by time within a server
+    node, server = trace.node[order], trace.server[order]
+    is_next = np.zeros(len(order), bool)
+    is_next[1:] = (node[1:] == node[:-1]) & (server[1:] == server[:-1])
+    worked = np.zeros(len(order), bool)
+    worked[1:] = trace.doing[order][:-1] == Doing.BUSY
+    found = np.zeros(len(order), bool)
+    found[order] = is_next & worked & (trace.part[order] == -1)
+    return found
+
+
 def _code(one: _Moving, works: bool, is_down: bool) -> float | None:
     """The code of the state's own labels for what the machine does; None if it has no such."""
     if works:
@@ -226,4 +249,4 @@ def _code(one: _Moving, works: bool, is_down: bool) -> float | None:
     return float(codes[0]) if codes else None
 
 
-__all__ = ["Play"]
+__all__ = ["Play", "rejected"]
