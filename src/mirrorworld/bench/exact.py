@@ -35,6 +35,7 @@ from mirrorworld.simulation.flow.markov import (
 from mirrorworld.simulation.flow.max_plus import departures, server_times, slot_departures
 from mirrorworld.simulation.flow.recurrence import line_samples
 from mirrorworld.simulation.flow.streams import Purpose, stream_key, uniforms
+from mirrorworld.simulation.student import t_quantile
 
 LINES: Final[dict[tuple[int, ...], float]] = {
     (0,): 2 / 3,
@@ -228,15 +229,13 @@ def _controlled(
 ) -> tuple[float, float, float]:
     """Mean at controls of 0, its standard error, half of the 95 % interval, by least squares
     (Lavenberg, Welch: A perspective on the use of control variables, 1981)."""
-    from scipy import special
-
     design = np.hstack([np.ones((len(y), 1)), controls / controls.std(axis=0)])
     inverse = np.linalg.inv(design.T @ design)
     fitted = inverse @ (design.T @ y)
     freedom = len(y) - design.shape[1]
     residual = y - design @ fitted
     error = float(np.sqrt(residual @ residual / freedom * inverse[0, 0]))
-    return float(fitted[0]), error, float(special.stdtrit(freedom, 0.975)) * error
+    return float(fitted[0]), error, t_quantile(0.975, freedom) * error
 
 
 def _best_split(stations: int) -> dict[str, Any]:

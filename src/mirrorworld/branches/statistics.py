@@ -2,7 +2,7 @@
 
 Student's t; of two branches with the same seed differences are taken replication by replication
 (common random numbers: Law, Simulation Modeling and Analysis, 5th ed., §10.2.1), else by Welch.
-The distribution is worked out here, so that nothing but NumPy is needed.
+What a figure without values says is said here; the arithmetic is that of all simulations.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mirrorworld.simulation.flow.statistics import interval
+from mirrorworld.simulation.student import t_cdf, t_quantile
 
 LEVEL: Final = 0.95
 
@@ -45,11 +48,10 @@ def estimate(values: NDArray[np.float64]) -> Estimate:
     n = len(known)
     if n == 0:
         return Estimate(0, None, None, None)
-    mean = float(known.mean())
     if n == 1:
-        return Estimate(1, mean, None, None)
-    half = t_quantile(0.5 + LEVEL / 2, n - 1) * float(known.std(ddof=1)) / math.sqrt(n)
-    return Estimate(n, mean, mean - half, mean + half)
+        return Estimate(1, float(known[0]), None, None)
+    found = interval(known, LEVEL)
+    return Estimate(n, found.mean, found.low, found.high)
 
 
 def difference(
@@ -85,56 +87,3 @@ def _told(mean: float, error: float, freedom: float, is_paired: bool) -> Differe
         return Difference(mean, mean, mean, is_paired, above)
     half = t_quantile(0.5 + LEVEL / 2, freedom) * error
     return Difference(mean, mean - half, mean + half, is_paired, t_cdf(mean / error, freedom))
-
-
-def t_cdf(t: float, freedom: float) -> float:
-    """Student's distribution function, by the incomplete beta function (DLMF 8.17)."""
-    if t == 0:
-        return 0.5
-    tail = 0.5 * _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
-    return 1 - tail if t > 0 else tail
-
-
-def t_quantile(p: float, freedom: float) -> float:
-    """Where Student's distribution function reaches p, 0.5 <= p < 1; by bisection."""
-    low, high = 0.0, 2.0
-    while t_cdf(high, freedom) < p:
-        low, high = high, 2 * high
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, freedom) < p else (low, middle)
-    return (low + high) / 2
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), by its continued fraction (DLMF
-    8.17.22), evaluated by Lentz's method."""
-    if x <= 0:
-        return 0.0
-    if x >= 1:
-        return 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(b, a, 1 - x)
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x)
-        + b * math.log1p(-x)
-    ) / a  # fmt: skip
-    tiny = 1e-300
-    c, d = 1.0, 1 / _away(1 - (a + b) * x / (a + 1), tiny)
-    total = d
-    for m in range(1, 1_000):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1 / _away(1 + term * d, tiny)
-            c = _away(1 + term / c, tiny)
-            total *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return front * total
-
-
-def _away(value: float, tiny: float) -> float:
-    return tiny if abs(value) < tiny else value

@@ -37,10 +37,11 @@ def draw(packed: Any, i: int, key: int, n: int) -> float:
         n = 1
     return sample(
         packed.code[i],
-        packed.p[i, 0],
-        packed.p[i, 1],
-        packed.p[i, 2],
-        packed.p[i, 3],
+        # Python's own floats: what is too large becomes infinite without a warning.
+        float(packed.p[i, 0]),
+        float(packed.p[i, 1]),
+        float(packed.p[i, 2]),
+        float(packed.p[i, 3]),
         packed.table,
         packed.first[i],
         packed.count[i],

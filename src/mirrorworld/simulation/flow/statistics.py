@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mirrorworld.simulation.student import t_cdf, t_quantile
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -181,14 +183,12 @@ def compare(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Co
 def p_above(values: ArrayLike, limit: float) -> float:
     """Probability that the true mean is above a limit (Student's distribution about the mean seen,
     from a flat prior)."""
-    from scipy import stats
-
     x = _values(values)
     spread = float(x.std(ddof=1)) / math.sqrt(len(x))
     gap = float(x.mean()) - limit
     if spread == 0:
         return 0.5 if gap == 0 else float(gap > 0)
-    return float(stats.t.cdf(gap / spread, len(x) - 1))
+    return t_cdf(gap / spread, len(x) - 1)
 
 
 def rank(
@@ -285,11 +285,9 @@ def _values(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _t(confidence: float, freedom: int) -> float:
-    from scipy import special
-
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence}; give a number between 0 and 1")
-    return float(special.stdtrit(freedom, (1 + confidence) / 2))
+    return t_quantile((1 + confidence) / 2, freedom)
 
 
 def _lag_1(x: NDArray[np.float64]) -> float:
