@@ -25,7 +25,9 @@ device.stereoEnabled = true;
 // What an augmented room is asked for: here a floor at 0 and a table at 0.7 m, nothing else.
 device.installSEM(class {
   version = "a floor and a table";
-  planesVisible = boundingBoxesVisible = meshesVisible = false;
+  planesVisible = false;
+  boundingBoxesVisible = false;
+  meshesVisible = false;
   trackedPlanes = new Set();
   trackedMeshes = new Set();
   environmentCanvas = document.createElement("canvas");
@@ -87,8 +89,10 @@ class Wearer:
 
     def enter(self, mode: str = "VR") -> None:
         """By the button of the page, until pictures come."""
-        self.page.get_by_role("button", name="Enter VR…").click()
-        self.page.get_by_role("button", name=f"Enter {mode}", exact=True).click()
+        # Pressed by the page itself: on a small canvas, dear to draw, it may be out of sight.
+        for name in ("Enter VR…", f"Enter {mode}"):
+            button = self.page.get_by_role("button", name=name, exact=True)
+            button.evaluate("element => element.click()")
         self.until(f"{VISIT}?.nFrames > 3")
 
     def leave(self) -> None:

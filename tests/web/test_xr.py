@@ -47,7 +47,7 @@ def worn(browser: Browser, peers_dir: Path, line: PanelWorld) -> Iterator[Worn]:
 
     def open_(*, is_drawn: bool = False, has_headset: bool = True, **options) -> Wearer:
         context = browser.new_context(
-            viewport={"width": 640, "height": 320},
+            viewport={"width": 640, "height": 320} if is_drawn else {"width": 1280, "height": 900},
             bypass_csp=True,
             reduced_motion="reduce",
             **options,

@@ -7,6 +7,7 @@
 import { BufferAttribute, BufferGeometry, Group, Line as ThreeLine, LineBasicMaterial, Matrix4, Vector3 } from "three";
 import { keyValues } from "../scene/key_values.ts";
 import type { Mirror } from "../mirror.ts";
+import { comfort } from "./comfort.ts";
 import type { Hand } from "./input.ts";
 import type { Inspect } from "./inspect.ts";
 import type { Menu } from "./menu.ts";
@@ -26,7 +27,7 @@ const TAG_VALUES = 3;
 
 export class Desk {
   readonly object = new Group();
-  readonly menu = new Slate("menu", 0.3);
+  readonly menu = new Slate("menu", 0.25);
   readonly inspect = new Slate("inspect", 0.44);
   readonly tag = new Slate("tag", 0.26, true);
   /** What a ray can meet. */
@@ -91,8 +92,8 @@ export class Desk {
     if (way.lengthSq() < 1e-4) rig.aheadInRoom(way);
     way.normalize();
     const { object } = this.inspect;
-    // Beside the way to it, so that it does not hide what it tells of.
-    const side = this.#scratch2.crossVectors(way, UP).multiplyScalar(-0.3);
+    // Beside the way to it, so that it does not hide what it tells of, and away from the menu.
+    const side = this.#scratch2.crossVectors(way, UP).multiplyScalar(comfort().pointing === "right" ? 0.27 : -0.27);
     object.position.copy(rig.headInRoom).addScaledVector(way, away_m).add(side);
     object.position.y -= 0.1;
     this.#faceHead(object);

@@ -12,7 +12,7 @@ const BONES: readonly (readonly [number, number])[] = [1, 5, 10, 15, 20].flatMap
   const last = finger === 0 ? 4 : first + 4;
   return Array.from({ length: last - first + 1 }, (_, i) => [i === 0 ? 0 : first + i - 1, first + i] as const);
 });
-const BONE_M = 0.0062;
+const BONE_M = 0.0078;
 const UP = new Vector3(0, 1, 0);
 
 export class Glove {

@@ -5,7 +5,7 @@ export type Tone = "plain" | "soft" | "dim" | "accent" | "good" | "uncertain" | 
 export const FONT = '"Inter Variable", system-ui, sans-serif';
 
 export const COLORS = {
-  back: "rgba(16, 23, 31, 0.94)",
+  back: "rgba(16, 23, 31, 0.97)",
   edge: "rgba(120, 150, 175, 0.45)",
   line: "rgba(120, 150, 175, 0.16)",
   button: "#263543",

@@ -31,7 +31,7 @@ class Aim {
   distance_m = NOTHING_M;
   twin: Id | null = null;
   /** Where a trigger went down; null: it is not down. */
-  pressed: { slate: Slate | null; area: number; atMs: number; nSeen: number; isDone: boolean; draggedMs: number } | null = null;
+  pressed: { slate: Slate | null; area: number; label: string; atMs: number; nSeen: number; isDone: boolean; draggedMs: number } | null = null;
   /** A panel that is carried, and how it lies in the hand. */
   carried: Slate | null = null;
   readonly lies = new Matrix4();
@@ -154,7 +154,7 @@ export class Pointing {
   #press(hand: Hand, nowMs: number): void {
     const aim = this.aim(hand);
     if (hand.hasJustPressed && hand.isTracked) {
-      aim.pressed = { slate: aim.slate, area: aim.area, atMs: nowMs, nSeen: 0, isDone: false, draggedMs: nowMs };
+      aim.pressed = { slate: aim.slate, area: aim.area, label: aim.slate?.labelOf(aim.area) ?? "", atMs: nowMs, nSeen: 0, isDone: false, draggedMs: nowMs };
       const { slate, area } = aim;
       if (slate !== null && area < 0) this.#take(hand, slate); // A pinch on a panel's face takes it along.
       else if (slate !== null && slate.holdOf(area) === 0) {
@@ -185,9 +185,10 @@ export class Pointing {
       if (this.isLong(hand, nowMs)) this.#acts.holds(hand);
       return;
     }
-    if (aim.slate !== slate || aim.area !== area) {
+    // Who slips off begins anew; so does who holds on to a place where another button came to lie.
+    if (aim.slate !== slate || aim.area !== area || slate.labelOf(area) !== pressed.label) {
       slate.setHeld(-1, 0);
-      pressed.atMs = nowMs; // Who slips off begins anew.
+      pressed.atMs = nowMs;
       return;
     }
     const hold_ms = slate.holdOf(area) ?? 0;
