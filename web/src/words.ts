@@ -28,10 +28,16 @@ export function t(english: string, values: Arguments = {}): string {
   return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-/** Speaks another language from now on: remembers it, and loads the page again. */
-export function speak(tag: string): void {
-  localStorage.setItem(KEY, tag);
+/** Speaks another language from now on: remembers it, and loads the page again. False: the browser
+ * lets this page remember nothing. */
+export function speak(tag: string): boolean {
+  try {
+    localStorage.setItem(KEY, tag);
+  } catch {
+    return false;
+  }
   location.reload();
+  return true;
 }
 
 function chosen(): string {

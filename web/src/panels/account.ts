@@ -17,7 +17,9 @@ export function openAccount(context: Context): void {
   const failed = h("p", { class: "form-error", role: "alert" });
   const tongue = h("select", { class: "select", attrs: { "aria-label": t("Language") } }, ...Object.entries(LANGUAGES).map(([tag, name]) => h("option", { attrs: { value: tag, lang: tag } }, name)));
   tongue.value = language;
-  tongue.addEventListener("change", () => speak(tongue.value));
+  tongue.addEventListener("change", () => {
+    if (!speak(tongue.value)) context.toast({ tone: "uncertain", title: t("The browser lets this page remember nothing"), detail: t("Choose the language in the browser's own settings.") });
+  });
   const leave = async (): Promise<void> => {
     await rest.delete("session").catch(() => undefined);
     location.assign("/");

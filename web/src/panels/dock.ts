@@ -21,13 +21,14 @@ export class Dock {
   private readonly toolPlace = h("div", { class: "dock-tool-place" });
   private readonly buttons = new Map<DockTab, { button: HTMLButtonElement; badge: HTMLElement }>();
   private readonly height = remembered<number>("dock.height", 288);
+  private readonly grip: HTMLElement;
   private current: DockTab = "trends";
 
   constructor(
     private readonly panels: Readonly<Record<DockTab, DockPanel>>,
     private readonly onChange: (open: DockTab | null) => void,
   ) {
-    const grip = h("div", {
+    const grip = this.grip = h("div", {
       class: "dock-grip",
       role: "separator",
       tabIndex: 0,
@@ -130,8 +131,10 @@ export class Dock {
   }
 
   private setHeight(height_px: number): void {
-    const height = Math.round(Math.max(LOWEST_PX, Math.min(height_px, window.innerHeight * 0.62)));
+    const most = Math.max(Math.round(window.innerHeight * 0.62), LOWEST_PX);
+    const height = Math.round(Math.max(LOWEST_PX, Math.min(height_px, most)));
     this.height.set(height);
+    for (const [name, px] of [["valuemin", LOWEST_PX], ["valuemax", most], ["valuenow", height]] as const) setAttr(this.grip, `aria-${name}`, String(px));
     this.element.style.setProperty("--dock-h", `${height}px`);
   }
 
