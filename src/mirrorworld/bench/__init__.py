@@ -40,6 +40,7 @@ BENCHES: Final = (
     "exact",
     "factory",
     "room",
+    "voice",
     "scene",
     "coedit",
 )

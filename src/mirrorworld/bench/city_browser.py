@@ -44,8 +44,9 @@ WATCH: Final = """
 """
 
 
-def chromium(stack: ExitStack, way: str) -> Any:
-    """A Chromium without a screen, open until the stack is left; `way`: one of `ARGUMENTS`.
+def chromium(stack: ExitStack, way: str, *more: str) -> Any:
+    """A Chromium without a screen, open until the stack is left; `way`: one of `ARGUMENTS`, to which
+    `more` come.
 
     Raises:
         RuntimeError: there is none here.
@@ -59,7 +60,7 @@ def chromium(stack: ExitStack, way: str) -> Any:
     if found is None:
         raise RuntimeError("there is no Chromium here; apt-get install chromium brings it")
     playwright = stack.enter_context(sync_playwright())
-    browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS[way]))
+    browser = playwright.chromium.launch(executable_path=found, args=[*ARGUMENTS[way], *more])
     stack.callback(browser.close)
     return browser
 

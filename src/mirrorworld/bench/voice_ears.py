@@ -22,6 +22,8 @@ STEP_DEG: Final = 5
 FAKE_DEVICES: Final = ("--use-fake-device-for-media-stream",)
 _BANDS_HZ: Final = np.geomspace(300, 9_000, 16)
 _BLOCK: Final = 4_096
+_SETTLES_S: Final = 0.7
+"""What is played first may still be of the direction before."""
 _LAG_DB: Final = 0.5
 """A sample of lag between the ears weighs as much as this difference in level."""
 
@@ -125,8 +127,9 @@ class Ears:
 
     def record(self, id: int, seconds: float) -> Signal:
         """What comes: blocks × (left, right, the voice as it was before walls and head) × samples."""
-        got: dict[str, Any] = self.page.evaluate(_RECORD, [seconds, id])
-        return _unpacked(got["data"]).reshape(-1, 3, _BLOCK)
+        got: dict[str, Any] = self.page.evaluate(_RECORD, [seconds + _SETTLES_S, id])
+        blocks = _unpacked(got["data"]).reshape(-1, 3, _BLOCK)
+        return blocks[int(_SETTLES_S * got["rate"] / _BLOCK) :]
 
     def powers(self, blocks: Signal) -> Signal:
         """Power by frequency of left, right and voice, 3 × bins."""
