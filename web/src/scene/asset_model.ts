@@ -1,7 +1,7 @@
 /**
  * A glTF asset made ready to be drawn many times: few meshes, and the joints that data moves.
  *
- * What a node does is told by its extras: `drives` (rotate, stroke, scroll, place), `lamp`, `shows`.
+ * What a node does is told by its extras: `drives` (rotate, stroke, scroll, turn, slide, place), `lamp`, `shows`.
  * Everything else that stands still is merged into one mesh per kind of material.
  */
 
@@ -25,12 +25,16 @@ import { mergeGeometries } from "three/examples/jsm/utils/BufferGeometryUtils.js
 
 export interface Drive {
   point: string;
-  kind: "rotate" | "scroll" | "stroke" | "scale";
+  kind: "rotate" | "scroll" | "stroke" | "scale" | "turn" | "slide";
   axis: Vector3;
-  /** Radians per slot, texture lengths per metre, metres, or the value at full size. */
+  /** Radians per slot, texture lengths per metre, metres, the value at full size; of what follows a
+   * value, radians or metres for each unit of it. */
   amount: number;
   /** Slots per stroke. */
   every: number;
+  /** What follows a value follows it between these. */
+  low: number;
+  high: number;
 }
 
 export interface Lamp {
@@ -72,7 +76,7 @@ export interface AssetModel {
 }
 
 interface Extras {
-  drives?: { point: string; kind: string; axis?: number[] | string; per_bottle?: number; per_metre?: number; length?: number; bottles?: number; x?: string; z?: string; speed?: number };
+  drives?: { point: string; kind: string; axis?: number[] | string; per_bottle?: number; per_metre?: number; length?: number; bottles?: number; x?: string; z?: string; speed?: number; per?: number; low?: number; high?: number };
   shows?: { point: string; kind: string; axis?: string; full?: number };
   lamp?: { point: string; on: number[]; blink?: boolean };
   colour?: string;
@@ -198,19 +202,24 @@ function plainFloats(source: BufferGeometry): BufferGeometry {
   return geometry;
 }
 
+const FREE = { low: -Infinity, high: Infinity };
+
 function readDrive(extras: Extras): Drive | null {
   const { drives, shows } = extras;
   if (shows !== undefined)
-    return { point: shows.point, kind: "scale", axis: readAxis(shows.axis ?? "y"), amount: shows.full || 100, every: 1 };
+    return { point: shows.point, kind: "scale", axis: readAxis(shows.axis ?? "y"), amount: shows.full || 100, every: 1, ...FREE };
   if (drives === undefined) return null;
   const axis = readAxis(drives.axis ?? "y");
   switch (drives.kind) {
     case "rotate":
-      return { point: drives.point, kind: "rotate", axis, amount: drives.per_bottle ?? 0.5, every: 1 };
+      return { point: drives.point, kind: "rotate", axis, amount: drives.per_bottle ?? 0.5, every: 1, ...FREE };
     case "stroke":
-      return { point: drives.point, kind: "stroke", axis, amount: drives.length ?? 0.1, every: drives.bottles ?? 1 };
+      return { point: drives.point, kind: "stroke", axis, amount: drives.length ?? 0.1, every: drives.bottles ?? 1, ...FREE };
     case "scroll":
-      return { point: drives.point, kind: "scroll", axis: readAxis(drives.axis === "v" ? "y" : "x"), amount: drives.per_metre ?? 1, every: 1 };
+      return { point: drives.point, kind: "scroll", axis: readAxis(drives.axis === "v" ? "y" : "x"), amount: drives.per_metre ?? 1, every: 1, ...FREE };
+    case "turn":
+    case "slide":
+      return { point: drives.point, kind: drives.kind, axis, amount: drives.per ?? 1, every: 1, low: drives.low ?? -Infinity, high: drives.high ?? Infinity };
     default:
       return null; // A newer asset may know more; what it does not know it leaves still.
   }

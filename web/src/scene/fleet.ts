@@ -25,6 +25,9 @@ import type { TwinStates } from "./twin_state.ts";
 /** How far beside the middle of their way vehicles may be. */
 const LANES_M = 2.6;
 
+/** How quickly what follows a value goes to it. */
+const FOLLOW_PER_S = 7;
+
 export interface Member {
   ordinal: number;
   matrix: Matrix4;
@@ -75,7 +78,8 @@ export class Fleet {
     members.forEach((_, i) => this.#place(i));
     for (const mesh of this.meshes) {
       mesh.computeBoundingSphere();
-      if (model.place !== null) mesh.frustumCulled = false; // Its members go anywhere.
+      // What drives, swings or slides may be where its bounds at rest are not.
+      if (model.place !== null || model.joints.some(({ drive }) => drive?.kind === "turn" || drive?.kind === "slide")) mesh.frustumCulled = false;
     }
   }
 
@@ -87,16 +91,16 @@ export class Fleet {
   update(read: ReadPoint, dt_s: number, states: (ordinal: number) => boolean): boolean {
     let moved = false;
     this.members.forEach((member, i) => {
-      moved = this.#advance(i, member, read, dt_s, states(member.ordinal)) || moved;
+      moved = this.#advance(i, member, read, dt_s, states(member.ordinal), false) || moved;
     });
     return moved;
   }
 
-  /** Shows vehicles where they say they are, without a drive: time stands still, or was changed. */
+  /** Shows all as its points say, without a way there: time stands still, or nothing is to move. */
   put(read: ReadPoint): boolean {
     let moved = false;
     this.members.forEach((member, i) => {
-      moved = this.#drive(i, member, read, 0, true) || moved;
+      moved = this.#advance(i, member, read, 0, false, true) || moved;
     });
     return moved;
   }
@@ -164,7 +168,7 @@ export class Fleet {
     this.#drawn.push({ part, mesh, extra });
   }
 
-  #advance(i: number, member: Member, read: ReadPoint, dt_s: number, isStale: boolean): boolean {
+  #advance(i: number, member: Member, read: ReadPoint, dt_s: number, isStale: boolean, isAtOnce: boolean): boolean {
     let moved = false;
     const speeds = new Map<string, number>();
     const speed = (point: string): number => {
@@ -205,22 +209,26 @@ export class Fleet {
         if (lit === 2) moved = true;
       }
     }
-    if (joints.some((j) => j.drive?.kind === "scale")) moved = this.#scaleJoints(member, read) || moved;
+    moved = this.#followValues(member, read, isAtOnce ? Infinity : dt_s) || moved;
     if (moved) this.#place(i, read);
-    return this.#drive(i, member, read, isStale ? 0 : dt_s, false) || moved;
+    return this.#drive(i, member, read, isStale ? 0 : dt_s, isAtOnce) || moved;
   }
 
   readonly #shown = new Map<string, number>();
 
-  /** Whether a level that is shown has changed since the last frame. */
-  #scaleJoints(member: Member, read: ReadPoint): boolean {
+  /** Levels, hinges and slides go to where their values are; true while they do. */
+  #followValues(member: Member, read: ReadPoint, dt_s: number): boolean {
     let changed = false;
     for (const { drive } of this.model.joints) {
-      if (drive?.kind !== "scale") continue;
+      if (drive === null || (drive.kind !== "scale" && drive.kind !== "turn" && drive.kind !== "slide")) continue;
       const key = `${member.ordinal} ${drive.point}`;
-      const value = read(member.ordinal, drive.point);
-      if (this.#shown.get(key) === value || Number.isNaN(value)) continue;
-      this.#shown.set(key, value);
+      const value = Math.min(Math.max(read(member.ordinal, drive.point), drive.low), drive.high);
+      const before = this.#shown.get(key);
+      if (before === value || Number.isNaN(value)) continue;
+      const left = value - (before ?? value);
+      // So near that nobody sees it: there.
+      const isThere = before === undefined || Math.abs(left) < 1e-3 * Math.max(1, Math.abs(value));
+      this.#shown.set(key, isThere ? value : before + left * (1 - Math.exp(-dt_s * FOLLOW_PER_S)));
       changed = true;
     }
     return changed;
@@ -233,17 +241,18 @@ export class Fleet {
       const matrix = this.#joint[j]!;
       if (joint.parent >= 0) matrix.multiplyMatrices(this.#joint[joint.parent]!, joint.rest);
       else matrix.multiplyMatrices(member.matrix, joint.rest);
-      if (joint.drive !== null) matrix.multiply(this.#moveOf(joint.drive, i, member, read));
+      if (joint.drive !== null) matrix.multiply(this.#moveOf(joint.drive, i, member));
     });
     for (const { part, mesh } of this.#drawn) {
       if (part.joint < 0 && !isAll) continue; // What stands still is placed once.
       this.#world.copy(part.joint < 0 ? member.matrix : this.#joint[part.joint]!);
       mesh.setMatrixAt(i, this.#world);
+      if (!mesh.frustumCulled) mesh.boundingSphere = null; // A ray has to look anew.
       mesh.instanceMatrix.needsUpdate = true;
     }
   }
 
-  #moveOf(drive: Drive, i: number, member: Member, read?: ReadPoint): Matrix4 {
+  #moveOf(drive: Drive, i: number, member: Member): Matrix4 {
     const phase = this.phase[i]!;
     switch (drive.kind) {
       case "rotate":
@@ -255,10 +264,18 @@ export class Fleet {
         return this.#move.makeTranslation(drive.axis.x * way, drive.axis.y * way, drive.axis.z * way);
       }
       case "scale": {
-        const value = read?.(member.ordinal, drive.point) ?? NaN;
+        const value = this.#shown.get(`${member.ordinal} ${drive.point}`) ?? NaN;
         const part = Number.isFinite(value) ? Math.min(Math.max(value / drive.amount, 0.001), 1.2) : 1;
         this.#scale.set(1, 1, 1).addScaledVector(drive.axis, part - 1);
         return this.#move.makeScale(this.#scale.x, this.#scale.y, this.#scale.z);
+      }
+      case "turn": {
+        const value = this.#shown.get(`${member.ordinal} ${drive.point}`) ?? 0;
+        return this.#move.makeRotationFromQuaternion(this.#turn.setFromAxisAngle(drive.axis, value * drive.amount));
+      }
+      case "slide": {
+        const way = (this.#shown.get(`${member.ordinal} ${drive.point}`) ?? 0) * drive.amount;
+        return this.#move.makeTranslation(drive.axis.x * way, drive.axis.y * way, drive.axis.z * way);
       }
       default:
         return this.#move.identity();

@@ -780,7 +780,7 @@ export class WorldScene implements SceneApi {
         population.pipes.setTime(time_s);
         moves = true;
       }
-    } else if (this.#putVehicles() || this.#bottles.settle()) this.stage.renderer.shadowMap.needsUpdate = true;
+    } else if (Number(this.#putAll()) + Number(this.#bottles.settle()) > 0) this.stage.renderer.shadowMap.needsUpdate = true;
     moves = (this.#chosen.update(time_s) && !isStill) || moves;
     if (this.#beacons.count > 0) {
       this.#beacons.setTime(isStill ? 0.6 : time_s);
@@ -820,11 +820,11 @@ export class WorldScene implements SceneApi {
     if (isOther && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
   }
 
-  /** Where time stands still, or nothing is to move, vehicles are where they then said they were. */
-  #putVehicles(): boolean {
+  /** Where time stands still, or nothing is to move, all is as it then was. */
+  #putAll(): boolean {
     let moved = false;
     for (const fleet of this.#population?.fleets ?? [])
-      if (fleet.model.place !== null && fleet.put((ordinal, point) => this.#points.read(ordinal, point))) {
+      if (fleet.isMoving && fleet.put((ordinal, point) => this.#points.read(ordinal, point))) {
         moved = true;
         this.#follow(fleet);
       }
