@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from mirrorworld.simulation.flow import kernel_layout as k
 from mirrorworld.simulation.flow.kernel_layout import Layout, layout
-from mirrorworld.simulation.flow.kernel_loop import begin_all, loop
 from mirrorworld.simulation.flow.kernel_loop import critical as walk_back
+from mirrorworld.simulation.flow.kernel_loop import loop
 from mirrorworld.simulation.flow.kernel_serial import L_SIZE, serial, serial_loop
 from mirrorworld.simulation.flow.kernel_waits import who_waits
 from mirrorworld.simulation.flow.model import FlowModel
@@ -93,7 +93,6 @@ class Memory:
     def run(self) -> None:
         """To the end, by the general loop."""
         self.grow()
-        begin_all(self.ints, self.floats)
         while loop(self.ints, self.floats) == k.GROW:
             self.grow()
 
@@ -101,8 +100,9 @@ class Memory:
         """To the end, by the loop of plain serial lines; False: the general one must do it."""
         leaves = int(line[L_SIZE])
         times, winners = np.zeros(leaves), np.zeros(2 * leaves, np.int64)
+        rest = line, times, times.view(np.int64), winners
         self.grow()
-        while (state := serial_loop(self.ints, self.floats, line, times, winners)) == k.GROW:
+        while (state := serial_loop(self.ints, self.floats, *rest)) == k.GROW:
             self.grow()
         return state == k.ENDED
 

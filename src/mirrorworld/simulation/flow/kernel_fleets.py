@@ -29,7 +29,7 @@ def drive_state(I: Any, F: Any, v: int, doing: int) -> None:
     if I[v + k.V_TRIP] == k.BRING or I[v + k.V_TRIP] == k.UNLOAD:
         show(I, F, v, doing, I[I[v + k.V_PART] + k.P_SERIAL], 1)
     else:
-        show(I, F, v, doing, -1, 0)
+        show(I, F, v, doing, k.NIL, k.ZERO)
 
 
 # --- calling -----------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def far(I: Any, F: Any, f: int, v: int, p: int) -> float:
 def assign(I: Any, F: Any, f: int) -> None:
     I[f + k.F_CALLING] = 0
     while I[f + k.F_CALLS] != -1:
-        best, best_vehicle, best_far = -1, -1, 0.0
+        best, best_vehicle, best_far = k.NIL, k.NIL, 0.0
         p = I[f + k.F_CALLS]
         while p != -1:
             # The list has hot parts first, then who has waited longest.
@@ -156,10 +156,10 @@ def go(I: Any, F: Any, v: int, to: int) -> None:
 def after(I: Any, F: Any, v: int, how: int) -> None:
     now = F[k.NOW]
     if how == -1:
-        schedule(I, F, now, k.VEHICLE, v, 0, -1, 0.0, -2)
+        schedule(I, F, now, k.VEHICLE, v, k.ZERO, k.NIL, 0.0, k.THIS)
     else:
         time_s = draw(I, F, how)
-        schedule(I, F, now + time_s, k.VEHICLE, v, 0, element(I, F, how), time_s, -2)
+        schedule(I, F, now + time_s, k.VEHICLE, v, k.ZERO, element(I, F, how), time_s, k.THIS)
 
 
 @k.lean
@@ -203,7 +203,7 @@ def enter_zone(I: Any, F: Any, v: int, z: int) -> None:
     f = I[v + k.V_FLEET]
     time_s = F[z + k.Z_LENGTH] / F[f + k.F_SPEED]
     whose = I[k.ELEMENT0] + I[k.NODES] + I[f + k.F_INDEX]
-    schedule(I, F, F[k.NOW] + time_s, k.VEHICLE, v, 0, whose, time_s, -2)
+    schedule(I, F, F[k.NOW] + time_s, k.VEHICLE, v, k.ZERO, whose, time_s, k.THIS)
 
 
 @k.lean

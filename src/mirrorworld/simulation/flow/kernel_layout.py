@@ -24,12 +24,13 @@ from mirrorworld.simulation.flow.model import (
     Buffer,
     Conveyor,
     Drain,
+    Node,
     Route,
     Rule,
     Source,
     Station,
 )
-from mirrorworld.simulation.flow.plan import NONE, Draws, Plan, capacity, edges
+from mirrorworld.simulation.flow.plan import NONE, Draws, Plan, Way, capacity, edges
 from mirrorworld.simulation.flow.plan import REWORK as REWORK
 from mirrorworld.simulation.flow.plan import SCRAP as SCRAP
 from mirrorworld.simulation.flow.plan import SOUND as SOUND
@@ -46,8 +47,8 @@ from mirrorworld.simulation.flow.streams import compiled, njit
     VEHICLE0, FLEETS, FLEET0, CALENDARS, CALENDAR0, SCRATCH0, MOST_STEPS, BURST, FIXED, PRICES0,
     ROW0, STREAM0, ELEMENT0, GROUPS, HAS_TYPES,
     PARTS, RING0, RING_MASK, TIMES0, WORDS0, HEAP_CAP, LEAD0, LEAD_CAP, TRACE0, TRACE_S0, LOG0,
-    LOG_S0, LOG_CAP, WAYS, WAY0,
-) = range(71)  # fmt: skip
+    LOG_S0, LOG_CAP, WAYS, WAY0, BEGUN,
+) = range(72)  # fmt: skip
 (
     NOW,
     HORIZON,
@@ -71,23 +72,35 @@ HEADER: Final = 72
     N_REWORK_PICK, N_OUT, N_OUTS, N_IN, N_INS, N_SERVER0, N_SERVERS, N_LOOP, N_LOOPS, N_IS_SCRAP,
     N_MIX, N_MIXES, N_PROCESS, N_SETUP, N_NEED, N_NEEDS, N_SETUP_NEED, N_SETUP_NEEDS, N_TAKE,
     N_TAKES, N_GIVE, N_GIVES, N_FAIL, N_FAILS, N_UPKEEP, N_UPKEEPS, N_CALENDAR, N_IS_BATCH,
-    N_LEAST, N_SCRAPPED, N_HELD_WARM,
-) = range(60)  # fmt: skip
+    N_LEAST, N_SCRAPPED, N_HELD_WARM, N_ONE_WAY,
+) = range(61)  # fmt: skip
 (
     N_INTEGRAL, N_CHANGED, N_CARRYING, N_LAST_IN, N_LAST_OUT, N_TRAVEL_S, N_SPACING_S, N_SCRAP,
     N_REWORK,
 ) = range(9)  # fmt: skip
-N_WORDS: Final = 60
-"""N_HELD_WARM: what it held when the warm-up was over."""
+N_WORDS: Final = 61
+"""N_HELD_WARM: what it held when the warm-up was over; N_ONE_WAY: whether parts come over one
+link alone and in the order of their offers."""
 SOURCE, DRAIN, BUFFER, CONVEYOR, STATION = range(5)
 FIFO, LIFO, SHORTEST, DUE, LEAST_SETUP = range(5)
 FIRST_FREE, ROUND_ROBIN, SHARE, SHORTEST_QUEUE = range(4)
 
-W_INDEX, W_SOURCE, W_TARGET, W_SORT, W_TYPES, W_FLEET, W_BECOMES, W_LOOP, W_LOOPS, W_MOVED = (
-    range(10)
-)
+(
+    W_INDEX,
+    W_SOURCE,
+    W_TARGET,
+    W_SORT,
+    W_TYPES,
+    W_FLEET,
+    W_BECOMES,
+    W_LOOP,
+    W_LOOPS,
+    W_MOVED,
+    W_CROSSES,
+) = range(11)
+"""W_CROSSES: whether it leads into or out of a loop, or changes a part's type."""
 W_SHARE = 0
-W_WORDS: Final = 10
+W_WORDS: Final = 11
 
 (
     S_ROW, S_NUMBER, S_DOING, S_PLACE, S_PHASE, S_TROUBLE, S_PARTS, S_PARTS_END, S_LAST, S_SETUP,
@@ -148,6 +161,8 @@ P_WORDS: Final = 20
     WORK_ENDS, WEARS_OUT, MENDED, MAINTAINED, RIPE, WAKE, FEED, VEHICLE, CHANGE, BREAKS, FALL_DUE,
 ) = range(11)  # fmt: skip
 """From CHANGE on: background."""
+NIL, ZERO, THIS = -1, 0, -2
+"""Arguments with a name: numba compiles a function anew for every number written in a call."""
 (
     STARVED_, BUSY_, BLOCKED_, SETUP_, DOWN_, MAINTENANCE_, WAITING_, OFF_,
 ) = (int(doing) for doing in Doing)  # fmt: skip
@@ -159,12 +174,18 @@ E_EXHAUSTED, E_DEADLOCK, E_EVENTS, E_STEPS, E_NAN, E_HORIZON = range(1, 7)
 """STOP."""
 
 
-def lean(function: Any) -> Any:
+def lean(function: Any, *, is_inlined: bool = False) -> Any:
     """Compiled without the counting of references: the loop only reads and writes arrays that
     its caller holds, and makes none."""
     if njit is None:
         return compiled(function)
-    return njit(cache=True, nogil=True, _nrt=False, error_model="numpy")(function)  # pyright: ignore
+    how = {"cache": True, "nogil": True, "_nrt": False, "error_model": "numpy"}
+    return njit(forceinline=is_inlined, **how)(function)  # pyright: ignore
+
+
+def inlined(function: Any) -> Any:
+    """Lean, and part of what calls it: for the few lines that every event goes through."""
+    return lean(function, is_inlined=True)
 
 
 if njit is not None:
@@ -298,6 +319,8 @@ class _Builder:
                 values = [t.due_s, t.hot_share, t.material_cost, t.material_carbon_kg]
             f[i[PRICES0] + 4 * k : i[PRICES0] + 4 * k + 4] = values
         sources = [n for n in model.nodes if isinstance(n, Source)]
+        # Room for the lead times of a short run: memory that is not written costs nothing.
+        i[LEAD_CAP] = 1 << 15
         i[OPEN_SOURCES] = sum(1 for n in sources if n.limit > 0)
         gives = [sum(n for _, n, _ in s.gives) for s in plan.shops if s is not None]
         i[BURST] = max([1, *(min(n.batch, n.limit) for n in sources), *gives])
@@ -344,6 +367,7 @@ class _Builder:
                 W_BECOMES=way.becomes,
                 W_LOOP=self.listed([self.loop0[x] for x in way.loops]),
                 W_LOOPS=len(way.loops),
+                W_CROSSES=int(bool(way.loops) or way.becomes != NONE),
             )
             self.f[at + W_SHARE] = way.share
         for k, loop in enumerate(model.loops):
@@ -470,6 +494,7 @@ class _Builder:
             N_LOOP=self.listed(loops),
             N_LOOPS=len(loops),
             N_CALENDAR=NONE,
+            N_ONE_WAY=int(self.is_one_way(node, into)),
         )
         self.f[at + N_LAST_IN] = self.f[at + N_LAST_OUT] = float("-inf")
         match node:
@@ -493,6 +518,15 @@ class _Builder:
                 self.f[at + N_SPACING_S] = node.spacing_s
             case Station():
                 self.station(k, at, node)
+
+    def is_one_way(self, node: Node, into: list[Way]) -> bool:
+        """Whether who has waited longest at its one feeder comes first."""
+        if len(into) != 1:
+            return False
+        feeder = self.model.nodes[into[0].source]
+        rules = {getattr(feeder, "rule", Rule.FIFO)} if isinstance(feeder, Buffer) else set()
+        rules |= {node.rule} if isinstance(node, Station) else set()
+        return rules <= {Rule.FIFO}
 
     def station(self, k: int, at: int, node: Station) -> None:
         shop = self.plan.shops[k]

@@ -61,11 +61,14 @@ def send(I: Any, F: Any, p: int, w: int, s: int) -> None:
     I[p + k.P_WAITS] = 0
     I[p + k.P_CHOSEN] = 0
     F[k.MOVED] = F[k.NOW]
-    cross(I, F, p, w, 1)
+    crosses = I[w + k.W_CROSSES]
+    if crosses:
+        cross(I, F, p, w, 1)
     if I[w + k.W_FLEET] != -1:
         book(I, F, p, w, s)
         return
-    cross(I, F, p, w, -1)
+    if crosses:
+        cross(I, F, p, w, -1)
     I[w + k.W_MOVED] += 1
     enter(I, F, p, n)
     take_off(I, F, n, old, p)
@@ -157,7 +160,7 @@ def take(I: Any, F: Any, n: int) -> None:
                 return
     elif kind == k.CONVEYOR:
         while I[n + k.N_HELD] < I[n + k.N_ROOM]:
-            p, w = pick(I, F, n, -1, -1)
+            p, w = pick(I, F, n, k.NIL, k.NIL)
             if p == -1:
                 return
             clear_s = F[n + k.N_LAST_IN] + F[n + k.N_SPACING_S]
@@ -166,15 +169,15 @@ def take(I: Any, F: Any, n: int) -> None:
                     I[n + k.N_WAKING] = 1
                     whose = I[k.ELEMENT0] + I[n + k.N_INDEX]
                     by = I[n + k.N_LAST_IN_BY]
-                    schedule(I, F, clear_s, k.WAKE, n, 0, whose, F[n + k.N_SPACING_S], by)
+                    schedule(I, F, clear_s, k.WAKE, n, k.ZERO, whose, F[n + k.N_SPACING_S], by)
                 return
-            send(I, F, p, w, -1)
+            send(I, F, p, w, k.NIL)
     elif kind != k.SOURCE:
         while I[n + k.N_HELD] + I[n + k.N_RESERVED] < I[n + k.N_ROOM]:
-            p, w = pick(I, F, n, -1, -1)
+            p, w = pick(I, F, n, k.NIL, k.NIL)
             if p == -1:
                 return
-            send(I, F, p, w, -1)
+            send(I, F, p, w, k.NIL)
 
 
 @k.lean
@@ -183,7 +186,7 @@ def load(I: Any, F: Any, n: int, s: int) -> bool:
         if not choose(I, F, n, s):
             return False
     else:
-        p, w = pick(I, F, n, s, -1)
+        p, w = pick(I, F, n, s, k.NIL)
         if p == -1:
             return False
         send(I, F, p, w, s)
@@ -270,7 +273,7 @@ def next_arrival(I: Any, F: Any, n: int) -> None:
     if I[n + k.N_SATURATED] == 0 and I[n + k.N_LEFT] > 0:
         time_s = draw(I, F, I[n + k.N_ARRIVE])
         whose = element(I, F, I[n + k.N_ARRIVE])
-        schedule(I, F, F[k.NOW] + time_s, k.FEED, n, 0, whose, time_s, -2)
+        schedule(I, F, F[k.NOW] + time_s, k.FEED, n, k.ZERO, whose, time_s, k.THIS)
 
 
 @k.lean
@@ -307,7 +310,7 @@ def plan_change(I: Any, F: Any, c: int) -> None:
     edges = I[c + k.C_EDGES]
     cycle, at = I[c + k.C_K] // edges, I[c + k.C_K] % edges
     time_s = cycle * F[c + k.C_CYCLE] + F[I[c + k.C_EDGE] + at]
-    schedule(I, F, time_s, k.CHANGE, c, I[I[c + k.C_EDGE] + at], -1, 0.0, -2)
+    schedule(I, F, time_s, k.CHANGE, c, I[I[c + k.C_EDGE] + at], k.NIL, 0.0, k.THIS)
 
 
 @k.lean
@@ -327,8 +330,7 @@ def change(I: Any, F: Any, c: int, is_open: int) -> None:
 
 
 @k.lean
-def begin_all(ints: Any, floats: Any) -> None:
-    I, F = k.bare(ints), k.bare(floats)
+def begin_all(I: Any, F: Any) -> None:
     for i in range(I[k.CALENDARS]):
         c = I[k.CALENDAR0] + i * k.C_WORDS
         if I[c + k.C_EDGES] > 0:
@@ -337,24 +339,24 @@ def begin_all(ints: Any, floats: Any) -> None:
         n = I[k.NODE0] + i * k.N_WORDS
         if I[n + k.N_KIND] == k.SOURCE and I[n + k.N_LEFT] > 0:
             if I[n + k.N_SATURATED]:
-                schedule(I, F, 0.0, k.FEED, n, 0, -1, 0.0, -2)
+                schedule(I, F, 0.0, k.FEED, n, k.ZERO, k.NIL, 0.0, k.THIS)
             else:
                 next_arrival(I, F, n)
         elif I[n + k.N_KIND] == k.STATION:
             begin_station(I, F, n)
     for i in range(I[k.VEHICLES]):
         v = I[k.VEHICLE0] + i * k.V_WORDS
-        record(I, F, I[v + k.V_ROW], 0, k.STARVED_, -1, 0)
+        record(I, F, I[v + k.V_ROW], k.ZERO, k.STARVED_, k.NIL, k.ZERO)
     settle(I, F)
 
 
 @k.lean
 def flush(I: Any, F: Any, time_s: float) -> None:
-    change_inside(I, F, 0, time_s)
+    change_inside(I, F, k.ZERO, time_s)
     for i in range(I[k.NODES]):
         count(I, F, I[k.NODE0] + i * k.N_WORDS, time_s)
     for i in range(I[k.POOLS]):
-        change_pool(I, F, I[k.POOL0] + i * k.G_WORDS, 0, time_s)
+        change_pool(I, F, I[k.POOL0] + i * k.G_WORDS, k.ZERO, time_s)
     for i in range(I[k.SERVERS] + I[k.VEHICLES]):
         a = I[k.SERVER0] + i * k.S_WORDS
         if i >= I[k.SERVERS]:
@@ -400,6 +402,9 @@ def close(I: Any, F: Any) -> None:
 def loop(ints: Any, floats: Any) -> int:
     """Runs until the end (STOP says which) or until an array has to grow."""
     I, F = k.bare(ints), k.bare(floats)
+    if I[k.BEGUN] == 0:
+        I[k.BEGUN] = 1
+        begin_all(I, F)
     while True:
         if I[k.STOP] != 0:
             break

@@ -92,14 +92,14 @@ def drop_first(I: Any, F: Any) -> None:
     I[words + 2 * at + 1] = I[words + 2 * size + 1]
 
 
-@k.lean
+@k.inlined
 def touch(I: Any, F: Any, what: int, a: int) -> None:
     at = (I[k.TOUCH_HEAD] + I[k.TOUCH_N]) & I[k.RING_MASK]
     I[I[k.RING0] + at] = what | (a << 3)
     I[k.TOUCH_N] += 1
 
 
-@k.lean
+@k.inlined
 def touch_node(I: Any, F: Any, n: int) -> None:
     if I[n + k.N_TOUCHED] == 0:
         I[n + k.N_TOUCHED] = 1
@@ -110,7 +110,7 @@ def touch_node(I: Any, F: Any, n: int) -> None:
 def touch_requests(I: Any, F: Any) -> None:
     if I[k.IS_SERVING] == 0:
         I[k.IS_SERVING] = 1
-        touch(I, F, k.SERVE, 0)
+        touch(I, F, k.SERVE, k.ZERO)
 
 
 # --- chance ------------------------------------------------------------------------------------
@@ -148,14 +148,14 @@ def draw(I: Any, F: Any, drawn: int) -> float:
     return value
 
 
-@k.lean
+@k.inlined
 def chance(I: Any, F: Any, stream: int) -> float:
     n = I[stream + 1]
     I[stream + 1] = n + 1
     return uniform(I[stream], n)
 
 
-@k.lean
+@k.inlined
 def element(I: Any, F: Any, drawn: int) -> int:
     """Of a (row, stream)."""
     return (I[drawn + 1] - I[k.STREAM0]) >> 1
@@ -180,7 +180,7 @@ def record(I: Any, F: Any, node: int, server: int, doing: int, serial: int, held
             I[k.IS_CUT] = 1
 
 
-@k.lean
+@k.inlined
 def show(I: Any, F: Any, s: int, doing: int, serial: int, held: int) -> None:
     """A server or vehicle does something from now on."""
     before = I[s + k.S_DOING]
@@ -189,10 +189,11 @@ def show(I: Any, F: Any, s: int, doing: int, serial: int, held: int) -> None:
         F[s + k.S_DOING_S + before] += now - F[s + k.S_SINCE]
         F[s + k.S_SINCE] = now
         I[s + k.S_DOING] = doing
-        record(I, F, I[s + k.S_ROW], I[s + k.S_NUMBER], doing, serial, held)
+        if I[k.TRACE_CAP] > 0:
+            record(I, F, I[s + k.S_ROW], I[s + k.S_NUMBER], doing, serial, held)
 
 
-@k.lean
+@k.inlined
 def count(I: Any, F: Any, n: int, time_s: float) -> None:
     span_s = time_s - F[n + k.N_CHANGED]
     F[n + k.N_INTEGRAL] += I[n + k.N_HELD] * span_s
@@ -201,7 +202,7 @@ def count(I: Any, F: Any, n: int, time_s: float) -> None:
     F[n + k.N_CHANGED] = time_s
 
 
-@k.lean
+@k.inlined
 def hold(I: Any, F: Any, n: int, change: int, p: int) -> None:
     count(I, F, n, F[k.NOW])
     held = I[n + k.N_HELD] + change
@@ -210,10 +211,10 @@ def hold(I: Any, F: Any, n: int, change: int, p: int) -> None:
         doing = k.BUSY_ if held < I[n + k.N_ROOM] else k.BLOCKED_
         if held == 0:
             doing = k.STARVED_
-        record(I, F, I[n + k.N_INDEX], 0, doing, I[p + k.P_SERIAL], held)
+        record(I, F, I[n + k.N_INDEX], k.ZERO, doing, I[p + k.P_SERIAL], held)
 
 
-@k.lean
+@k.inlined
 def change_inside(I: Any, F: Any, change: int, time_s: float) -> None:
     F[k.INSIDE_INTEGRAL] += I[k.INSIDE] * (time_s - F[k.INSIDE_CHANGED])
     F[k.INSIDE_CHANGED] = time_s
@@ -223,7 +224,7 @@ def change_inside(I: Any, F: Any, change: int, time_s: float) -> None:
 # --- parts -------------------------------------------------------------------------------------
 
 
-@k.lean
+@k.inlined
 def new_part(I: Any, F: Any, kind: int, hot: int) -> int:
     """A part from the list of free blocks; the loop sees to it that there are enough."""
     p = I[k.FREE]
@@ -247,7 +248,7 @@ def new_part(I: Any, F: Any, kind: int, hot: int) -> int:
     return p
 
 
-@k.lean
+@k.inlined
 def free_part(I: Any, F: Any, p: int) -> None:
     I[p + k.P_NEXT] = I[k.FREE]
     I[k.FREE] = p
@@ -264,7 +265,7 @@ def become(I: Any, F: Any, p: int, kind: int) -> None:
 # --- waiting and choosing -----------------------------------------------------------------------
 
 
-@k.lean
+@k.inlined
 def fits(I: Any, F: Any, p: int, w: int) -> bool:
     """Whether a link is of the part's sort and type, and the one that it must take."""
     return (
@@ -284,7 +285,7 @@ def crossing(I: Any, F: Any, p: int, w: int, loop: int) -> int:
     return will - was
 
 
-@k.lean
+@k.inlined
 def may_pass(I: Any, F: Any, p: int, w: int) -> bool:
     if not fits(I, F, p, w):
         return False
@@ -333,9 +334,19 @@ def first_of(I: Any, F: Any, feeder: int, w: int, rule: int, s: int) -> int:
     return best
 
 
-@k.lean
+@k.inlined
 def pick(I: Any, F: Any, n: int, s: int, source: int) -> Any:
-    """(part, link), both −1 if there is none."""
+    """(part, link); the part is −1 if there is none."""
+    if I[n + k.N_ONE_WAY]:
+        w = I[I[n + k.N_IN]]
+        p = I[I[w + k.W_SOURCE] + k.N_HEAD]
+        if p == -1 or (I[p + k.P_CHOSEN] == 0 and may_pass(I, F, p, w)):
+            return p, w
+    return pick_among(I, F, n, s, source)
+
+
+@k.lean
+def pick_among(I: Any, F: Any, n: int, s: int, source: int) -> Any:
     rule = I[n + k.N_RULE]
     best, best_way, best_key = -1, -1, 0.0
     first = I[n + k.N_IN]
@@ -359,7 +370,7 @@ def pick(I: Any, F: Any, n: int, s: int, source: int) -> Any:
     return best, best_way
 
 
-@k.lean
+@k.inlined
 def enlist(I: Any, F: Any, n: int, p: int) -> None:
     """Into the list of those that wait at a node: hot ones before all others."""
     after = I[n + k.N_HOT] if I[p + k.P_HOT] else I[n + k.N_TAIL]
@@ -378,7 +389,7 @@ def enlist(I: Any, F: Any, n: int, p: int) -> None:
         I[n + k.N_HOT] = p
 
 
-@k.lean
+@k.inlined
 def unlist(I: Any, F: Any, n: int, p: int) -> None:
     after, before = I[p + k.P_PREVIOUS], I[p + k.P_NEXT]
     if after == -1:
@@ -416,7 +427,7 @@ def cross(I: Any, F: Any, p: int, w: int, sign: int) -> None:
         become(I, F, p, I[w + k.W_BECOMES])
 
 
-@k.lean
+@k.inlined
 def enter(I: Any, F: Any, p: int, n: int) -> None:
     if I[n + k.N_KIND] == k.SOURCE:
         F[p + k.P_ENTERED] = F[k.NOW]
@@ -425,7 +436,7 @@ def enter(I: Any, F: Any, p: int, n: int) -> None:
         change_inside(I, F, 1, F[k.NOW])
 
 
-@k.lean
+@k.inlined
 def leave(I: Any, F: Any, p: int, n: int, is_scrap: int) -> None:
     change_inside(I, F, -1, F[k.NOW])
     F[k.COST] += F[p + k.P_COST]
@@ -450,12 +461,12 @@ def roll(I: Any, F: Any, n: int) -> None:
     near_s = F[n + k.N_LAST_OUT] + F[n + k.N_SPACING_S]
     whose = I[k.ELEMENT0] + I[n + k.N_INDEX]
     if far_s >= near_s:
-        schedule(I, F, far_s, k.RIPE, p, 0, whose, F[n + k.N_TRAVEL_S], I[p + k.P_SINCE_BY])
+        schedule(I, F, far_s, k.RIPE, p, k.ZERO, whose, F[n + k.N_TRAVEL_S], I[p + k.P_SINCE_BY])
     else:
-        schedule(I, F, near_s, k.RIPE, p, 0, whose, F[n + k.N_SPACING_S], -2)
+        schedule(I, F, near_s, k.RIPE, p, k.ZERO, whose, F[n + k.N_SPACING_S], k.THIS)
 
 
-@k.lean
+@k.inlined
 def arrive(I: Any, F: Any, p: int, n: int, s: int) -> None:
     I[p + k.P_PLACE] = n
     I[p + k.P_SERVER] = s
@@ -489,12 +500,11 @@ def arrive(I: Any, F: Any, p: int, n: int, s: int) -> None:
         touch(I, F, k.OFFER, p)
     else:
         time_s = draw(I, F, I[n + k.N_STAY])
-        schedule(
-            I, F, F[k.NOW] + time_s, k.RIPE, p, 0, element(I, F, I[n + k.N_STAY]), time_s, -2
-        )  # fmt: skip
+        whose = element(I, F, I[n + k.N_STAY])
+        schedule(I, F, F[k.NOW] + time_s, k.RIPE, p, k.ZERO, whose, time_s, k.THIS)
 
 
-@k.lean
+@k.inlined
 def take_off(I: Any, F: Any, n: int, s: int, p: int) -> None:
     """Takes a part out of the list of its conveyor or server, whose links it will need anew."""
     if I[n + k.N_KIND] == k.CONVEYOR:
@@ -503,7 +513,7 @@ def take_off(I: Any, F: Any, n: int, s: int, p: int) -> None:
         take_from_server(I, F, s, p)
 
 
-@k.lean
+@k.inlined
 def take_from_server(I: Any, F: Any, s: int, p: int) -> None:
     before = -1
     at = I[s + k.S_PARTS]

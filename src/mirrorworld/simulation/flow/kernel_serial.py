@@ -31,6 +31,8 @@ from mirrorworld.simulation.flow.plan import NONE, Plan
 REDO = 2
 """Returned where only the general loop says what to do: a time that is no number, too many
 events."""
+UNROLLED = 6
+"""Rounds of a tournament that are written out one after the other: without a branch to guess."""
 L_STATIONS, L_SOURCE, L_DRAIN, L_SIZE, L_BEGUN, L_FIRST = 0, 1, 2, 3, 4, 5
 
 
@@ -91,18 +93,34 @@ def _is_plain(node: Station) -> bool:
 
 
 @k.lean
-def plan_event(T: Any, W: Any, size: int, i: int, time_s: float) -> None:
+def plan_event(T: Any, B: Any, W: Any, size: int, i: int, time_s: float) -> None:
     """Station i's next event; the tournament is played again along its way to the top."""
     T[i] = time_s
-    at = (size + i) >> 1
-    while at > 0:
-        a, b = W[2 * at], W[2 * at + 1]
-        W[at] = a if T[a] <= T[b] else b
+    best, at = i, size + i
+    # The bits of a time from 0 up are in the order of the times. Of equals the left one wins.
+    soonest = B[i]
+    for _ in range(UNROLLED):
+        if at > 1:
+            other = W[at ^ 1]
+            bits = B[other]
+            is_other = bits < soonest + (at & 1)
+            best = other if is_other else best
+            soonest = bits if is_other else soonest
+            at >>= 1
+            W[at] = best
+    while at > 1:
+        other = W[at ^ 1]
+        bits = B[other]
+        if bits < soonest + (at & 1):
+            best, soonest = other, bits
         at >>= 1
+        W[at] = best
 
 
 @k.lean
-def go_on_(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: int, now: float) -> None:
+def go_on_(
+    I: Any, F: Any, T: Any, B: Any, W: Any, size: int, i: int, s: int, n: int, now: float
+) -> None:
     """Works until the job's end or a failure."""
     stretch_s = F[s + k.S_LEFT]
     mode = -1
@@ -113,11 +131,13 @@ def go_on_(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: int, no
                 stretch_s, mode = F[ages + j], j
         F[s + k.S_STRETCH] = stretch_s
         I[s + k.S_MODE] = mode
-    plan_event(T, W, size, i, now + stretch_s)
+    plan_event(T, B, W, size, i, now + stretch_s)
 
 
 @k.lean
-def start_(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: int, now: float) -> None:
+def start_(
+    I: Any, F: Any, T: Any, B: Any, W: Any, size: int, i: int, s: int, n: int, now: float
+) -> None:
     """A part is in the station."""
     if I[s + k.S_DOING] == k.STARVED_:
         F[s + k.S_DOING_S + k.STARVED_] += now - F[s + k.S_SINCE]
@@ -126,11 +146,11 @@ def start_(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: int, no
     I[n + k.N_HELD] = 1
     F[n + k.N_CHANGED] = now
     F[s + k.S_LEFT] = draw(I, F, I[I[n + k.N_PROCESS]])
-    go_on_(I, F, T, W, size, i, s, n, now)
+    go_on_(I, F, T, B, W, size, i, s, n, now)
 
 
 @k.lean
-def fail_or_mend(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: int) -> bool:
+def fail_or_mend(I: Any, F: Any, T: Any, B: Any, W: Any, size: int, i: int, s: int, n: int) -> bool:
     """Whether station i's event was a failure or the end of one; then it is dealt with."""
     ages, now = I[s + k.S_FAIL], F[k.NOW]
     fails = I[n + k.N_FAILS]
@@ -140,7 +160,7 @@ def fail_or_mend(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: i
         F[s + k.S_SINCE] = now
         I[s + k.S_DOING] = k.BUSY_
         F[ages + mode] = draw(I, F, I[I[n + k.N_FAIL] + mode * k.D_WORDS + k.D_BETWEEN])
-        go_on_(I, F, T, W, size, i, s, n, now)
+        go_on_(I, F, T, B, W, size, i, s, n, now)
         return True
     F[s + k.S_LEFT] -= F[s + k.S_STRETCH]
     for j in range(fails):
@@ -151,7 +171,7 @@ def fail_or_mend(I: Any, F: Any, T: Any, W: Any, size: int, i: int, s: int, n: i
     F[s + k.S_SINCE] = now
     I[s + k.S_DOING] = k.DOWN_
     repair_s = draw(I, F, I[I[n + k.N_FAIL] + mode * k.D_WORDS + k.D_REPAIR])
-    plan_event(T, W, size, i, now + repair_s)
+    plan_event(T, B, W, size, i, now + repair_s)
     return True
 
 
@@ -173,7 +193,7 @@ def enter_(I: Any, F: Any, source: int, now: float) -> None:
 
 
 @k.lean
-def refill(I: Any, F: Any, L: Any, T: Any, W: Any, size: int, i: int, now: float) -> None:
+def refill(I: Any, F: Any, L: Any, T: Any, B: Any, W: Any, size: int, i: int, now: float) -> None:
     """Station i is empty: it takes its next part, and so on back to the source."""
     source = L[L_SOURCE]
     while True:
@@ -184,7 +204,7 @@ def refill(I: Any, F: Any, L: Any, T: Any, W: Any, size: int, i: int, now: float
                 F[b + k.N_INTEGRAL] += held * (now - F[b + k.N_CHANGED])
                 F[b + k.N_CHANGED] = now
                 I[b + k.N_JOBS] += 1
-                start_(I, F, T, W, size, i, s, n, now)
+                start_(I, F, T, B, W, size, i, s, n, now)
                 # Who waits for room in the buffer comes after.
                 if i == 0:
                     held -= 1
@@ -206,7 +226,7 @@ def refill(I: Any, F: Any, L: Any, T: Any, W: Any, size: int, i: int, now: float
             enter_(I, F, source, now)
             if b != -1:
                 I[b + k.N_JOBS] += 1
-            start_(I, F, T, W, size, 0, s, n, now)
+            start_(I, F, T, B, W, size, k.ZERO, s, n, now)
             if b != -1:
                 held = 0
                 F[b + k.N_CHANGED] = now
@@ -218,7 +238,7 @@ def refill(I: Any, F: Any, L: Any, T: Any, W: Any, size: int, i: int, now: float
         before = L[L_FIRST + 3 * i - 3]
         if I[before + k.S_DOING] != k.BLOCKED_:
             return
-        start_(I, F, T, W, size, i, s, n, now)
+        start_(I, F, T, B, W, size, i, s, n, now)
         i -= 1
         depart_(I, F, before, L[L_FIRST + 3 * i + 1], now)
 
@@ -235,7 +255,7 @@ def depart_(I: Any, F: Any, s: int, n: int, now: float) -> None:
 
 
 @k.lean
-def begin_serial(I: Any, F: Any, L: Any, T: Any, W: Any) -> None:
+def begin_serial(I: Any, F: Any, L: Any, T: Any, B: Any, W: Any) -> None:
     size, source = L[L_SIZE], L[L_SOURCE]
     for i in range(size):
         T[i] = math.inf
@@ -253,13 +273,13 @@ def begin_serial(I: Any, F: Any, L: Any, T: Any, W: Any) -> None:
         I[k.EVENTS] += 1
         I[source + k.N_LEFT] -= 1
         I[source + k.N_HELD] = 1
-        refill(I, F, L, T, W, size, 0, 0.0)
+        refill(I, F, L, T, B, W, size, k.ZERO, 0.0)
     else:
-        plan_event(T, W, size, L[L_STATIONS], draw(I, F, I[source + k.N_ARRIVE]))
+        plan_event(T, B, W, size, L[L_STATIONS], draw(I, F, I[source + k.N_ARRIVE]))
 
 
 @k.lean
-def arrival(I: Any, F: Any, L: Any, T: Any, W: Any, now: float) -> None:
+def arrival(I: Any, F: Any, L: Any, T: Any, B: Any, W: Any, now: float) -> None:
     """A part comes to a source that is not saturated."""
     size, source = L[L_SIZE], L[L_SOURCE]
     I[source + k.N_LEFT] -= 1
@@ -271,7 +291,7 @@ def arrival(I: Any, F: Any, L: Any, T: Any, W: Any, now: float) -> None:
         I[source + k.N_HELD] += 1
         b = L[L_FIRST + 2]
         if I[L[L_FIRST] + k.S_DOING] == k.STARVED_:
-            refill(I, F, L, T, W, size, 0, now)
+            refill(I, F, L, T, B, W, size, k.ZERO, now)
         elif b != -1 and I[b + k.N_HELD] < I[b + k.N_ROOM]:
             F[b + k.N_INTEGRAL] += I[b + k.N_HELD] * (now - F[b + k.N_CHANGED])
             F[b + k.N_CHANGED] = now
@@ -279,19 +299,21 @@ def arrival(I: Any, F: Any, L: Any, T: Any, W: Any, now: float) -> None:
             enter_(I, F, source, now)
     if I[source + k.N_LEFT] > 0:
         time_s = draw(I, F, I[source + k.N_ARRIVE])
-        plan_event(T, W, size, L[L_STATIONS], now + time_s)
+        plan_event(T, B, W, size, L[L_STATIONS], now + time_s)
     else:
-        plan_event(T, W, size, L[L_STATIONS], math.inf)
+        plan_event(T, B, W, size, L[L_STATIONS], math.inf)
 
 
 @k.lean
-def serial_loop(ints: Any, floats: Any, line: Any, times: Any, winners: Any) -> int:
-    """`kernel_loop.loop` for a line `L`; T and W: times and winners of the tournament."""
+def serial_loop(ints: Any, floats: Any, line: Any, times: Any, bits: Any, winners: Any) -> int:
+    """`kernel_loop.loop` for a line `L`; T, B and W: times, their bits and
+    winners of the tournament."""
     I, F, L, T, W = k.bare(ints), k.bare(floats), k.bare(line), k.bare(times), k.bare(winners)
+    B = k.bare(bits)
     stations, size, source = L[L_STATIONS], L[L_SIZE], L[L_SOURCE]
     if L[L_BEGUN] == 0:
         L[L_BEGUN] = 1
-        begin_serial(I, F, L, T, W)
+        begin_serial(I, F, L, T, B, W)
     else:
         I[k.LEAD_N] -= I[k.INSIDE]
     while True:
@@ -317,10 +339,10 @@ def serial_loop(ints: Any, floats: Any, line: Any, times: Any, winners: Any) -> 
         F[k.NOW] = now
         I[k.EVENTS] += 1
         if i == stations:
-            arrival(I, F, L, T, W, now)
+            arrival(I, F, L, T, B, W, now)
             continue
         s, n = L[L_FIRST + 3 * i], L[L_FIRST + 3 * i + 1]
-        if I[n + k.N_FAILS] > 0 and fail_or_mend(I, F, T, W, size, i, s, n):
+        if I[n + k.N_FAILS] > 0 and fail_or_mend(I, F, T, B, W, size, i, s, n):
             continue
         I[n + k.N_JOBS] += 1
         F[s + k.S_DOING_S + k.BUSY_] += now - F[s + k.S_SINCE]
@@ -347,18 +369,18 @@ def serial_loop(ints: Any, floats: Any, line: Any, times: Any, winners: Any) -> 
             if I[after + k.S_DOING] == k.STARVED_:
                 if b != -1:
                     I[b + k.N_JOBS] += 1
-                start_(I, F, T, W, size, i + 1, after, L[L_FIRST + 3 * i + 4], now)
+                start_(I, F, T, B, W, size, i + 1, after, L[L_FIRST + 3 * i + 4], now)
             elif b != -1 and I[b + k.N_HELD] < I[b + k.N_ROOM]:
                 F[b + k.N_INTEGRAL] += I[b + k.N_HELD] * (now - F[b + k.N_CHANGED])
                 F[b + k.N_CHANGED] = now
                 I[b + k.N_HELD] += 1
             else:
-                plan_event(T, W, size, i, math.inf)
+                plan_event(T, B, W, size, i, math.inf)
                 continue
         depart_(I, F, s, n, now)
-        refill(I, F, L, T, W, size, i, now)
+        refill(I, F, L, T, B, W, size, i, now)
         if I[s + k.S_DOING] == k.STARVED_:
-            plan_event(T, W, size, i, math.inf)
+            plan_event(T, B, W, size, i, math.inf)
     close(I, F)
     count_moves(I, F, L)
     return k.ENDED

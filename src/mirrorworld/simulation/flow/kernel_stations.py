@@ -33,12 +33,12 @@ from mirrorworld.simulation.flow.kernel_moves import (
 )
 
 
-@k.lean
+@k.inlined
 def is_up(I: Any, F: Any, s: int) -> bool:
     return I[s + k.S_TROUBLE] == 0 and I[I[s + k.S_PLACE] + k.N_OPEN] == 1
 
 
-@k.lean
+@k.inlined
 def restate(I: Any, F: Any, s: int) -> None:
     n = I[s + k.S_PLACE]
     phase = I[s + k.S_PHASE]
@@ -123,10 +123,20 @@ def go_on(I: Any, F: Any, s: int) -> None:
     F[s + k.S_STRETCH] = stretch_s
     if mode == -1:
         I[s + k.S_WORK] = schedule(
-            I, F, F[k.NOW] + stretch_s, k.WORK_ENDS, s, 0, I[s + k.S_TOOK], F[s + k.S_TOOK_S], -2
+            I,
+            F,
+            F[k.NOW] + stretch_s,
+            k.WORK_ENDS,
+            s,
+            k.ZERO,
+            I[s + k.S_TOOK],
+            F[s + k.S_TOOK_S],
+            k.THIS,
         )
     else:
-        I[s + k.S_WORK] = schedule(I, F, F[k.NOW] + stretch_s, k.WEARS_OUT, s, mode, -1, 0.0, -2)
+        I[s + k.S_WORK] = schedule(
+            I, F, F[k.NOW] + stretch_s, k.WEARS_OUT, s, mode, k.NIL, 0.0, k.THIS
+        )
     restate(I, F, s)
 
 
@@ -136,7 +146,7 @@ def break_off(I: Any, F: Any, s: int) -> None:
     spend(I, F, s, F[k.NOW] - F[s + k.S_BEGAN])
 
 
-@k.lean
+@k.inlined
 def spend(I: Any, F: Any, s: int, time_s: float) -> None:
     I[s + k.S_WORK] = -1
     F[s + k.S_LEFT] -= time_s
@@ -190,7 +200,8 @@ def finish(I: Any, F: Any, s: int) -> None:
     while p != -1:
         touch(I, F, k.OFFER, p)
         p = I[p + k.P_MATE]
-    give_back(I, F, s, k.FOR_JOB)
+    if I[k.POOLS] > 0:
+        give_back(I, F, s, k.FOR_JOB)
     if I[s + k.S_PARTS] == -1:
         vacated(I, F, s)
     else:
@@ -206,7 +217,7 @@ def has_way(I: Any, F: Any, n: int, p: int) -> bool:
     return False
 
 
-@k.lean
+@k.inlined
 def outcome(I: Any, F: Any, n: int) -> int:
     if F[n + k.N_SCRAP] > 0 and chance(I, F, I[n + k.N_SCRAP_PICK]) < F[n + k.N_SCRAP]:
         return k.SCRAP
@@ -268,17 +279,18 @@ def uncount(I: Any, F: Any, p: int, n: int) -> None:
             touch_loop(I, F, loop)
 
 
-@k.lean
+@k.inlined
 def vacated(I: Any, F: Any, s: int) -> None:
     I[s + k.S_PHASE] = k.EMPTY
-    if I[s + k.S_TROUBLE] == 0 and maintain(I, F, s):
+    is_kept = I[I[s + k.S_PLACE] + k.N_UPKEEPS] > 0
+    if is_kept and I[s + k.S_TROUBLE] == 0 and maintain(I, F, s):
         return
     restate(I, F, s)
     if is_up(I, F, s):
         touch_node(I, F, I[s + k.S_PLACE])
 
 
-@k.lean
+@k.inlined
 def depart(I: Any, F: Any, p: int, n: int, s: int) -> None:
     """Its caller has taken it off."""
     hold(I, F, n, -1, p)
@@ -290,7 +302,7 @@ def depart(I: Any, F: Any, p: int, n: int, s: int) -> None:
     I[n + k.N_JOBS] += 1
     if kind == k.SOURCE:
         if I[n + k.N_HELD] == 0 and I[n + k.N_SATURATED] and I[n + k.N_LEFT] > 0:
-            schedule(I, F, F[k.NOW], k.FEED, n, 0, -1, 0.0, -2)
+            schedule(I, F, F[k.NOW], k.FEED, n, k.ZERO, k.NIL, 0.0, k.THIS)
         return
     if kind == k.CONVEYOR:
         F[n + k.N_LAST_OUT] = F[k.NOW]
@@ -316,7 +328,7 @@ def begin_station(I: Any, F: Any, n: int) -> None:
                 )
         if I[n + k.N_OPEN] == 0:
             I[s + k.S_DOING] = k.OFF_
-        record(I, F, I[s + k.S_ROW], I[s + k.S_NUMBER], I[s + k.S_DOING], -1, 0)
+        record(I, F, I[s + k.S_ROW], I[s + k.S_NUMBER], I[s + k.S_DOING], k.NIL, k.ZERO)
 
 
 @k.lean
@@ -325,7 +337,7 @@ def restart_clock(I: Any, F: Any, s: int, mode: int) -> None:
     time_s = draw(I, F, I[d + k.D_BETWEEN])
     if I[d + k.D_IS_CALENDAR]:
         whose = element(I, F, I[d + k.D_BETWEEN])
-        schedule(I, F, F[k.NOW] + time_s, k.BREAKS, s, mode, whose, time_s, -2)
+        schedule(I, F, F[k.NOW] + time_s, k.BREAKS, s, mode, whose, time_s, k.THIS)
     else:
         F[I[s + k.S_FAIL] + mode] = time_s
 
@@ -353,7 +365,7 @@ def fail(I: Any, F: Any, s: int, mode: int) -> None:
     I[I[s + k.S_FAIL] + mode] = 0
     d = I[I[s + k.S_PLACE] + k.N_FAIL] + mode * k.D_WORDS
     if I[d + k.D_NEEDS] > 0:
-        ask(I, F, I[s + k.S_REQUEST] + k.R_WORDS, 0)
+        ask(I, F, I[s + k.S_REQUEST] + k.R_WORDS, k.ZERO)
     else:
         mend(I, F, s)
     restate(I, F, s)
@@ -369,7 +381,7 @@ def mend(I: Any, F: Any, s: int) -> None:
         how = I[I[n + k.N_UPKEEP] + I[s + k.S_MODE] * k.U_WORDS + k.U_DURATION]
         then = k.MAINTAINED
     time_s = draw(I, F, how)
-    schedule(I, F, F[k.NOW] + time_s, then, s, 0, element(I, F, how), time_s, -2)
+    schedule(I, F, F[k.NOW] + time_s, then, s, k.ZERO, element(I, F, how), time_s, k.THIS)
 
 
 @k.lean
@@ -398,7 +410,7 @@ def maintain(I: Any, F: Any, s: int) -> bool:
             I[s + k.S_TROUBLE] = k.MAINTENANCE
             I[s + k.S_MODE] = j
             if I[u + k.U_NEEDS] > 0:
-                ask(I, F, I[s + k.S_REQUEST] + k.R_WORDS, 0)
+                ask(I, F, I[s + k.S_REQUEST] + k.R_WORDS, k.ZERO)
             else:
                 mend(I, F, s)
             restate(I, F, s)
@@ -415,7 +427,9 @@ def maintained(I: Any, F: Any, s: int) -> None:
     I[up + k.UP_PLANNED] = 0
     I[up + k.UP_JOBS] = 0
     if every_s > 0:
-        I[up + k.UP_EVENT] = schedule(I, F, F[k.NOW] + every_s, k.FALL_DUE, s, j, -1, 0.0, -2)
+        I[up + k.UP_EVENT] = schedule(
+            I, F, F[k.NOW] + every_s, k.FALL_DUE, s, j, k.NIL, 0.0, k.THIS
+        )
     comes_up(I, F, s)
 
 
