@@ -2,7 +2,8 @@
 
 `mirrorworld.open(directory)` works on a world kept here, without a server;
 `mirrorworld.connect(url)` works on one that a server shares. Both answer to the
-same calls. Nothing else is imported until it is used, so that
+same calls. `mirrorworld.flow(directory)` is the line of a world kept here, to be
+run and varied. Nothing else is imported until it is used, so that
 `import mirrorworld` costs no start-up time.
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mirrorworld.app import open_line as flow
     from mirrorworld.app import open_world as open
     from mirrorworld.client import connect
 
     __version__: str
 
-__all__ = ["__version__", "connect", "open"]
+__all__ = ["__version__", "connect", "flow", "open"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +30,10 @@ def __getattr__(name: str) -> Any:
         from mirrorworld.app import open_world
 
         return open_world
+    if name == "flow":
+        from mirrorworld.app import open_line
+
+        return open_line
     if name == "__version__":
         from importlib.metadata import version
 

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from mirrorworld.exchange.following import Follower
     from mirrorworld.record import Store
     from mirrorworld.server import Network
+    from mirrorworld.simulation.flow.notebook import Line
 
 log = logging.getLogger(__name__)
 
@@ -258,10 +259,8 @@ def open_world(
     from mirrorworld.record import UnknownWorldError, WorldInUseError, open_record
     from mirrorworld.record.store import restore
 
-    path = Path(directory)
+    path = _place_of(directory)
     writable = writable or create
-    if not path.exists() and len(path.parts) == 1 and directory_of(path.name).exists():
-        path = directory_of(path.name)
     if create:
         _make(path)
     name = path.resolve().name if create and not (path / "record").exists() else ""
@@ -290,6 +289,39 @@ def open_world(
         routes=_Later(world, record, path) if writable else None,
     )
     return ClientWorld(access)
+
+
+def open_line(directory: str | os.PathLike[str]) -> Line:
+    """The line that a kept world's twins make, to be run and varied; the world may be served
+    meanwhile.
+
+    Args:
+        directory: the world's, or the name of one below `$MIRRORWORLD_HOME/worlds`.
+
+    Raises:
+        NotFoundError: there is no world there.
+        ValueError: it makes no line; the message says where, and the mend.
+    """
+    from mirrorworld.client import NotFoundError
+    from mirrorworld.protocol.rest import Problem
+    from mirrorworld.record import UnknownWorldError, open_record
+    from mirrorworld.record.store import restore
+    from mirrorworld.simulation.flow.notebook import Line
+
+    path = _place_of(directory)
+    try:
+        with open_record(path / "record", create=False, read_only=True) as record:
+            return Line(restore(record))
+    except UnknownWorldError as error:
+        raise NotFoundError(Problem(str(error), str(path))) from error
+
+
+def _place_of(directory: str | os.PathLike[str]) -> Path:
+    """The directory that is meant, by its path or by a world's name."""
+    path = Path(directory)
+    if not path.exists() and len(path.parts) == 1 and directory_of(path.name).exists():
+        return directory_of(path.name)
+    return path
 
 
 class _Later:

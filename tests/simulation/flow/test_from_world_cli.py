@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import mirrorworld
 from mirrorworld.cli import app
+from mirrorworld.client import NotFoundError
 from mirrorworld.world.changes import PutRelation, PutSheet, PutTwin
 from mirrorworld.world.model import FEEDS, Relation, Sheet, Twin
 
@@ -58,6 +59,47 @@ def test_what_ifs_are_compared_pair_by_pair(place: Path) -> None:
     figures = json.loads(said("run", "works", *quick))
     assert figures[0]["name"] == "throughput"
     assert figures[0]["mean"] == pytest.approx(base["throughput_per_h"])
+
+
+def test_a_run_is_drawn_as_what_goes_where(place: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "pictures" / "works.svg"
+    told = said(
+        "run",
+        "works",
+        "--dir",
+        str(place),
+        "--hours",
+        "2",
+        "-n",
+        "2",
+        "--json",
+        "--svg",
+        str(picture),
+    )
+    names = [figure["name"] for figure in json.loads(told[: told.rindex("]") + 1])]
+    assert names[-3:] == ["flow, saw → mill", "flow, supply → saw", "flow, mill → output"]
+    assert "saw → mill" in picture.read_text(encoding="utf-8")
+
+
+def test_a_notebook_has_the_line_with_the_figures_of_the_command_line(place: Path) -> None:
+    line = mirrorworld.flow(place)
+    assert "supply → saw → mill → output" in repr(line) and "hall/mill" in line._repr_html_()
+    base = line.run(hours=4, replications=6)
+    quick = ("--dir", str(place), "--hours", "4", "-n", "6", "--json")
+    told = {figure["name"]: figure for figure in json.loads(said("run", "works", *quick))}
+    assert {name: one.mean for name, one in base.figures.items()} == pytest.approx(
+        {name: figure["mean"] for name, figure in told.items()}
+    )
+    quicker = line.whatif("mill.repair_factor=0.5").whatif("mill.failure_factor=0.5")
+    assert quicker.change == "mill.repair_factor=0.5,mill.failure_factor=0.5"
+    better = quicker.run(hours=4, replications=6)
+    assert better.compare(base).difference.low > 5 and "6 runs" in repr(better)
+    assert next(iter(base.bottlenecks)) == "mill"
+    assert base.sankey().startswith("<svg")
+    with pytest.raises(ValueError, match="2 or more"):
+        line.run(replications=1)
+    with pytest.raises(NotFoundError):
+        mirrorworld.flow(place / "nowhere")
 
 
 def test_figures_say_what_speaks_against_the_fit_that_they_stand_on(place: Path) -> None:
