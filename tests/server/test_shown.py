@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mirrorworld.live.sheets import READERS
 from mirrorworld.protocol import looks, tours
 from mirrorworld.units import UnitError
 from mirrorworld.world.model import Sheet
@@ -71,7 +72,7 @@ def test_what_is_whole_is_read() -> None:
 )  # fmt: skip
 async def test_what_is_none_is_refused_by_place(sheet: Sheet, why: str) -> None:
     with pytest.raises((ValueError, UnitError)) as refused:
-        (tours if sheet.kind == "tour" else looks).read(sheet)
+        READERS[sheet.kind](sheet)
     assert why in str(refused.value)
 
 

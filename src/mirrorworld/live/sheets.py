@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from mirrorworld import units
 from mirrorworld.live import notify
 from mirrorworld.mapping import book as mappings
-from mirrorworld.protocol import boards, looks, tours
+from mirrorworld.protocol import boards, looks, tours, written
 from mirrorworld.rules import book
 from mirrorworld.world.changes import Edits, PutSheet
 from mirrorworld.world.model import Sheet
@@ -19,11 +20,20 @@ from mirrorworld.world.structure import Structure
 Known = tuple[str, str, str | None]
 """(kind, name, body) of a sheet as its author knew it; body None: there was none."""
 
+
+def _look(sheet: Sheet) -> looks.Look:
+    look = looks.read(sheet)
+    for i, rule in enumerate(look.rules):
+        if rule.unit:
+            units.check(rule.unit, f"{written.place_of(sheet)}.rules[{i}].unit")
+    return look
+
+
 READERS: Final[dict[str, Callable[[Sheet], object]]] = {
     book.KIND: book.read,
     boards.KIND: boards.read,
     tours.KIND: tours.read,
-    looks.KIND: looks.read,
+    looks.KIND: _look,
     notify.KIND: notify.read,
     mappings.KIND: mappings.read,
 }

@@ -5,9 +5,9 @@
          "bands": [{"above": 0, "colour": "green", "mark": "✓", "word": "calm"},
                    {"above": 4.5, "colour": "orange", "mark": "▲", "word": "rough"}]}]}
 
-The first rule that a twin and its value fit counts. Knows shapes, bounds and units; refuses to know
-whether types and points are there: they come with their sources, later than a look may. Whoever
-edits a look in the page is told by name of what is not.
+The first rule that a twin and its value fit counts. Knows shapes and bounds; units are checked at the
+door (`live/sheets.py`). Refuses to know whether types and points are there: they come with their
+sources, later than a look may. Whoever edits a look in the page is told by name of what is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from mirrorworld import units
 from mirrorworld.protocol import written
 from mirrorworld.world.model import Sheet
 from mirrorworld.world.plain import from_plain
@@ -26,6 +25,7 @@ VERSION: Final = 1
 RULES_MAX: Final = 24
 BANDS_MAX: Final = 8
 VALUE_LENGTH_MAX: Final = 300
+UNIT_LENGTH_MAX: Final = 64
 TITLE_LENGTH_MAX: Final = 120
 WORD_LENGTH_MAX: Final = 24
 COLOURS: Final = ("blue", "sky", "green", "yellow", "orange", "vermilion", "purple", "grey")
@@ -99,8 +99,7 @@ def _check(rule: VisualRule, place: str) -> None:
     written.short(rule.value, VALUE_LENGTH_MAX, f"{place}.value")
     if not rule.value.strip():
         raise ValueError(f"{place}.value: the name of a point was expected")
-    if rule.unit:
-        units.check(rule.unit, f"{place}.unit")
+    written.short(rule.unit, UNIT_LENGTH_MAX, f"{place}.unit")
     for shown in rule.shows:
         _one_of(shown, SHOWS, f"{place}.shows")
     is_ramp = rule.low != 0 or rule.high != 0
