@@ -291,6 +291,42 @@ def test_branches_are_evaluated_and_compared(page: Page) -> None:
     shot(page, "branch-compare")
 
 
+def test_what_goes_where_is_drawn_and_told(works: BranchWorld, open_page: OpenPage) -> None:
+    from playwright.sync_api import expect
+
+    page = opened(open_page, works, width=390, height=844, has_touch=True)
+    made(page, "Flowing")
+    part = tab(page, "Figures")
+    part.get_by_label("Evaluator").select_option("moving")
+    part.get_by_role("button", name="Evaluate", exact=True).click()
+    # Ways are no rows among the figures.
+    expect(part.locator(".kpi-table tbody tr")).to_have_count(1)
+    part.get_by_role("button", name="What goes where…").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog.locator("svg.sankey path")).to_have_count(10)
+    for kind in ("scrap", "rework"):
+        assert dialog.locator(f"svg.sankey .sankey-{kind}").count() >= 1
+    rows = dialog.locator(".kpi-table tbody tr")
+    expect(rows).to_have_count(10)
+    expect(rows.filter(has_text="thrown away")).to_contain_text("filler")
+    expect(dialog.get_by_role("region", name="What goes where")).to_be_visible()
+    # What goes round lies below all else.
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll("svg.sankey path")].map((path) => {
+            const { x, y, width, height } = path.getBBox();
+            return { says: path.textContent, foot: y + height, width };
+        })"""
+    )
+    lowest = max(boxes, key=lambda box: box["foot"])
+    assert lowest["says"].startswith("repair → filler")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shot(page, "branch-sankey-phone")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        shot(page, f"branch-sankey-{scheme}")
+
+
 def test_a_plan_is_approved_carried_out_and_rolled_back(works: BranchWorld, page: Page) -> None:
     from playwright.sync_api import expect
 

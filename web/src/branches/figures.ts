@@ -131,7 +131,7 @@ export class FiguresPart implements Part {
       evaluation.kpis.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Figures") } }, kpiTable(this.context.mirror, others, (kpi) => openKpi(kpi, kpiName(kpi.name, this.context.mirror), this.store.nameOf(evaluation.branch)))),
       loads.length > 0 && h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Stations") } }, loadTable(this.context.mirror, loads, (twin) => this.context.goTo(twin, true))),
       h("div", { class: "run-acts" },
-        streams.length > 0 && button(t("What goes where…"), () => openDialog(t("What goes where"), whatGoesWhere(streams, "/h"), [], { wide: true }).element.classList.add("compare"), "plain", "flow"),
+        streams.length > 0 && button(t("What goes where…"), () => openDialog(t("What goes where"), whatGoesWhere(streams), [], { wide: true }).element.classList.add("compare"), "plain", "flow"),
         loads.length > 0 && button(t("Bottleneck map in the scene"), () => this.map.show(loads), "plain", "gauge"),
         !isBusy && this.store.shown?.may_change && button(t("Forget"), () => void this.store.api.forget(evaluation.branch, evaluation.id).then(() => this.fill(), (error: unknown) => setText(this.failed, reasonOf(error))), "quiet"),
       ),

@@ -3,7 +3,7 @@
  * Streams come from the left and go to the right; what leads back goes below. Knows names and amounts alone.
  */
 
-import { numberText, unitText } from "../format.ts";
+import { numberText } from "../format.ts";
 import { h } from "../panels/dom.ts";
 import { t } from "../words.ts";
 import { svg } from "./plots.ts";
@@ -36,7 +36,7 @@ function sum(ribbons: readonly Ribbon[]): number {
 }
 
 /** The diagram; what it says is in its label and its ways' titles. */
-export function sankey(all: readonly Stream[], unit: string, label: string): SVGSVGElement {
+export function sankey(all: readonly Stream[], label: string): SVGSVGElement {
   const streams = all.filter(({ amount }) => amount > 0);
   const places = new Map<string, Place>([...columns(streams)].map(([name, column]) => [name, { name, column, high: 0, x: 0, y: 0, out: [], into: [] }]));
   const most = Math.max(...streams.map(({ amount }) => amount), Number.MIN_VALUE);
@@ -88,7 +88,7 @@ export function sankey(all: readonly Stream[], unit: string, label: string): SVG
         d = looped(x1, target.x, below, ribbon);
         below += ribbon.broad + 10;
       } else d = crossing(x1, target.x, ribbon);
-      picture.append(svg("path", { d, class: `sankey-${ribbon.kind}` }, svg("title", {}, streamText(ribbon, unit))));
+      picture.append(svg("path", { d, class: `sankey-${ribbon.kind}` }, svg("title", {}, streamText(ribbon))));
     }
   for (const { name, x, y, high, out, into } of places.values())
     picture.append(
@@ -122,23 +122,23 @@ function fallen(x: number, { y1, broad }: Ribbon): string {
   return `M${x} ${y1}C${far} ${y1} ${far} ${y1 + broad} ${far} ${foot}l${-broad / 2} 7l${-broad / 2} -7C${x + 10} ${y1 + broad} ${x + 10} ${y1 + broad} ${x} ${y1 + broad}z`;
 }
 
-function streamText({ source, target, kind, amount }: Stream, unit: string): string {
+function streamText({ source, target, kind, amount }: Stream): string {
   const where = target ? `${source} → ${target}` : t("thrown away at {place}", { place: source });
-  return `${where}${kind === "flow" || !target ? "" : `, ${KINDS[kind]}`}: ${numberText(amount, 0)} ${unitText(unit)}`;
+  return `${where}${kind === "flow" || !target ? "" : `, ${KINDS[kind]}`}: ${numberText(amount, 0)}/h`;
 }
 
 /** The diagram with its legend, and the same as a table for those who do not see it. */
-export function whatGoesWhere(streams: readonly Stream[], unit: string): HTMLElement {
+export function whatGoesWhere(streams: readonly Stream[]): HTMLElement {
   const kinds = (Object.keys(KINDS) as Kind[]).filter((kind) => streams.some((stream) => stream.kind === kind && stream.amount > 0));
   const label = t("{n} ways of parts; the table below says the same.", { n: streams.length });
   return h(
     "div",
     { class: "gantt-place" },
     kinds.length > 1 && h("div", { class: "legend-key" }, ...kinds.map((kind) => h("span", {}, h("i", { class: `sankey-key sankey-${kind}` }), KINDS[kind]))),
-    h("div", { class: "compare-scroll sankey-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("What goes where") } }, sankey(streams, unit, label)),
+    h("div", { class: "compare-scroll sankey-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("What goes where") } }, sankey(streams, label)),
     h("div", { class: "kpi-scroll", tabIndex: 0, role: "region", attrs: { "aria-label": t("Ways") } },
       h("table", { class: "kpi-table" },
-        h("thead", {}, h("tr", {}, ...[t("Out of"), t("Into"), t("Kind")].map((name) => h("th", { attrs: { scope: "col" } }, name)), h("th", { class: "num", attrs: { scope: "col" } }, t("Parts {unit}", { unit: unitText(unit) })))),
+        h("thead", {}, h("tr", {}, ...[t("Out of"), t("Into"), t("Kind")].map((name) => h("th", { attrs: { scope: "col" } }, name)), h("th", { class: "num", attrs: { scope: "col" } }, t("Parts an hour")))),
         h("tbody", {}, ...streams.map(({ source, target, kind, amount }) => h("tr", {}, h("th", { attrs: { scope: "row" } }, source), h("td", {}, target || t("thrown away")), h("td", {}, KINDS[kind]), h("td", { class: "num" }, numberText(amount))))),
       ),
     ),

@@ -7,6 +7,7 @@ export interface Stream {
   /** "": thrown away at its source. */
   target: string;
   kind: Kind;
+  /** Parts an hour. */
   amount: number;
 }
 export type Kind = "flow" | "scrap" | "rework";
