@@ -79,7 +79,7 @@ def has_text(page: Page, text: str) -> None:
 
 
 def test_two_pages_write_on_the_same_part(world: LivingWorld, open_page: OpenPage) -> None:
-    one, two = (open_page(world, with_scene=False) for _ in range(2))
+    one, two = (open_page(world, with_scene=False, width=1440, height=900) for _ in range(2))
     assert one.evaluate("window.__mirrorworld.authoring.room") is None, "nothing is opened unasked"
     open_notes(one)
     write_on(one, PUMPS[1], "Leaks at the <b onclick=alert(1)>seal</b>")

@@ -498,7 +498,7 @@ export interface Reply {
 export interface Stroke {
   author: string;
   created: number;
-  /** 0 to 5: one of the page's. */
+  /** 0, 1, … 5: one of the page's. A CRDT knows no whole numbers. */
   colour: number;
   /** x, y, z after another in whole millimetres, from the note's place, in the twin's frame. */
   points: number[];

@@ -302,7 +302,7 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Stroke(_Strict):
-    colour: int
+    colour: float
     points: list[float]
 
 
@@ -350,7 +350,7 @@ def _check_note(place: str, note: _Note) -> None:
             raise ValueError(f"{place}.strokes: 1 to {POINTS_MAX} points, each x, y, z")
         if not all(abs(x) <= 1e8 and x == int(x) for x in stroke.points if math.isfinite(x)):
             raise ValueError(f"{place}.strokes: points are whole millimetres")
-        if not all(map(math.isfinite, stroke.points)) or not 0 <= stroke.colour <= 5:
+        if not all(map(math.isfinite, stroke.points)) or stroke.colour not in range(6):
             raise ValueError(f"{place}.strokes: a point or a colour is none")
     for photo in note.photos.values():
         if not _SHA256.fullmatch(photo.sha256):

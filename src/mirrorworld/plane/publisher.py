@@ -34,6 +34,7 @@ from mirrorworld.world.changes import (
     PutRelation,
     PutTwin,
     PutType,
+    Writing,
 )
 from mirrorworld.world.frames import Frame
 from mirrorworld.world.plain import to_plain
@@ -42,6 +43,8 @@ from mirrorworld.world.world import World
 
 log = logging.getLogger(__name__)
 
+_OWN: Final = (Command, Writing)
+"""What stays where it was asked and written: other sites are told of neither."""
 WAITING_ROWS_MAX: Final = 500_000
 WAITING_CHANGES_MAX: Final = 50_000
 LIVE_ROWS_MAX: Final = 1 << 15
@@ -158,7 +161,7 @@ class Publisher:
     # --- collecting, on the loop
 
     def _listen(self, change: Change) -> None:
-        if isinstance(change.body, Command):
+        if isinstance(change.body, _OWN):
             return
         self._waiting.append(change)
         if isinstance(change.body, Frame):
@@ -421,11 +424,11 @@ class Publisher:
             if change is None or _sequence(change) >= until:
                 is_whole = True
                 at_end = change is not None and _sequence(change) == until
-                if change is not None and at_end and not isinstance(change.body, Command):
+                if change is not None and at_end and not isinstance(change.body, _OWN):
                     taken.append(change)
                 break
             last = _sequence(change)
-            if isinstance(change.body, Command):
+            if isinstance(change.body, _OWN):
                 continue
             taken.append(change)
             rows += len(change.body) if isinstance(change.body, Frame) else 0

@@ -36,8 +36,8 @@ class Stroke:
 
     author: str
     created: float
-    colour: int
-    """0 to 5: one of the page's."""
+    colour: float
+    """0, 1, … 5: one of the page's. A CRDT knows no whole numbers."""
     points: list[float]
     """x, y, z after another in whole millimetres, from the note's place, in the twin's frame."""
 

@@ -81,6 +81,8 @@ class MirrorCollector(Collector):
         if mirror.around is not None:
             for what, n in mirror.around.counts.items():
                 counts.add_metric(["discovery", what], n)
+        for what, n in self._context.desk.counts.items():
+            counts.add_metric(["notes", what], n)
         yield from (counts, link)
 
     def _viewers(self) -> Iterator[Metric]:
