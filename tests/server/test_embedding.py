@@ -52,7 +52,8 @@ async def test_only_named_sites_and_only_the_embedded_page() -> None:
         page = await owner.get("/?embed=1&twin=line1", headers=PAGE)
         assert framing(page) == f"https://*.works.example:8443 {SITE}"
         assert "x-frame-options" not in page.headers
-        for path in ("/", "/welcome?embed=1", "/api/world?embed=1", "/index.html?embed"):
+        full = ("/?x=embed", "/?embed=0", "/?embed=0&embed=1", "/?twin=embed=1")
+        for path in ("/", *full, "/welcome?embed=1", "/api/world?embed=1", "/index.html?embed"):
             answer = await owner.get(path, headers=PAGE)
             assert framing(answer) == "'none'", path
             assert answer.headers["x-frame-options"] == "DENY"

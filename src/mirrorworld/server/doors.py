@@ -289,9 +289,13 @@ class Doors:
     def _framing(self, scope: Any) -> tuple[tuple[bytes, bytes], ...]:
         """Who may put an answer into a page of theirs: nobody, but for the embedded page, which
         has nothing on it that can be done, the sites that the owner named."""
-        is_page = scope["type"] == "http" and scope["path"] in ("/", "/embed")
-        if not is_page or b"embed" not in scope["path"].encode() + scope["query_string"]:
+        if scope["type"] != "http" or scope["path"] not in ("/", "/embed"):
             return _NOWHERE
+        if scope["path"] == "/":
+            # As the page reads it (`link.ts`): the first counts, and 0 is the page with its panels.
+            query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            if query.get("embed", ["0"])[0] == "0":
+                return _NOWHERE
         with contextlib.suppress(AccountsDown):
             if sites := self.accounts.embedding.sites():
                 return ((b"content-security-policy", f"{_POLICY}{' '.join(sites)}".encode()),)
