@@ -408,7 +408,9 @@ class Served:
     def client(self, **headers: str) -> httpx.AsyncClient:
         """An HTTP client that has the token."""
         return httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}", **headers}
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {TOKEN}", **headers},
+            timeout=60,
         )
 
 

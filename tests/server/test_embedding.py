@@ -74,7 +74,7 @@ async def test_a_key_opens_looking_and_leaves_the_address() -> None:
     accounts = Accounts()
     async with (
         served(guarded(accounts), accounts=accounts) as here,
-        httpx.AsyncClient(base_url=here.url) as visitor,
+        httpx.AsyncClient(base_url=here.url, timeout=60) as visitor,
     ):
         await allow(here, SITE)
         key = await key_of(here, subtree="line1")
@@ -113,7 +113,7 @@ async def test_only_the_owner_names_sites(role: str) -> None:
     secret = accounts.make_token("ada", "probe", [Grant(role)], lasts_s=600, by="ada")
     async with (
         served(guarded(accounts), accounts=accounts) as here,
-        httpx.AsyncClient(base_url=here.url) as other,
+        httpx.AsyncClient(base_url=here.url, timeout=60) as other,
     ):
         for method, path, body in (
             ("put", "/api/embed/sites", {"sites": [SITE]}),
