@@ -1,7 +1,7 @@
 """A foreign peer at the forwarder: speaks a tone by aiortc, and tells which tone it hears.
 
-`python aiortc_peer.py HZ` prints its offer and reads the answer, each a JSON object a line; later it
-prints `{"hears": hz}`, the strongest tone of what came.
+`python aiortc_peer.py HZ` prints its offer and reads the answer, each a JSON object a line; later
+it prints `{"hears": hz}`, the strongest tone of what came.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ async def listen(track: AudioStreamTrack) -> None:
     heard = np.zeros(0)
     while True:
         frame = await track.recv()
+        assert isinstance(frame, AudioFrame)
         samples = frame.to_ndarray().astype(float).reshape(-1, len(frame.layout.channels))
         heard = np.append(heard, samples[:, 0])
         if len(heard) < RATE // 2:

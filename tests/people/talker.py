@@ -13,7 +13,7 @@ from tests.people.visitor import PATIENCE_S, Visitor, visiting
 
 
 class Talker:
-    """Follows what the server says of voice: offers a line to each forwarder, and keeps its slots."""
+    """Follows what the server says of voice: offers lines to forwarders, and keeps its slots."""
 
     def __init__(self, visitor: Visitor) -> None:
         self.visitor = visitor

@@ -24,6 +24,7 @@ from tests.people.conftest import Meeting
 from tests.people.talker import talking
 from tests.people.visitor import PATIENCE_S
 from tests.server.stand_in import line, served
+import itertools
 
 NAMES = [f"P{i}" for i in range(MESH_MAX + 4)]
 
@@ -159,8 +160,8 @@ def test_a_slot_is_one_stream_whoever_speaks_in_it():
     heads = [RTP.unpack_from(packet) for packet in packets]
     seqs = [seq for _, _, seq, _, _ in heads]
     times = [time for *_, time, _ in heads]
-    assert [b - a & 0xFFFF for a, b in zip(seqs, seqs[1:], strict=False)] == [1] * 4
-    assert [b - a & 0xFFFFFFFF for a, b in zip(times, times[1:], strict=False)] == [960] * 4
+    assert [b - a & 0xFFFF for a, b in itertools.pairwise(seqs)] == [1] * 4
+    assert [b - a & 0xFFFFFFFF for a, b in itertools.pairwise(times)] == [960] * 4
     assert [kind >> 7 for _, kind, *_ in heads] == [1, 0, 0, 1, 0], "another voice is marked"
     assert {ssrc for *_, ssrc in heads} == {99}
 

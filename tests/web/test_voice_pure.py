@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.in_node import Run, in_node
+import itertools
 
 PEOPLE = Path(__file__).resolve().parents[2] / "web" / "src" / "people"
 
@@ -26,8 +27,10 @@ def test_a_place_is_seen_from_a_head_as_three_sees_it(run: Run) -> None:
         const random = () => (seed = (seed * 48271) % 2147483647) / 1073741823.5 - 1;
         for (let i = 0; i < 500; i++) {
             const turn = new Quaternion(random(), random(), random(), random()).normalize();
-            const [at, head] = [0, 1].map(() => new Vector3(random(), random(), random()).multiplyScalar(9));
-            const seen = seenFrom({ position: head.toArray(), rotation: turn.toArray() }, at.toArray());
+            const place = () => new Vector3(random(), random(), random()).multiplyScalar(9);
+            const at = place(), head = place();
+            const pose = { position: head.toArray(), rotation: turn.toArray() };
+            const seen = seenFrom(pose, at.toArray());
             const wanted = at.clone().sub(head).applyQuaternion(turn.clone().invert());
             worst = Math.max(worst, wanted.distanceTo(new Vector3(...seen)));
         }
@@ -48,7 +51,7 @@ def test_voices_fade_with_distance_and_with_walls(run: Run) -> None:
     )
     far = found["far"]
     assert far[:2] == [1, 1] and far[-1] == 0
-    assert all(a >= b for a, b in zip(far, far[1:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(far))
     assert far[4] == pytest.approx(far[3] / 2)
     gains = [wall["gain"] for wall in found["walls"]]
     cutoffs = [wall["cutoff_hz"] for wall in found["walls"]]
@@ -65,14 +68,17 @@ def test_walls_between_two_are_counted_once_each(run: Run) -> None:
             let casts = 0;
             const hit = ([x]) => {
                 casts++;
-                const met = walls.map(([from, to], ordinal) => ({ ordinal, distance_m: Math.max(from - x, 0), to }))
-                    .filter(({ to }) => to >= x).sort((a, b) => a.distance_m - b.distance_m);
+                const met = walls
+                    .map(([from, to], i) => ({ ordinal: i, distance_m: Math.max(from - x, 0), to }))
+                    .filter(({ to }) => to >= x)
+                    .sort((a, b) => a.distance_m - b.distance_m);
                 return met[0] ?? { ordinal: -1, distance_m: Infinity };
             };
             return [wallsBetween([0, 2, 0], [20, 2, 0], hit), casts];
         };
         console.log(JSON.stringify({
-            none: among([]), thin: among([[5, 5.2]]), thick: among([[5, 15]]), two: among([[3, 4], [8, 12]]),
+            none: among([]), thin: among([[5, 5.2]]), thick: among([[5, 15]]),
+            two: among([[3, 4], [8, 12]]),
             many: among([[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]), behind: among([[25, 26]]),
             hall: among([[-30, 50]]),
             near: wallsBetween([0, 0, 0], [0.1, 0, 0], () => ({ ordinal: 1, distance_m: 0 })),
@@ -97,7 +103,8 @@ def test_the_nearest_four_by_hrtf_the_next_plain_the_others_silent(run: Run) -> 
         const swapped = treatments(new Map([...places, [5, 3], [4, 5.5]]), first);
         const far = treatments(new Map([[1, 500]]), new Map());
         console.log(JSON.stringify({
-            first: [...first].map(([, how]) => how), close: close.get(4), swapped: swapped.get(5), far: far.get(1),
+            first: [...first].map(([, how]) => how),
+            close: close.get(4), swapped: swapped.get(5), far: far.get(1),
         }));
         """
     )

@@ -1,10 +1,10 @@
-"""Voice: from where it seems to come, how long it takes from a mouth to an ear, and what forwarding it
-costs.
+"""Voice: from where it seems to come, how late it is heard, and what forwarding it costs.
 
-Two real Chromium pages meet in a world that `mirrorworld up` serves; they draw no scene, so that sound has
-the machine. Directions are told from recorded stereo by the browser's own HRTF. A mouth is the stream
-of a page's microphone and an ear what the listener's page plays: sound cards are not in it. People at the
-forwarder are bots with sound that was coded before, on lines of their own; CPU time is the forwarder's.
+Two real Chromium pages meet in a world that `mirrorworld up` serves; they draw no scene, so that
+sound has the machine. Directions are told from recorded stereo by the browser's own HRTF. A mouth
+is the stream of a page's microphone and an ear what the listener's page plays: sound cards are not
+in it. People at the forwarder are bots with sound that was coded before, on lines of their own; CPU
+time is the forwarder's.
 """
 
 from __future__ import annotations
@@ -36,12 +36,15 @@ _STAND: Final = """
 }
 """
 
-# The time of a sample is that of its rendering, on the one clock of the machine: the least that was seen
-# between a context's time and the clock is the one that no scheduling has delayed.
+# The time of a sample is that of its rendering, on the one clock of the machine: the least that was
+# seen between a context's time and the clock is the one that no scheduling has delayed.
 _CLOCK: Final = """
 const clockOf = (context) => {
   let offset = Infinity;
-  setInterval(() => (offset = Math.min(offset, performance.timeOrigin + performance.now() - context.currentTime * 1000)), 5);
+  setInterval(() => {
+    const now = performance.timeOrigin + performance.now();
+    offset = Math.min(offset, now - context.currentTime * 1000);
+  }, 5);
   return (s) => offset + s * 1000;
 };
 """
@@ -91,7 +94,8 @@ _EAR: Final = (
       return true;
     }
   })`;
-  await ears.context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  await ears.context.audioWorklet.addModule(url);
   const node = new AudioWorkletNode(ears.context, "onsets");
   const times = [];
   node.port.onmessage = ({ data }) => times.push(data);

@@ -1,5 +1,5 @@
-"""People who speak by way of the forwarder without a browser: the page's side of it, with sound that
-was coded before."""
+"""People who speak by way of the forwarder without a browser: the page's side of it, with sound
+that was coded before."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What arrives at a listener's ears in a real page, and where it seems to come from.
 
-The browser's own HRTF, rendered beforehand for known directions, is the ruler: the two ears' levels by
-band and their lag are compared with what each direction would have made of the same voice.
+The browser's own HRTF, rendered beforehand for known directions, is the ruler: the two ears' levels
+by band and their lag are compared with what each direction would have made of the same voice.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ const pack = (chunks) => {
   for (const c of chunks) { all.set(c, at); at += c.length; }
   let text = "";
   const bytes = new Uint8Array(all.buffer);
-  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  for (let i = 0; i < bytes.length; i += 32768)
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
   return btoa(text);
 };
 """
@@ -126,7 +127,7 @@ class Ears:
         self._hz = np.fft.rfftfreq(_BLOCK, 1 / rate)
 
     def record(self, id: int, seconds: float) -> Signal:
-        """What comes: blocks × (left, right, the voice as it was before walls and head) × samples."""
+        """What comes: blocks × (left, right, the voice before walls and head) × samples."""
         got: dict[str, Any] = self.page.evaluate(_RECORD, [seconds + _SETTLES_S, id])
         blocks = _unpacked(got["data"]).reshape(-1, 3, _BLOCK)
         return blocks[int(_SETTLES_S * got["rate"] / _BLOCK) :]

@@ -1,5 +1,5 @@
-"""Voice of a meeting as the server sees it: who is in, whether they speak straight with each other or
-by way of the forwarder, and that process.
+"""Voice of a meeting as the server sees it: who is in, whether they speak straight with each other
+or by way of the forwarder, and that process.
 
 No sound comes by here. Lives on the server's loop; refuses to know WebRTC.
 """
@@ -49,8 +49,8 @@ class Settings:
 
     @staticmethod
     def of_environment(host: str) -> Settings:
-        """As `MIRRORWORLD_VOICE_PORT` and `MIRRORWORLD_VOICE_ICE` say: a port, and addresses such as
-        `turn:name:secret@turn.plant.example:3478`, separated by spaces.
+        """As `MIRRORWORLD_VOICE_PORT` and `MIRRORWORLD_VOICE_ICE` say: a port, and addresses such
+        as `turn:name:secret@turn.plant.example:3478`, separated by spaces.
 
         Raises:
             ValueError: they say it wrongly.

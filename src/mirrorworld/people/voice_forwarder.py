@@ -1,9 +1,10 @@
-"""The forwarder of voices, a process beside the server: `python -m mirrorworld.people.voice_forwarder`.
+"""The forwarder of voices: `python -m mirrorworld.people.voice_forwarder`, a process beside the
+server.
 
 It takes the sound of each page and sends it on to those who are near, as it is coded: nothing is
 decoded, mixed or kept. The server tells it on its standard input who is where and what they offer,
 and is told answers and slots on its standard output, one JSON object a line. It ends when its input
-does. One UDP port serves all; a datagram belongs to who proved by a signed check to send from there.
+does. One UDP port serves all; a datagram belongs to who proved by a signed check to send from it.
 
 Knows numbers of people; refuses to know names, accounts and the world.
 """
@@ -43,7 +44,7 @@ GONE_S: Final = 30.0
 AGREE_S: Final = 20.0
 ADDRESSES_MAX: Final = 4
 REPORT_S: Final = 2.0
-ADDRESSES_BYTES: Final = 2 << 20
+UNSENT_BYTES_MAX: Final = 2 << 20
 
 log = logging.getLogger(__name__)
 Address = tuple[str, int]
@@ -55,7 +56,7 @@ class Voice:
 
     def __init__(self, person: int, room: int, peer: Peer, now_s: float) -> None:
         self.person, self.room, self.peer = person, room, peer
-        self.at: tuple[asyncio.DatagramTransport, Any] | None = None
+        self.at: tuple[Any, Any] | None = None
         """By which socket and to which address they are reached."""
         self.addresses: list[Address] = []
         self.seen_s = self.made_s = now_s
@@ -186,7 +187,7 @@ class Forwarder:
         if voice.at is None:
             return
         transport, address = voice.at
-        if transport.get_write_buffer_size() > ADDRESSES_BYTES:
+        if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             self.tally["packets_dropped"] += 1  # the network takes no more: sound does not wait
             return
         transport.sendto(data, address)

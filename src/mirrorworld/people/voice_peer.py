@@ -1,5 +1,5 @@
-"""One page at the forwarder: DTLS that agrees on keys, SRTP that hides sound, and the slots in which
-the page hears others.
+"""One page at the forwarder: DTLS that agrees on keys, SRTP that hides sound, and the slots in
+which the page hears others.
 
 Knows datagrams, one at a time, and refuses to know sockets, rooms and places.
 """
