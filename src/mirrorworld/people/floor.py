@@ -55,7 +55,7 @@ class Floor:
         self._is_placed[slot] = self._moved[slot] = True
 
     def heads(self) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
-        """Ids of the n people who have said where they are, and where their heads are, n × 3, mm."""
+        """Ids of the n people who have said where they are; where their heads are, n × 3, mm."""
         slots = np.flatnonzero(self._is_placed)
         return self._id[slots], self._rows["place"][slots, 0]
 

@@ -105,8 +105,8 @@ def text() -> str:
     writer.declare(messages.ClientMessage)
     writer.declare(messages.ServerMessage)
     modules = (
-        authoring, rest, discovery, accounts, rules, operations, mapping, exchange, quantities, branches,
-        people, voice,
+        authoring, rest, discovery, accounts, rules, operations, mapping, exchange, quantities,
+        branches, people, voice,
     )  # fmt: skip
     for module in modules:
         for cls in vars(module).values():
