@@ -17,6 +17,7 @@ import type { Slate } from "./slate.ts";
  * also has to be seen for a while: a slow machine must not make a long press of a short one. */
 const LONG_MS = 350;
 const LONG_PICTURES = 10;
+const HELD_PICTURES = 20;
 const NOTHING_M = 40;
 /** A scrubbed bar follows a held trigger this often. */
 const DRAG_MS = 120;
@@ -189,6 +190,7 @@ export class Pointing {
     if (aim.slate !== slate || aim.area !== area || slate.labelOf(area) !== pressed.label) {
       slate.setHeld(-1, 0);
       pressed.atMs = nowMs;
+      pressed.nSeen = 0;
       return;
     }
     const hold_ms = slate.holdOf(area) ?? 0;
@@ -200,7 +202,7 @@ export class Pointing {
       return;
     }
     if (pressed.isDone) return;
-    const part = Math.min((nowMs - pressed.atMs) / hold_ms, 1);
+    const part = Math.min((nowMs - pressed.atMs) / hold_ms, pressed.nSeen / HELD_PICTURES, 1);
     slate.setHeld(area, part);
     if (part < 1) return;
     pressed.isDone = true;
