@@ -18,7 +18,7 @@ from tests.web.living_world import LivingWorld
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PATIENCE_MS = 60_000
 PUMPS = [f"plant/pump{i}" for i in range(4)]

@@ -43,11 +43,15 @@ AWAY: Final = 0.02
 AWAY_S: Final = 2.0
 PATIENCE_S: Final = 4.0
 """Without an answer for so long a client begins its line anew."""
-DEADLINE_S: Final = 300.0
 
 
 def run(
-    edits: int = 1_000, clients: int = 20, kills: int = 1, seed: int = 7, per_s: float = 5.0
+    edits: int = 1_000,
+    clients: int = 20,
+    kills: int = 1,
+    seed: int = 7,
+    per_s: float = 5.0,
+    within_s: float = 300.0,
 ) -> dict[str, Any]:
     """Whether all came to the same, and how many acknowledged edits were lost.
 
@@ -55,13 +59,14 @@ def run(
         edits: of all clients together.
         kills: how often the server is killed, spread over the edits.
         per_s: edits of one client in a second.
+        within_s: after so long it is given up.
     """
     with tempfile.TemporaryDirectory() as directory:
-        return asyncio.run(_measure(Path(directory), edits, clients, kills, seed, per_s))
+        return asyncio.run(_measure(Path(directory), edits, clients, kills, seed, per_s, within_s))
 
 
 async def _measure(
-    directory: Path, edits: int, n: int, kills: int, seed: int, per_s: float
+    directory: Path, edits: int, n: int, kills: int, seed: int, per_s: float, within_s: float
 ) -> dict[str, Any]:
     chance = random.Random(seed)
     port = _free_port()
@@ -71,16 +76,15 @@ async def _measure(
     lines = [asyncio.create_task(client.stay()) for client in clients]
     began = time.perf_counter()
     writing = [asyncio.create_task(client.edit(each, per_s)) for client in clients]
-    deadline = began + DEADLINE_S
+    deadline = began + within_s
     try:
         for kill in range(kills):
             share = each * n * (kill + 1) / (kills + 1)
             while sum(client.done for client in clients) < share:
                 await asyncio.sleep(0.01)
-            server.send_signal(signal.SIGKILL)
-            server.wait()
+            _kill(server)
             server = await asyncio.to_thread(_start, directory, port)
-        await asyncio.wait_for(asyncio.gather(*writing), DEADLINE_S)
+        await asyncio.wait_for(asyncio.gather(*writing), within_s)
         for client in clients:
             client.is_lossy = False
         while any(client.waiting for client in clients) and time.perf_counter() < deadline:
@@ -97,8 +101,7 @@ async def _measure(
         for task in (*lines, *writing):
             task.cancel()
         await asyncio.gather(*lines, *writing, return_exceptions=True)
-        server.kill()
-        server.wait()
+        _kill(server)
     kept, changes = _replayed(directory)
     found = set(re.findall(r"c\d+e\d+", kept))
     lost = len(acked - found)
@@ -329,6 +332,14 @@ def _start(directory: Path, port: int) -> subprocess.Popen[str]:
     if not server.stdout.readline():
         raise RuntimeError("the server did not start")
     return server
+
+
+def _kill(server: subprocess.Popen[str]) -> None:
+    """SIGKILL: it has no time to write anything more."""
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    assert server.stdout is not None
+    server.stdout.close()
 
 
 def _free_port() -> int:

@@ -37,7 +37,7 @@ HEARD_MAX: Final = 256
 """Messages of one page that wait; then it is not read."""
 UNTOLD_MAX: Final = 2_000
 """Answers that wait for one page; then it has to come again."""
-REFUSALS_MAX: Final = 100
+REFUSALS_MAX: Final = 30
 LOOK_S: Final = 2.0
 HELLO_S: Final = 20.0
 STUCK_S: Final = 60.0
