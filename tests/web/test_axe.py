@@ -160,6 +160,7 @@ def faults(page: Page, where: str, selector: str) -> list[str]:
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_no_panel_has_a_serious_fault(
     plain_line: PanelWorld, open_page: OpenPage, peers_dir: Path
 ) -> None:

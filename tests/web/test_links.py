@@ -125,6 +125,7 @@ def copied(page: Page) -> str:
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_a_link_leads_to_the_same_place_moment_and_selection(
     line: PanelWorld, open_page: OpenPage
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_link_leads_to_the_same_place_moment_and_selection(
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_what_a_link_cannot_lead_to_is_said_and_the_rest_followed(
     line: PanelWorld, open_page: OpenPage
 ) -> None:
@@ -209,6 +211,7 @@ def test_what_a_link_cannot_lead_to_is_said_and_the_rest_followed(
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_a_refused_clipboard_leaves_the_text_to_be_copied_by_hand(
     line: PanelWorld, open_page: OpenPage
 ) -> None:
@@ -225,6 +228,7 @@ def test_a_refused_clipboard_leaves_the_text_to_be_copied_by_hand(
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_a_picture_shows_the_scene_its_names_and_what_it_is_of(
     line: PanelWorld, open_page: OpenPage, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_the_first_rule_that_fits_counts_in_the_unit_of_its_limits(run: Run) -> 
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_rules_are_edited_in_the_page_while_the_scene_follows(
     line: PanelWorld, open_page: OpenPage
 ) -> None:

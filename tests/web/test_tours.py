@@ -72,6 +72,7 @@ def test_tours_are_read_written_and_changed_without_overwriting(node: str) -> No
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_a_tour_is_made_in_the_page_and_played_by_its_link(
     line: PanelWorld, open_page: OpenPage
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_tour_is_made_in_the_page_and_played_by_its_link(
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_what_a_tour_cannot_show_is_said_and_the_rest_is_shown(
     line: PanelWorld, open_page: OpenPage
 ) -> None:
@@ -186,10 +188,12 @@ def other_site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     # For a browser localhost is another site than 127.0.0.1: no cookie of the one goes along.
     yield f"http://localhost:{server.server_port}", tmp_path
     server.shutdown()
+    server.server_close()
     thread.join(20)
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(1200)
 def test_only_a_named_site_shows_the_world_and_only_to_look_at(
     line: PanelWorld, open_page: OpenPage, other_site: tuple[str, Path], browser
 ) -> None:

@@ -5,7 +5,7 @@ import type { Act } from "../acts.ts";
 import { openName } from "../boards/dialogs.ts";
 import { labelText } from "../format.ts";
 import { type Context, reasonOf } from "../panels/context.ts";
-import { button, h, iconButton, segmented, setText } from "../panels/dom.ts";
+import { afterPress, button, h, iconButton, segmented, setText } from "../panels/dom.ts";
 import { LOOK_BANDS_MAX, LOOK_COLOURS, LOOK_MARKS, LOOK_SHOWS } from "../protocol.ts";
 import { t } from "../words.ts";
 import type { Looks } from "./index.ts";
@@ -29,7 +29,7 @@ export class LookEditor {
     private readonly context: Context,
     private readonly looks: Looks,
   ) {
-    looks.store.on(() => this.build());
+    looks.store.on(() => afterPress(() => this.build()));
   }
 
   open(name: string): void {

@@ -156,6 +156,17 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+let isPressed = false;
+for (const [what, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]] as const)
+  window.addEventListener(what, () => (isPressed = is), { capture: true, passive: true });
+
+/** Does `act` now, or once the finger or button that is down has gone up: what is built anew below it
+ * would take the click with it. */
+export function afterPress(act: () => void): void {
+  if (!isPressed) act();
+  else window.addEventListener("pointerup", () => setTimeout(act), { once: true });
+}
+
 /** Whether keys now go into a field, so that one-key shortcuts must not fire. */
 export function isTyping(event: KeyboardEvent): boolean {
   const target = event.target;

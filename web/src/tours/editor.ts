@@ -3,7 +3,7 @@
 import type { Act } from "../acts.ts";
 import { clockText, dayText, durationText } from "../format.ts";
 import { type Context, reasonOf } from "../panels/context.ts";
-import { button, emptyState, h, iconButton, openDialog, segmented, setText } from "../panels/dom.ts";
+import { afterPress, button, emptyState, h, iconButton, openDialog, segmented, setText } from "../panels/dom.ts";
 import { openName } from "../boards/dialogs.ts";
 import type { SheetStore } from "../sheets.ts";
 import { t } from "../words.ts";
@@ -37,7 +37,7 @@ export class TourEditor {
       this.said,
     );
     document.body.append(this.element);
-    store.on(() => this.paint());
+    store.on(() => afterPress(() => this.paint()));
   }
 
   open(name: string): void {
@@ -148,7 +148,7 @@ export class TourEditor {
     const key = JSON.stringify([tour, this.openId]);
     // What somebody is typing stays under their hands; it is saved when they leave the field.
     if (!isForced && (key === this.shown || this.list.contains(document.activeElement) && document.activeElement?.matches("textarea, input"))) {
-      if (key !== this.shown) document.activeElement?.addEventListener("blur", () => setTimeout(() => this.paint()), { once: true });
+      if (key !== this.shown) document.activeElement?.addEventListener("blur", () => afterPress(() => setTimeout(() => this.paint())), { once: true });
       return;
     }
     this.shown = key;
