@@ -153,8 +153,15 @@ def test_a_cut_hides_what_is_beyond_it_from_eye_and_pointer(page: Page) -> None:
     x, y = at(page, "tank2")
     assert page.evaluate(f"([x, y]) => {SCENE}.pickAt(x, y)", [x, y]) == "tank2"
     panel.get_by_role("checkbox", name="Across (x)").check()
-    # Half of the world's length is kept, as a click and the figure beside it say.
-    wait(page, f"() => {SCENE}.section.metres('x') < 6")
+    # The cut goes through between the second tank and the third.
+    slider = panel.get_by_role("slider", name="Where it is cut, Across (x)")
+    metres = f"() => {SCENE}.section.metres('x')"
+    ends = []
+    for place in (0, 200):
+        slider.fill(str(place))
+        ends.append(page.evaluate(metres))
+    slider.fill(str(round(200 * (6 - ends[0]) / (ends[1] - ends[0]))))
+    assert page.evaluate(metres) == pytest.approx(6, abs=0.3)
     assert page.evaluate(f"([x, y]) => {SCENE}.pickAt(x, y)", [x, y]) != "tank2"
     panel.get_by_role("button", name="Other side").first.click()
     wait(page, f"([x, y]) => {SCENE}.pickAt(x, y) === 'tank2'", [x, y])
