@@ -176,10 +176,11 @@ def test_streams_are_found_among_figures_and_stand_in_columns(run: Run) -> None:
             kpi("flow, alone", 3),
         ]);
         console.log(JSON.stringify({
-            streams: streams.map(({ source, target, kind, amount }) => [source, target, kind, amount]),
+            streams: streams.map((one) => [one.source, one.target, one.kind, one.amount]),
             others: others.map(({ name }) => name),
             columns: Object.fromEntries(columns(streams)),
-            circle: Object.fromEntries(columns([{ source: "a", target: "b" }, { source: "b", target: "a" }])),
+            circle: Object.fromEntries(
+                columns([{ source: "a", target: "b" }, { source: "b", target: "a" }])),
         }));
         """
     )
