@@ -5,9 +5,10 @@
          "bands": [{"above": 0, "colour": "green", "mark": "✓", "word": "calm"},
                    {"above": 4.5, "colour": "orange", "mark": "▲", "word": "rough"}]}]}
 
-The first rule that a twin and its value fit counts. Knows shapes and bounds; units are checked at the
-door (`live/sheets.py`). Refuses to know whether types and points are there: they come with their
-sources, later than a look may. Whoever edits a look in the page is told by name of what is not.
+The first rule that a twin and its value fit counts. Knows shapes and bounds; units are checked at
+the door (`live/sheets.py`). Refuses to know whether types and points are there: they come with
+their sources, later than a look may. Whoever edits a look in the page is told by name of what is
+not.
 """
 
 from __future__ import annotations
