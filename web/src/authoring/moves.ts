@@ -57,9 +57,9 @@ export function turned(mirror: Mirror, scene: DrawnScene, ids: Iterable<Id>, deg
   });
 }
 
-/** A new twin of a type, part of what `beside` is part of. */
+/** A new twin of a type, part of what `beside` is part of, or of that itself if it has parts. */
 export function placed(mirror: Mirror, type: Id, at: Vector3, beside: Id | null): { id: Id; edits: Edit[] } {
-  const whole = beside === null ? undefined : (mirror.parent(beside) ?? beside);
+  const whole = beside === null ? undefined : (mirror.parent(beside) ?? (mirror.children(beside).length > 0 ? beside : undefined));
   const short = (type.split(/[/#:]/).at(-1) ?? type).toLowerCase().replace(/[^a-z0-9_-]+/g, "-") || "twin";
   const base = whole === undefined ? short : `${whole}/${short}`;
   let n = 1;
