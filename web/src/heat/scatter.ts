@@ -6,6 +6,7 @@
 import { h, setText } from "../panels/dom.ts";
 import { numberText } from "../format.ts";
 import { roundRange } from "./field.ts";
+import { t } from "../words.ts";
 
 export interface Scattered {
   xs: readonly number[];
@@ -26,7 +27,7 @@ const NEAR_PX = 18;
 export class Scatter {
   readonly element: HTMLElement;
   onChoose: (i: number) => void = () => {};
-  readonly #canvas = h("canvas", { class: "scatter-canvas", role: "img" });
+  readonly #canvas = h("canvas", { class: "scatter-canvas", role: "img", attrs: { "aria-label": t("Correlation") } });
   readonly #tip = h("div", { class: "scatter-tip num", hidden: true });
   #shown: Scattered | null = null;
   #x: [number, number] = [0, 1];
