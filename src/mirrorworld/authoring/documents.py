@@ -95,7 +95,7 @@ class Document:
             self._apply(update)
         self.entries = {}
         for root, kept in self._maps.items():
-            for id in list(kept):
+            for id in list(kept.keys()):
                 self.entries[root, id] = self._plain(root, id) or {}
         self._touched.clear()
 

@@ -1,8 +1,8 @@
 """The plain form: every value of the model as dicts, lists and scalars, and back.
 
-One form for the record, files, REST and the wire. Defaults are left out, bytes are in base64. Where a value may be
-one of several classes (a property's value, an edit, a change's body) the dict carries
-`"@"`, the class's name.
+One form for the record, files, REST and the wire. Defaults are left out, bytes are in base64.
+Where a value may be one of several classes (a property's value, an edit, a change's body) the
+dict carries `"@"`, the class's name.
 """
 
 from __future__ import annotations
