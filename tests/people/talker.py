@@ -102,5 +102,5 @@ async def talking(
             talker = Talker(visitor)
             stack.callback(talker.close)
             talkers.append(talker)
-            await talker.say(voice.VoiceJoin())
+            await talker.say(voice.VoiceJoin(name))
         yield talkers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -24,7 +25,6 @@ from tests.people.conftest import Meeting
 from tests.people.talker import talking
 from tests.people.visitor import PATIENCE_S
 from tests.server.stand_in import line, served
-import itertools
 
 NAMES = [f"P{i}" for i in range(MESH_MAX + 4)]
 
@@ -43,6 +43,16 @@ async def test_few_speak_straight_and_are_told_of_each_other(here: Meeting):
         await ada.visitor.say(people.Signal(ben.id, VOICE, '{"session":"1-2","again":true}'))
         said = await ben.visitor.told(people.Signalled, lambda m: m.by == ada.id)
         assert json.loads(said.data) == {"session": "1-2", "again": True}
+        # Who says it again, as after a line was lost, is still in; a page that is new is another.
+        (was,) = (person.join for person in roster.people if person.id == ben.id)
+        told = len(ada.told)
+        await ben.say(voice.VoiceJoin("Ben"))
+        await ada.visitor.until(lambda: len(ada.told) > told)
+        assert was in [person.join for person in (await ada.rostered("straight", 2)).people]
+        await ben.say(voice.VoiceJoin("reloaded"))
+        await ada.visitor.until(
+            lambda: ada.roster and was not in [person.join for person in ada.roster.people]
+        )
         await ben.say(voice.VoiceLeave())
         assert [p.id for p in (await ada.rostered("straight", 1)).people] == [ada.id]
         assert voices_of(here).port == 0, "nobody needs a forwarder here"
@@ -102,7 +112,7 @@ async def test_without_a_forwarder_there_is_place_for_eight(
         await last.visitor.until(lambda: voice.VoiceRefused("full") in last.told)
         await talkers[0].say(voice.VoiceLeave())
         await talkers[1].rostered("straight", MESH_MAX - 1)
-        await last.say(voice.VoiceJoin())
+        await last.say(voice.VoiceJoin("again"))
         await last.rostered("straight", MESH_MAX)
 
 

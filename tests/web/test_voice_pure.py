@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from tests.web.in_node import Run, in_node
-import itertools
 
 PEOPLE = Path(__file__).resolve().parents[2] / "web" / "src" / "people"
 

@@ -2300,6 +2300,8 @@ export interface MeetingNow {
 
 /** Wants to hear, and perhaps to speak. */
 export interface VoiceJoin {
+  /** Made anew by each joining: who says it again is still in, and their lines stay. */
+  page: string;
 }
 
 /** Hears and speaks no more. */

@@ -22,8 +22,8 @@ STEP_DEG: Final = 5
 FAKE_DEVICES: Final = ("--use-fake-device-for-media-stream",)
 _BANDS_HZ: Final = np.geomspace(300, 9_000, 16)
 _BLOCK: Final = 4_096
-_SETTLES_S: Final = 0.7
-"""What is played first may still be of the direction before."""
+_SETTLES: Final = 6
+"""So many blocks of what is played first may still be of the direction before."""
 _LAG_DB: Final = 0.5
 """A sample of lag between the ears weighs as much as this difference in level."""
 
@@ -84,7 +84,7 @@ _RULER: Final = (
 )
 
 _RECORD: Final = (
-    "async ([seconds, id]) => {"
+    "async ([seconds, id, skip]) => {"
     + _PACK
     + """
   const { ears } = __mirrorworld.people.voice;
@@ -98,10 +98,15 @@ _RECORD: Final = (
   voice.connect(merge, 0, 2);
   const tap = context.createScriptProcessor(4096, 3, 1);
   const chunks = [];
+  let skipped = 0;
   await new Promise((resolve) => {
     tap.onaudioprocess = ({ inputBuffer }) => {
+      // Breaks between words, and what a busy machine leaves out, tell nothing.
+      const voice = inputBuffer.getChannelData(2);
+      if (voice.reduce((sum, sample) => sum + sample * sample, 0) < 0.1) return;
+      if (skipped++ < skip) return;
+      for (let c = 0; c < 3; c++) chunks.push(inputBuffer.getChannelData(c).slice());
       if (chunks.length >= (3 * seconds * context.sampleRate) / 4096) resolve();
-      else for (let c = 0; c < 3; c++) chunks.push(inputBuffer.getChannelData(c).slice());
     };
     merge.connect(tap).connect(context.destination);
   });
@@ -127,10 +132,12 @@ class Ears:
         self._hz = np.fft.rfftfreq(_BLOCK, 1 / rate)
 
     def record(self, id: int, seconds: float) -> Signal:
-        """What comes: blocks × (left, right, the voice before walls and head) × samples."""
-        got: dict[str, Any] = self.page.evaluate(_RECORD, [seconds + _SETTLES_S, id])
-        blocks = _unpacked(got["data"]).reshape(-1, 3, _BLOCK)
-        return blocks[int(_SETTLES_S * got["rate"] / _BLOCK) :]
+        """What comes: blocks × (left, right, the voice before walls and head) × samples.
+
+        Only blocks in which there is a voice count towards the seconds.
+        """
+        got: dict[str, Any] = self.page.evaluate(_RECORD, [seconds, id, _SETTLES])
+        return _unpacked(got["data"]).reshape(-1, 3, _BLOCK)
 
     def powers(self, blocks: Signal) -> Signal:
         """Power by frequency of left, right and voice, 3 × bins."""

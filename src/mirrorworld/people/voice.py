@@ -85,6 +85,7 @@ class _Talk:
 
     number: int
     joins: dict[int, int] = field(default_factory=dict[int, int])
+    pages: dict[int, str] = field(default_factory=dict[int, str])
     way: str = "straight"
 
 
@@ -121,8 +122,8 @@ class Voices:
         except (ValueError, RecursionError) as error:
             raise Refusing(str(error)[:300], "Signal.data") from error
         match message:
-            case shapes.VoiceJoin():
-                self._join(seat)
+            case shapes.VoiceJoin(page):
+                self._join(seat, page)
             case shapes.VoiceLeave():
                 self.left(seat)
             case shapes.VoiceOffer(sdp, epoch):
@@ -140,7 +141,7 @@ class Voices:
 
     # --- who is in ---
 
-    def _join(self, seat: Seat) -> None:
+    def _join(self, seat: Seat, page: str) -> None:
         talk = self._talks.get(seat.place)
         if talk is None:
             self._rooms += 1
@@ -148,8 +149,9 @@ class Voices:
         if seat.id not in talk.joins and len(talk.joins) >= self.limit:
             self._say(seat.id, shapes.VoiceRefused("full"))
             return
-        self._joins += 1
-        talk.joins[seat.id] = self._joins
+        if seat.id not in talk.joins or talk.pages[seat.id] != page:
+            self._joins += 1
+            talk.joins[seat.id], talk.pages[seat.id] = self._joins, page[:64]
         if len(talk.joins) > MESH_MAX:
             talk.way = "forwarded"
             self._start()
@@ -160,6 +162,7 @@ class Voices:
         for place, talk in list(self._talks.items()):
             if talk.joins.pop(seat.id, None) is None:
                 continue
+            del talk.pages[seat.id]
             self._write({"@": "leave", "person": seat.id})
             if len(talk.joins) <= BACK_TO_MESH and talk.way == "forwarded":
                 talk.way = "straight"

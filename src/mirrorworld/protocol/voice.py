@@ -25,6 +25,9 @@ VOICE_SLOTS: Final = 6
 class VoiceJoin:
     """Wants to hear, and perhaps to speak."""
 
+    page: str
+    """Made anew by each joining: who says it again is still in, and their lines stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceLeave:

@@ -59,6 +59,8 @@ export class Voice {
   #retry = 0;
   #speaking = "";
   #asked = 0;
+  /** Tells this joining from others of the same person. */
+  #page = "";
 
   constructor(meeting: Meeting, scene: SceneApi) {
     this.#meeting = meeting;
@@ -98,6 +100,7 @@ export class Voice {
     this.state = "joining";
     this.trouble = "";
     this.ears = new Ears();
+    this.#page = crypto.getRandomValues(new Uint32Array(2)).join("-");
     const asked = ++this.#asked;
     this.#tell();
     await this.#open(this.#stored.input.get());
@@ -284,7 +287,7 @@ export class Voice {
   // --- lines ---------------------------------------------------------------------------------
 
   #enter(): void {
-    if (this.state === "in") this.#meeting.send(toServer({ "@": "VoiceJoin" }));
+    if (this.state === "in") this.#meeting.send(toServer({ "@": "VoiceJoin", page: this.#page }));
   }
 
   #lines(): Iterable<{ setTrack(track: MediaStreamTrack | null): void }> {
