@@ -8,6 +8,7 @@ server's loop; refuses to know requests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ from mirrorworld.protocol.people import (
 from mirrorworld.server.context import Context
 from mirrorworld.server.past import SPEED_MAX
 from mirrorworld.server.sight import Sight
+from mirrorworld.trust.accounts import AccountsDown
 from mirrorworld.world.ports import Action, Principal
 
 TICK_S: Final = 1 / POSE_HZ
@@ -81,6 +83,7 @@ class Hub:
         self._out: dict[tuple[str, str], float] = {}
         self._limits = limits.Limits()
         self._ticking: asyncio.Task[None] | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     # --- who is here ---
 
@@ -435,10 +438,14 @@ class Hub:
             number += 1
             self._wait_for_the_lost()
             if number % GUESTS_EVERY == 0:
-                self.context.accounts.guests.expire()
+                self._expiring = asyncio.create_task(self._expire_guests())
             self._flush()
             for room in self.rooms.values():
                 self._show_poses(room, is_far_too=number % FAR_EVERY == 0)
+
+    async def _expire_guests(self) -> None:
+        with contextlib.suppress(AccountsDown):  # looked for again with the next round
+            await asyncio.to_thread(self.context.accounts.guests.expire)
 
     def _show_poses(self, room: Room, *, is_far_too: bool) -> None:
         now, whole = now_ms(), b""
