@@ -63,6 +63,25 @@ AIM = """([side, target, from]) => {
   held.quaternion.set(cy * sp, sy * cp, -sy * sp, cy * cp);
 }"""
 
+# Within the page: a tap from outside lasts as long as messages take, and may become a long press.
+CLICK = f"""async (side) => {{
+  const press = (value) => device.primaryInputMode === "hand"
+    ? device.hands[side].updatePinchValue(value)
+    : device.controllers[side].updateButtonValue("trigger", value);
+  const seen = (isPressed) => new Promise((resolve) => {{
+    const look = () => {{
+      const visit = {VISIT};
+      if (visit === null || visit.input[side].isPressed === isPressed) resolve();
+      else requestAnimationFrame(look);
+    }};
+    look();
+  }});
+  press(1);
+  await seen(true);
+  press(0);
+  await seen(false);
+}}"""
+
 ROOM = f"""([what, name]) => {{
   const visit = {VISIT};
   const at = visit.rig.head.clone();
@@ -159,8 +178,7 @@ class Wearer:
 
     def click(self, side: str = "right") -> None:
         """A short press."""
-        self.trigger(1, side)
-        self.trigger(0, side)
+        self.page.evaluate(CLICK, side)
         self.pictures(2)
 
     def _aim_at(self, slate: str, label: str, side: str) -> None:
