@@ -65,7 +65,7 @@ def worn(browser: Browser, peers_dir: Path, line: PanelWorld) -> Iterator[Worn]:
         )
         address, _, token = line.url.partition("/?token=")
         context.request.post(f"{address}/api/session", data={"token": token})
-        page.set_default_navigation_timeout(WAIT_MS)
+        page.set_default_navigation_timeout(2 * WAIT_MS)
         page.goto(f"{address}/?quality=low")
         page.wait_for_function(
             "document.documentElement.dataset.ready === 'true'", timeout=2 * READY_MS
