@@ -200,7 +200,8 @@ def test_the_plant_is_arranged_and_taken_back(world: LivingWorld, open_page: Ope
     # A new one from the library, where one clicks; then it is ended, and that is taken back.
     role(page, "Place…").click()
     page.locator(".arrange-library button").first.click()
-    page.mouse.click(*centre(page, PUMPS[3]))
+    x, y = centre(page, PUMPS[1])  # beside it, on the floor, where no panel is
+    page.mouse.click(x, y + 80)
     until(page, "window.__mirrorworld.mirror.selected?.startsWith('pump-') === true")
     new = page.evaluate("window.__mirrorworld.mirror.selected")
     assert pose(new) is not None
