@@ -168,10 +168,13 @@ export class LookEditor {
     };
     const save = (change: Partial<Rule>): void => {
       draft = { ...draft, ...change };
-      const fault = faultOf({ ...rule, ...draft });
-      setText(failed, fault);
-      if (fault !== "") preview({});
-      else void this.act(changing(rule.id, draft), t("rule changed"));
+      faultOf({ ...rule, ...draft }); // asks how units convert, where nobody has yet
+      void this.looks.told().then(() => {
+        const fault = faultOf({ ...rule, ...draft });
+        setText(failed, fault);
+        if (fault !== "") preview({});
+        else void this.act(changing(rule.id, draft), t("rule changed"));
+      });
     };
     const title = h("input", { class: "input", attrs: { value: rule.title, maxlength: 120, placeholder: this.looks.titleOf(rule), "aria-label": t("Title") }, on: { change: () => save({ title: title.value.trim() }) } });
     const types = [...mirror.types.keys()].sort((a, b) => mirror.typeName(a).localeCompare(mirror.typeName(b)));

@@ -44,6 +44,7 @@ export class Looks {
   private readonly lamps = new Lamps();
   private removeLamps: (() => void) | null = null;
   private readonly conversions = new Map<string, { scale: number; offset: number } | string | null>();
+  private readonly asked = new Set<Promise<void>>();
   private preview: Look | null = null;
   private timer = 0;
   private written = "";
@@ -204,14 +205,23 @@ export class Looks {
     };
   }
 
+  /** When all that was asked about units is answered. */
+  async told(): Promise<void> {
+    await Promise.all(this.asked);
+  }
+
   private conversion(from: string, to: string): { scale: number; offset: number } | string | null {
     const key = `${from}\0${to}`;
     if (!this.conversions.has(key)) {
       this.conversions.set(key, null);
-      this.context.mirror.rest
+      const asked = this.context.mirror.rest
         .ofWorld<Conversion>("units/conversion", { from, to })
         .then((found) => this.conversions.set(key, found), (error: unknown) => this.conversions.set(key, reasonOf(error)))
-        .then(() => this.rebuild());
+        .then(() => {
+          this.asked.delete(asked);
+          this.rebuild();
+        });
+      this.asked.add(asked);
     }
     return this.conversions.get(key) ?? null;
   }

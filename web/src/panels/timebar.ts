@@ -283,7 +283,9 @@ export class TimeBar implements Painter {
     this.live.classList.toggle("on", isLive);
     setAttr(this.live, "aria-pressed", String(isLive));
     this.live.disabled = isLive;
-    setText(this.liveWord, mirror.branch === null ? t("Live") : t("Latest"));
+    const latest = mirror.branch === null ? t("Live") : t("Latest");
+    setText(this.liveWord, latest);
+    setAttr(this.live, "aria-label", latest); // on a phone the word is not drawn
     const isMoving = isLive || (mirror.time.live === false && mirror.time.speed > 0);
     setIcon(this.playButton.querySelector("svg")!, isMoving ? "pause" : "play");
     const label = isLive ? t("Hold this moment  Space") : isMoving ? t("Pause  Space") : t("Play on  Space");
