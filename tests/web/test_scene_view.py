@@ -235,25 +235,6 @@ def test_a_vehicle_is_drawn_hit_and_named_where_it_says_it_is(
     wait(page, f"() => Math.abs({SCENE}.boundsOf('tank0').min.x) < 0.3")
 
 
-def test_parts_slide_and_turn_to_where_their_value_is(page: Page, plant: LivingWorld) -> None:
-    lifts = f"""() => {{
-        const found = [];
-        {SCENE}.stage.scene.traverse((node) => {{
-            const part = node.userData.part;
-            if (part === undefined || part.joint < 0 || node.count !== 1) return;
-            const {{ array }} = node.instanceMatrix;
-            if (Math.abs(array[12] - 20) < 0.5) found.push([array[13], array[0]]);
-        }});
-        return found.sort((a, b) => a[0] - b[0]);
-    }}"""
-    plant.write([("door", "Opening")], [0.0])
-    wait(page, f"() => ({lifts})().length === 2")
-    plant.write([("door", "Opening")], [150.0])
-    # The leaf stops where its range ends, two metres up; the hand has turned by 4.71 radians.
-    wait(page, f"() => {{ const [leaf] = ({lifts})(); return Math.abs(leaf[0] - 2) < 0.01; }}")
-    wait(page, f"() => {{ const [, hand] = ({lifts})(); return Math.abs(hand[1]) < 0.02; }}")
-
-
 def test_models_that_are_too_much_are_named_and_a_plain_body_stands_for_them(page: Page) -> None:
     wait(page, f"() => {SCENE}.brokenLook('bomb') !== '' && {SCENE}.brokenLook('remote') !== ''")
     assert "when unpacked" in page.evaluate(f"{SCENE}.brokenLook('bomb')")
