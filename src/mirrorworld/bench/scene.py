@@ -72,7 +72,7 @@ def run(
     share: float = 1.0,
     seconds: float = 20.0,
 ) -> dict[str, Any]:
-    """`js_ms_per_frame`, `draw_calls`, `update_ms_p95` from the plant's change to the page's texture.
+    """`js_ms_per_frame`, `draw_calls`; `update_ms_p95` from the plant's change to the texture.
 
     Args:
         share: of all tags, how many change at each tick of `rate_hz`.
