@@ -139,7 +139,8 @@ class Wearer:
 
     def button_like(self, slate: str, beginning: str) -> str:
         """The whole name of a button that begins so."""
-        (name,) = re.findall(rf"\[({beginning}[^\]*)\]", self.said(slate))
+        self.until_said(slate, f"[{beginning}")
+        (name,) = re.findall(rf"\[({beginning}[^\]]*)\]", self.said(slate))
         return name.removesuffix(" *").removesuffix(" -")
 
     def until_said(self, slate: str, words: str) -> None:

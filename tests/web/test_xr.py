@@ -290,8 +290,8 @@ def test_without_a_headset_or_leave_it_says_so(line: PanelWorld, worn: Worn) -> 
     expect(wearer.page.get_by_role("dialog")).to_contain_text("headset")
     refused = worn()
     refused.ask(
-        "navigator.xr.requestSession = () =>"
-        " Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        "() => { navigator.xr.requestSession = () =>"
+        " Promise.reject(new DOMException('no', 'NotAllowedError')); }"
     )
     refused.page.get_by_role("button", name="Enter VR…").click()
     dialog = refused.page.get_by_role("dialog", name="Headset")
