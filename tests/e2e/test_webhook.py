@@ -13,7 +13,9 @@ SECRET = "a-secret-for-the-gate"
 
 
 def test_posted_values_are_on_record(up: Up) -> None:
-    world = up("webhook://gate", "--password", SECRET, "--option", "burst=20")
+    world = up(
+        "webhook://gate", "--password", SECRET, "--option", "burst=20", "--option", "rate_per_s=2"
+    )
     world.until_source("gate", "live")
     url = f"{world.url}/api/hooks/gate"
     shown = {"Authorization": f"Bearer {SECRET}"}

@@ -68,8 +68,11 @@ async def test_the_disk_is_bounded_and_what_goes_is_counted(
 
     def has_dropped_twice() -> bool:
         nonlocal largest
-        files = (tmp_path / "record" / "log").glob("*.mwlog")
-        largest = max(largest, sum(f.stat().st_size for f in files))
+        size = 0
+        for file in (tmp_path / "record" / "log").glob("*.mwlog"):
+            with suppress(FileNotFoundError):  # the oldest go while one looks
+                size += file.stat().st_size
+        largest = max(largest, size)
         if running.done():
             running.result()
         return standing().get("dropped_before_held", 0) > 0 and standing()["kept_from"] > 1_000

@@ -18,9 +18,9 @@ from tests.web.living_world import LivingWorld, many, waves, works
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 SCENE = "window.__mirrorworld.scene"
 MIRROR = "window.__mirrorworld.mirror"
 LINE = "works/line0"

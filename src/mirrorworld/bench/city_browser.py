@@ -45,8 +45,8 @@ WATCH: Final = """
 
 
 def chromium(stack: ExitStack, way: str, *more: str) -> Any:
-    """A Chromium without a screen, open until the stack is left; `way`: one of `ARGUMENTS`, to which
-    `more` come.
+    """A Chromium without a screen, open until the stack is left; `way` is one of `ARGUMENTS`, to
+    which `more` come.
 
     Raises:
         RuntimeError: there is none here.
