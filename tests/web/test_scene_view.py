@@ -84,7 +84,7 @@ def door() -> Node:
     """A gate that slides up by its opening, with a hand that turns with it."""
     root = Node("door")
     root.add(BLUE, box(2.4, 0.1, 0.1, 0.01).move(0.0, 2.4, 0.0))
-    up = {"kind": "slide", "point": "Opening", "axis": "y", "per": 0.02, "low": 0, "high": 100}
+    up = {"kind": "slide", "point": "Opening", "axis": "y", "per": 0.02, "low": 0, "high": 80}
     leaf = root.child("leaf", extras={"drives": up})
     leaf.add(STEEL, box(2.0, 2.0, 0.05, 0.01))
     turns = {"kind": "turn", "point": "Opening", "axis": "z", "per": -0.0314}
@@ -233,6 +233,25 @@ def test_a_vehicle_is_drawn_hit_and_named_where_it_says_it_is(
     # What is put elsewhere by its people stands there until it says otherwise.
     plant.edit(PutPose("tank0", Pose(x_m=0.5), ""))
     wait(page, f"() => Math.abs({SCENE}.boundsOf('tank0').min.x) < 0.3")
+
+
+def test_parts_slide_and_turn_to_where_their_value_is(page: Page, plant: LivingWorld) -> None:
+    lifts = f"""() => {{
+        const found = [];
+        {SCENE}.stage.scene.traverse((node) => {{
+            const part = node.userData.part;
+            if (part === undefined || part.joint < 0 || node.count !== 1) return;
+            const {{ array }} = node.instanceMatrix;
+            if (Math.abs(array[12] - 20) < 0.5) found.push([array[13], array[0]]);
+        }});
+        return found.sort((a, b) => a[0] - b[0]);
+    }}"""
+    plant.write([("door", "Opening")], [0.0])
+    wait(page, f"() => ({lifts})().length === 2")
+    plant.write([("door", "Opening")], [100.0])
+    # The leaf stops where its range ends, at four fifths; the hand has turned by half a circle.
+    wait(page, f"() => {{ const [leaf] = ({lifts})(); return Math.abs(leaf[0] - 1.6) < 0.01; }}")
+    wait(page, f"() => {{ const [, hand] = ({lifts})(); return Math.abs(hand[1] + 1) < 0.02; }}")
 
 
 def test_models_that_are_too_much_are_named_and_a_plain_body_stands_for_them(page: Page) -> None:

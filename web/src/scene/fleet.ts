@@ -214,14 +214,15 @@ export class Fleet {
     return this.#drive(i, member, read, isStale ? 0 : dt_s, isAtOnce) || moved;
   }
 
+  /** What each joint that follows a value shows, by ordinal and joint: two may read one point. */
   readonly #shown = new Map<string, number>();
 
   /** Levels, hinges and slides go to where their values are; true while they do. */
   #followValues(member: Member, read: ReadPoint, dt_s: number): boolean {
     let changed = false;
-    for (const { drive } of this.model.joints) {
+    for (const [j, { drive }] of this.model.joints.entries()) {
       if (drive === null || (drive.kind !== "scale" && drive.kind !== "turn" && drive.kind !== "slide")) continue;
-      const key = `${member.ordinal} ${drive.point}`;
+      const key = `${member.ordinal} ${j}`;
       const value = Math.min(Math.max(read(member.ordinal, drive.point), drive.low), drive.high);
       const before = this.#shown.get(key);
       if (before === value || Number.isNaN(value)) continue;
@@ -241,7 +242,7 @@ export class Fleet {
       const matrix = this.#joint[j]!;
       if (joint.parent >= 0) matrix.multiplyMatrices(this.#joint[joint.parent]!, joint.rest);
       else matrix.multiplyMatrices(member.matrix, joint.rest);
-      if (joint.drive !== null) matrix.multiply(this.#moveOf(joint.drive, i, member));
+      if (joint.drive !== null) matrix.multiply(this.#moveOf(joint.drive, j, i, member));
     });
     for (const { part, mesh } of this.#drawn) {
       if (part.joint < 0 && !isAll) continue; // What stands still is placed once.
@@ -252,7 +253,7 @@ export class Fleet {
     }
   }
 
-  #moveOf(drive: Drive, i: number, member: Member): Matrix4 {
+  #moveOf(drive: Drive, j: number, i: number, member: Member): Matrix4 {
     const phase = this.phase[i]!;
     switch (drive.kind) {
       case "rotate":
@@ -264,17 +265,17 @@ export class Fleet {
         return this.#move.makeTranslation(drive.axis.x * way, drive.axis.y * way, drive.axis.z * way);
       }
       case "scale": {
-        const value = this.#shown.get(`${member.ordinal} ${drive.point}`) ?? NaN;
+        const value = this.#shown.get(`${member.ordinal} ${j}`) ?? NaN;
         const part = Number.isFinite(value) ? Math.min(Math.max(value / drive.amount, 0.001), 1.2) : 1;
         this.#scale.set(1, 1, 1).addScaledVector(drive.axis, part - 1);
         return this.#move.makeScale(this.#scale.x, this.#scale.y, this.#scale.z);
       }
       case "turn": {
-        const value = this.#shown.get(`${member.ordinal} ${drive.point}`) ?? 0;
+        const value = this.#shown.get(`${member.ordinal} ${j}`) ?? 0;
         return this.#move.makeRotationFromQuaternion(this.#turn.setFromAxisAngle(drive.axis, value * drive.amount));
       }
       case "slide": {
-        const way = (this.#shown.get(`${member.ordinal} ${drive.point}`) ?? 0) * drive.amount;
+        const way = (this.#shown.get(`${member.ordinal} ${j}`) ?? 0) * drive.amount;
         return this.#move.makeTranslation(drive.axis.x * way, drive.axis.y * way, drive.axis.z * way);
       }
       default:
