@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,10 @@ def test_nothing_is_unsaid(spoken: dict[str, str], words: dict[str, str]) -> Non
 def test_nothing_is_said_that_nobody_asks_for(words: dict[str, str]) -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.ts"))
     text += (SOURCES.parent / "index.html").read_text(encoding="utf-8")
-    literals = {read(match) for match in ANY.findall(text) if "\\" not in match or "\\u" in match}
-    literals |= set(ANY.findall(text))
+    literals = set(ANY.findall(text))
+    for match in sorted(literals):
+        with suppress(json.JSONDecodeError):  # between two quotes of a pattern lies no sentence
+            literals.add(read(match))
     assert sorted(set(words) - literals) == []
 
 
