@@ -11,7 +11,7 @@ import pytest
 
 SOURCES = Path(__file__).resolve().parents[2] / "web" / "src"
 LANGUAGES = sorted(path.name for path in (SOURCES / "words").iterdir())
-LITERAL = r'"((?:[^"\\]|\\.)*)"'
+LITERAL = r'"((?:[^"\\\n]|\\.)*)"'
 CALL = re.compile(rf"\bt\(\s*{LITERAL}")
 CHOICE = re.compile(rf"\bt\(\s*[^()\"]*(?:\([^()]*\))?[^()\"]*\?\s*{LITERAL}\s*:\s*{LITERAL}")
 ANY = re.compile(LITERAL)
