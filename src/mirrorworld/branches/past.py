@@ -134,18 +134,20 @@ class BranchRecord:
         columns.source_ns[columns.source_ns == NEVER] = 0
         return columns
 
-    def changes(self, after: Position, limit: int = 10_000) -> Iterator[Change]:
+    def changes(
+        self, after: Position, limit: int = 10_000, *, frames: bool = True
+    ) -> Iterator[Change]:
         """See Record."""
         fork = self._fork
-        yield from itertools.islice(self._changes(after, fork, limit), limit)
+        yield from itertools.islice(self._changes(after, fork, limit, frames=frames), limit)
 
-    def _changes(self, after: Position, fork: int, limit: int) -> Iterator[Change]:
+    def _changes(self, after: Position, fork: int, limit: int, *, frames: bool) -> Iterator[Change]:
         if after.sequence < fork:
-            for change in self._parent().changes(after, limit):
+            for change in self._parent().changes(after, limit, frames=frames):
                 if change.position is not None and change.position.sequence > fork:
                     break
                 yield change
-        yield from self._own.log.changes(max(after.sequence, fork))
+        yield from self._own.log.changes(max(after.sequence, fork), frames=frames)
 
 
 _NOTHING = Series(

@@ -58,7 +58,7 @@ def test_published_optima_are_proven(shared_data: Path, name: str) -> None:
 def test_the_limit_of_time_is_said_with_the_bound(shared_data: Path) -> None:
     shop, optimum, _ = instances(shared_data / "jobshop" / "benchmark_instances.json.gz")["ta40"]
     assert optimum is None or optimum > 0
-    made = solve(shop, time_limit_s=1)
+    made = solve(shop, time_limit_s=10)  # enough for some schedule on a slow machine, for no proof
     assert made.status == "feasible"
     assert made.bound < made.value
     assert 0 < made.gap < 1

@@ -218,7 +218,7 @@ class _Model:
             # What comes before and behind it on the same job takes its time.
             first, last = job.release + sum(least[:i]), limit - sum(least[i:])
             start = model.NewIntVar(first, max(first, last), "")
-            end = model.NewIntVar(first, limit, "") if len(options) > 1 else None
+            end: Any = model.NewIntVar(first, limit, "") if len(options) > 1 else None
             chosen: list[tuple[str, Any]] = []
             for name, duration in options:
                 is_on = None if len(options) == 1 else model.NewBoolVar("")

@@ -192,8 +192,7 @@ if njit is not None:
     from numba import types
     from numba.extending import intrinsic
 
-    @intrinsic
-    def bare(typing: Any, array: Any) -> Any:
+    def _bare(typing: Any, array: Any) -> Any:
         """An array as the address of its first word: two registers for both arrays where they
         would be fourteen, and no look whether an index is negative."""
 
@@ -201,6 +200,8 @@ if njit is not None:
             return context.make_array(signature.args[0])(context, builder, args[0]).data
 
         return types.CPointer(array.dtype)(array), address
+
+    bare: Any = intrinsic(_bare)
 
 
 @dataclass(slots=True)
