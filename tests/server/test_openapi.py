@@ -55,7 +55,7 @@ def here() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def document(here: Served) -> dict:
-    return httpx.get(f"{here.url}/api/openapi.json", headers=AUTHORIZED).json()
+    return httpx.get(f"{here.url}/api/openapi.json", headers=AUTHORIZED, timeout=60).json()
 
 
 ROUTES = sum(

@@ -108,7 +108,7 @@ def test_owner_arms_and_disarms(line: PanelWorld, open_page: OpenPage) -> None:
 
 def test_source_is_looked_at_then_added(line: PanelWorld, open_page: OpenPage) -> None:
     page = open_wide(open_page, line)
-    page.locator(".top-pill").click()
+    page.locator(".top-pill:not(.people-button)").click()
     sources = page.get_by_role("dialog", name="Sources")
     expect(sources).to_contain_text("opc.tcp://10.20.0.14:4840/line1")
     expect(sources).to_contain_text("17 late")
@@ -134,13 +134,13 @@ def test_source_is_looked_at_then_added(line: PanelWorld, open_page: OpenPage) -
     dialog.get_by_role("button", name="Mirror it").click()
     expect(dialog).to_have_count(0)
     expect(page.locator(".toast")).to_contain_text("is being mirrored")
-    expect(page.locator(".top-pill")).to_contain_text("3 sources")
+    expect(page.locator(".top-pill:not(.people-button)")).to_contain_text("3 sources")
 
 
 def test_certificate_is_compared_and_trusted(line: PanelWorld, open_page: OpenPage) -> None:
     page = open_wide(open_page, line)
     line.ask_trust()
-    pill = page.locator(".top-pill")
+    pill = page.locator(".top-pill:not(.people-button)")
     expect(pill).to_contain_text("1 source needs you")
     pill.click()
     sources = page.get_by_role("dialog", name="Sources")

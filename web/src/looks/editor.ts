@@ -195,7 +195,7 @@ export class LookEditor {
       const box = h("input", { attrs: { type: "checkbox", checked: rule.shows.includes(each) }, on: { change: () => save({ shows: LOOK_SHOWS.filter((one) => (one === each ? box.checked : rule.shows.includes(one))) }) } });
       return h("label", {}, box, SHOW_WORDS[each]!);
     }));
-    return h("div", { class: "tour-step-form" }, title, h("div", { class: "look-pair" }, type, pattern), h("div", { class: "look-pair wide" }, value, unit, list), how.element, ...(isRamp(rule) ? [this.ramp(rule, preview, save)] : [this.bands(rule, preview, save)]), shows, failed);
+    return h("div", { class: "tour-step-form" }, title, h("div", { class: "look-pair" }, type, pattern), h("div", { class: "look-pair wide" }, value, unit, list), how.element, ...(isRamp(rule) ? [this.ramp(rule, preview, save)] : [this.bands(rule, () => draft.bands ?? rule.bands, preview, save)]), shows, failed);
   }
 
   /** Unit and limits for another point: the same parts of its range. */
@@ -223,8 +223,9 @@ export class LookEditor {
     return h("div", { class: "look-pair" }, bound(t("Lowest of the range"), "low"), bound(t("Highest of the range"), "high"));
   }
 
-  private bands(rule: Rule, preview: (change: Partial<Rule>) => void, save: (change: Partial<Rule>) => void): HTMLElement {
-    const replaced = (i: number, change: Partial<Band>): { bands: Band[] } => ({ bands: rule.bands.map((band, at) => (at === i ? { ...band, ...change } : band)) });
+  /** `now`: the bands with what was said since the form was made, for the next change to build on. */
+  private bands(rule: Rule, now: () => readonly Band[], preview: (change: Partial<Rule>) => void, save: (change: Partial<Rule>) => void): HTMLElement {
+    const replaced = (i: number, change: Partial<Band>): { bands: Band[] } => ({ bands: now().map((band, at) => (at === i ? { ...band, ...change } : band)) });
     const rows = rule.bands.map((band, i) => {
       const nth = { n: i + 1 };
       const above = h("input", { class: "input num", attrs: { type: "number", step: "any", value: band.above, "aria-label": t("Limit of band {n}", nth) }, on: {
