@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,3 +186,35 @@ def test_rules_are_edited_in_the_page_while_the_scene_follows(
     page.get_by_label("In which unit").fill("Cel")
     page.get_by_label("In which unit").press("Tab")
     expect(panel.get_by_role("alert").first).to_contain_text("Cel")
+
+    def kept() -> dict:
+        sheet = line.do(lambda mirror: mirror.world.structure.sheets.get(("look", "Pace")))
+        return json.loads(sheet.body)["rules"][0] if sheet else {}
+
+    # One after the other, each when the one before is kept: the form is made anew with it.
+    for label, text, is_kept in (
+        ("In which unit", "/min", lambda rule: rule["unit"] == "/min"),
+        ("Limit of band 2", "50", lambda rule: rule["bands"][1]["above"] == 50),
+        ("Limit of band 3", "100", lambda rule: rule["bands"][2]["above"] == 100),
+    ):
+        page.get_by_label(label).fill(text)
+        page.get_by_label(label).press("Tab")
+        deadline = time.monotonic() + WAIT_MS / 1000
+        while not is_kept(kept()):
+            assert time.monotonic() < deadline, f"{label}: {kept()}"
+            page.wait_for_timeout(100)
+        page.wait_for_timeout(300)
+    page.get_by_role("button", name="Done").click()
+    # 12 345 an hour are 205.75 a minute: in the third band.
+    page.wait_for_function(f"{heat} === 225 + 1 + 3 * 5", timeout=WAIT_MS)
+    expect(panel).to_contain_text("high")
+    rule = kept()
+    assert (rule["unit"], rule["type"], rule["shows"]) == ("/min", "Machine", ["colour", "badge"])
+    assert [band["above"] for band in rule["bands"]][1:] == [50, 100]
+    assert "look=Pace" in page.url
+    # Who loads the page again sees the same; the heat layer takes its place, and gives it back.
+    page.reload()
+    page.wait_for_function(f"window.__mirrorworld && {heat} === 225 + 1 + 3 * 5", timeout=WAIT_MS)
+    page.get_by_role("toolbar").get_by_role("button", name="Heat layer").click()
+    expect(page.get_by_role("region", name="Visual rules")).to_be_hidden()
+    assert "look=" not in page.url

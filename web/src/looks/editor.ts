@@ -69,6 +69,7 @@ export class LookEditor {
     // What is being typed stays under the person's hands.
     const active = document.activeElement;
     const label = this.element.contains(active) ? active?.getAttribute("aria-label") : null;
+    const typed = label && active instanceof HTMLInputElement && active.type !== "checkbox" && active.value !== active.defaultValue ? active.value : null;
     this.shown = key;
     const undo = iconButton("undo", t("Undo the last change of mine"), () => void this.looks.store.undo(this.name).catch((error: unknown) => this.context.toast({ tone: "bad", title: t("Not taken back"), detail: reasonOf(error) })), "small");
     undo.disabled = !this.looks.store.canUndo(this.name);
@@ -84,7 +85,13 @@ export class LookEditor {
         button(t("Done"), () => this.close(), "primary", "check"),
       ),
     );
-    if (label) this.element.querySelector<HTMLElement>(`[aria-label="${CSS.escape(label)}"]`)?.focus({ preventScroll: true });
+    const next = label ? this.element.querySelector<HTMLElement>(`[aria-label="${CSS.escape(label)}"]`) : null;
+    if (typed !== null && next instanceof HTMLInputElement) {
+      next.value = typed;
+      // The browser tells of no change that it has not seen being typed.
+      next.addEventListener("blur", () => next.dispatchEvent(new Event("change")), { once: true });
+    }
+    next?.focus({ preventScroll: true });
   }
 
   /** A rule about what is selected, else about the type of most twins that say a number. */
