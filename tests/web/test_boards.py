@@ -287,7 +287,7 @@ def test_two_people_on_one_board_lose_nothing(line: PanelWorld, open_page: OpenP
     bob.get_by_role("button", name="Save").click()
     expect(of(ada, "a")).to_contain_text("sooner")
     ada.get_by_role("button", name="Save").click()
-    expect(ada.locator(".toast")).to_contain_text("Somebody has changed this tile meanwhile")
+    expect(ada.locator(".toast")).to_contain_text("Somebody has changed this meanwhile")
     assert kept(line)["a"]["text"] == "sooner"
     expect(of(ada, "a")).to_contain_text("sooner")
 

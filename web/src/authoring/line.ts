@@ -62,7 +62,6 @@ export class AuthorLine {
     this.#told = told;
     this.me = person;
     this.#key = `mirrorworld.unsent.${world}.${person}`;
-    this.#restore();
     window.addEventListener("online", () => this.#soon(0));
     window.addEventListener("pagehide", () => this.#keep());
     window.setInterval(() => this.#watch(), PATIENCE_MS / 3);
@@ -127,6 +126,7 @@ export class AuthorLine {
   }
 
   connect(): void {
+    if (this.state === "closed") this.#restore();
     if (this.#socket === null) this.#connect();
   }
 

@@ -38,13 +38,13 @@ export class HeatPanel {
   readonly #mirror: Mirror;
   readonly #scene: SceneApi;
   readonly #choice = h("select", { class: "input heat-choice", attrs: { "aria-label": t("Quantity that colours the scene") }, on: { change: () => this.#choose(this.#choice.value) } });
-  readonly #canvas = h("canvas", { class: "heat-scale", role: "img" });
+  readonly #canvas = h("canvas", { class: "heat-scale", role: "img", attrs: { "aria-label": t("Heat layer") } });
   readonly #marker = h("span", { class: "heat-marker", hidden: true, attrs: { "aria-hidden": "true" } }, h("span"));
   readonly #low = this.#bound(t("Lowest of the range"));
   readonly #high = this.#bound(t("Highest of the range"));
   readonly #auto = button(t("Auto"), () => this.#setAuto(true), "quiet");
-  readonly #lowest = h("button", { class: "heat-end", attrs: { type: "button" }, on: { click: () => this.#go(this.#ends[0]) } });
-  readonly #highest = h("button", { class: "heat-end", attrs: { type: "button" }, on: { click: () => this.#go(this.#ends[1]) } });
+  readonly #lowest = h("button", { class: "heat-end", hidden: true, attrs: { type: "button" }, on: { click: () => this.#go(this.#ends[0]) } });
+  readonly #highest = h("button", { class: "heat-end", hidden: true, attrs: { type: "button" }, on: { click: () => this.#go(this.#ends[1]) } });
   readonly #said = h("p", { class: "heat-said num" });
   readonly #stored = remembered<string>("heat.quantity", "");
   readonly #meeting = remembered<Meeting>("heat.meeting", "mean");
