@@ -86,8 +86,9 @@ def test_killed_again_and_again(
             world.until("the load arrives", lambda w=world: accepted(w) > 0)
             # Somewhere in the middle of it, between one commit and another.
             enough = accepted(world) + chance.randrange(100, 2_000)
-            number = round_ * 1_000
-            while accepted(world) < enough:
+            # One note at least, however fast the load comes: it tells the epochs apart.
+            number = first = round_ * 1_000
+            while number == first or accepted(world) < enough:
                 number += 1
                 if write(world, number):
                     noted.append(number)

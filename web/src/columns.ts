@@ -45,13 +45,14 @@ export class Columns {
   apply(frame: ValueFrame): void {
     const { handle, value, status, ageMs, baseMs } = frame;
     const n = handle.length;
+    const whole = Math.floor(baseMs); // ages count from it: two pages then have the same time of a value
     for (let i = 0; i < n; i++) {
       const h = handle[i]!;
       if (h >= this.value.length) this.reserve(h + 1);
       this.value[h] = value[i]!;
       this.status[h] = status[i]!;
       this.quality[h] = Math.min(severityOf(status[i]!), 2);
-      this.timeMs[h] = ageMs[i] === NO_TIME ? NaN : baseMs + ageMs[i]!;
+      this.timeMs[h] = ageMs[i] === NO_TIME ? NaN : whole + ageMs[i]!;
       this.#mark(h);
     }
   }

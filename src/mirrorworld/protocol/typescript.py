@@ -64,7 +64,7 @@ export interface ValueFrame {
   value: Float32Array;
   /** See severityOf, originOf, detailOf. */
   status: Uint8Array;
-  /** Source time - baseMs; NO_TIME: the point never had a value. */
+  /** Source time - whole milliseconds of baseMs; NO_TIME: the point never had a value. */
   ageMs: Int32Array;
 }
 
