@@ -2,7 +2,8 @@
 #
 #   make up                               a living mirror of the bottling line
 #   make up ARGS="--port 8123 --no-browser"
-#   make test                             the whole suite (ARGS goes to pytest)
+#   make test                             the whole suite (ARGS goes to pytest; WORKERS=0
+#                                         runs it in one process, to debug or to look closely)
 #   make check                            format, lint, types, import rules, page, docs
 #   make soak                             the laws under faults: ARGS="--minutes 60", "--seed 7"
 #   make bench                            the measured figures, as JSON
@@ -13,6 +14,8 @@
 
 PYTHON ?=
 ARGS ?=
+# Much of a test is waiting, for a broker, a browser or a plant: two go side by side.
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,7 +66,7 @@ up: setup
 
 test: setup $(VENV)/.installed-test
 	@$(BIN)/python tools/install_test_peers.py
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: setup $(VENV)/.installed-dev
 	@$(BIN)/python tools/check.py

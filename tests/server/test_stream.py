@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import random
 import socket
 import struct
@@ -14,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from mirrorworld.protocol import binary, messages
 from mirrorworld.server import stream as stream_module
+from mirrorworld.server.views import Pace
 from mirrorworld.world.changes import (
     Arm,
     CommandState,
@@ -23,6 +25,7 @@ from mirrorworld.world.changes import (
     DropTwin,
     Edits,
     Event,
+    Position,
     PutName,
     PutPoints,
     PutPose,
@@ -525,3 +528,43 @@ async def test_a_viewer_whose_machine_vanished_leaves_nothing_behind(here: Serve
         while "mirrorworld_viewers 0.0" not in (await client.get("/metrics")).text:
             here.mirror.clock_ns += SECOND_NS
             here.mirror.sample(level=1.0)
+
+
+class TestPace:
+    """When the viewers of one rate are told: all at once, and soon after what comes in."""
+
+    PERIOD_S = 0.05
+
+    def told(self, arrivals_s: list[float]) -> list[float]:
+        """How old each thing is that viewers are told of, in order."""
+        pace, at, ages = Pace(self.PERIOD_S), 1.0, []
+        while at < arrivals_s[-1]:
+            at = pace.next_at(at)
+            came = bisect.bisect_right(arrivals_s, at)
+            if came:
+                age_s = at - arrivals_s[came - 1]
+                pace.note(Position(1, came), age_s)
+                ages.append(age_s)
+        return ages
+
+    @pytest.mark.parametrize("phase", [0.001, 0.013, 0.02, 0.037, 0.049])
+    def test_a_plant_at_the_viewers_rhythm_does_not_wait_for_its_turn(self, phase: float):
+        arrivals = [1 + phase + i * self.PERIOD_S for i in range(400)]
+        assert max(self.told(arrivals)[100:]) < 0.25 * self.PERIOD_S
+
+    def test_a_rhythm_that_trembles_is_followed_most_of_the_time(self):
+        tremble = random.Random(3)
+        arrivals = [1 + i * self.PERIOD_S + tremble.uniform(0, 0.008) for i in range(4_000)]
+        ages = sorted(self.told(arrivals)[100:])
+        assert ages[int(0.9 * len(ages))] < 0.5 * self.PERIOD_S
+
+    def test_what_comes_all_the_time_moves_nothing(self):
+        pace = Pace(self.PERIOD_S)
+        before = pace.next_at(5.0)
+        for i in range(100):
+            pace.note(Position(1, i + 1), 0.001 * (i % 4))
+        assert pace.next_at(5.0) == before
+
+    def test_all_viewers_of_a_rate_have_the_same_instants(self):
+        pace = Pace(self.PERIOD_S)
+        assert pace.next_at(7.001) == pace.next_at(7.031)

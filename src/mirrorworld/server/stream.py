@@ -152,8 +152,7 @@ class Session:
         await self._begin(hello)
         loop = asyncio.get_running_loop()
         while True:
-            # All viewers of a rate wake together, so that they can share what is encoded.
-            next_at = (math.floor(loop.time() / self._period_s) + 1) * self._period_s
+            next_at = self._views.next_at(self._period_s, loop.time())
             for _ in range(INBOX):  # who never stops talking still gets its deltas
                 try:
                     async with asyncio.timeout_at(next_at):
@@ -161,6 +160,7 @@ class Session:
                 except TimeoutError:
                     break
                 await self._follow(message)
+            self._views.tell(self._period_s)
             await self._tick()
 
     async def _begin(self, hello: Hello) -> None:

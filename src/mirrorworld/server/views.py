@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,9 @@ ARRAY_MAX: Final = 2_048
 """Longer arrays, and texts of as many bytes, are sent only to who asks for them."""
 EVENTS_AT_START: Final = 2_000
 WHOLES_KEPT: Final = 4
+PACE_OVER: Final = 10
+"""So many changes are looked at before the instants of telling move."""
+PACES_KEPT: Final = 16
 
 
 class Selection:
@@ -157,6 +161,41 @@ class _Dirt:
                 self.twins[edit.twin] = None
 
 
+class Pace:
+    """The instants at which all viewers of one rate are told, so that they share what is encoded.
+
+    They move to just after what comes in, where that comes at a rhythm of its own: a plant that
+    speaks as often as its viewers listen would else wait for its turn, always equally long.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._offset_s = 0.0
+        self._ages_s: list[float] = []
+        self._position = Position(0, 0)
+
+    def next_at(self, now_s: float) -> float:
+        """The instant after this one, on the clock that is asked with."""
+        period_s, offset_s = self._period_s, self._offset_s
+        at_s = (math.floor((now_s - offset_s) / period_s) + 1) * period_s + offset_s
+        return at_s if at_s > now_s else at_s + period_s
+
+    def note(self, position: Position, age_s: float) -> None:
+        """A viewer is about to be told up to a position, which came so long ago."""
+        if position == self._position or not 0 <= age_s < self._period_s:
+            return
+        self._position = position
+        self._ages_s.append(age_s)
+        if len(self._ages_s) < PACE_OVER:
+            return
+        least_s, most_s = min(self._ages_s), max(self._ages_s)
+        self._ages_s.clear()
+        if least_s > 0.2 * self._period_s:
+            self._offset_s -= least_s - 0.1 * self._period_s
+        elif most_s > 0.9 * self._period_s:  # some come just after their turn, for once
+            self._offset_s += 0.1 * self._period_s
+
+
 class Views:
     """Encodes what viewers are due, and keeps it while it may be shared."""
 
@@ -166,6 +205,7 @@ class Views:
         self._slot = -1
         self._shared: dict[object, Due | None] = {}
         self._wholes: dict[object, tuple[int, tuple[str, ...]]] = {}
+        self._paces: dict[float, Pace] = {}
         self._building = asyncio.Lock()
         self._sources: tuple[int, str] = (-1, "")
         self.viewers = 0
@@ -183,6 +223,22 @@ class Views:
     def now_ms(self) -> float:
         """The server's clock in Unix milliseconds."""
         return self._mirror.now_ns() / 1e6
+
+    def next_at(self, period_s: float, now_s: float) -> float:
+        """When viewers that are told once in a period are told next, on the loop's clock."""
+        pace = self._paces.get(period_s)
+        if pace is None:
+            if len(self._paces) >= PACES_KEPT:
+                self._paces.clear()
+            pace = self._paces[period_s] = Pace(period_s)
+        return pace.next_at(now_s)
+
+    def tell(self, period_s: float) -> None:
+        """Notes that viewers of a period are told now."""
+        pace = self._paces.get(period_s)
+        if pace is not None:
+            age_s = (self._mirror.now_ns() - self.world.received_ns) / 1e9
+            pace.note(self.world.position, age_s)
 
     async def pause(self) -> None:
         """Waits as long as a viewer waits for its next delta."""

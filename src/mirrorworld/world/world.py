@@ -151,6 +151,8 @@ class World:
         """
         self.id = id
         self.position = Position(epoch, 0)
+        self.received_ns = 0
+        """When the latest change came, by the clock of who applied it."""
         self.epoch_start = 0
         """Sequence at which this epoch began: what an earlier epoch saw after it may never have
         become durable."""
@@ -294,6 +296,7 @@ class World:
             # Only of what enters the log: replaying it must lead to the same.
             self._note_source(change)
         self.position = position
+        self.received_ns = change.received_ns
         placed = Change(
             body, change.origin, change.received_ns, change.source, change.incarnation,
             change.source_seq, position,
