@@ -42,8 +42,8 @@ _STEPS: Final[tuple[tuple[str, str, str, tuple[float, ...], dict[str, Any]], ...
     ),
     (
         "Filler",
-        "Forty valves fill by weight",
-        "The filler turns fastest of all and sets the pace. Its speed set-point is armed: who may"
+        "Twenty-four valves, one carousel",
+        "The filler sets the pace of the line. Its speed set-point is armed: who may"
         " operate here can change it from the panel on the right, within limits, and the change"
         " counts only when the controller reports it.",
         (2.6, 3.4, 3.4, -0.7, 1.1, -4.2),

@@ -117,7 +117,7 @@ export class Show {
         button(t("Show it within another page…"), go(() => openEmbed(this.context, this.arrival)), "plain", "external"),
       ),
       h("div", { class: "show-part" },
-        button(t("Save a picture  I"), go(() => this.savePicture()), "plain", "camera"),
+        button(t("Save a picture (I)"), go(() => this.savePicture()), "plain", "camera"),
         button(t("Copy a picture"), go(() => this.copyPicture()), "plain", "copy"),
         h("label", { class: "check-row" }, caption, h("span", {}, t("with world, time and selection below"))),
       ),
