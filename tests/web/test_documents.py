@@ -21,6 +21,7 @@ from mirrorworld.standards import gltf
 from mirrorworld.world.changes import Edits, PutGeometry
 from mirrorworld.world.model import Twin
 from tests.server.stand_in import TOKEN, served
+from tests.standards import packed_gltf
 from tests.standards.gltf_files import BOX, FACES, model, packed, png
 from tests.web.conftest import OpenPage
 from tests.web.living_world import works
@@ -187,6 +188,36 @@ def test_a_model_appears_where_the_twin_stands_and_goes_with_undo(
     page.get_by_role("button", name="Undo", exact=True).last.click()
     page.wait_for_function(f"id => {SCENE}.boundsOf(id).max.y < 2.9", arg=MIXER, timeout=60_000)
     assert height_of(page, MIXER) == pytest.approx(before, abs=0.01)
+
+
+@pytest.mark.peer
+def test_a_packed_model_is_taken_and_drawn(
+    kept: KeptWorld, open_page: OpenPage, node: str, peers_dir: Path
+) -> None:
+    """Rings of 0.6 metres, three times as large, one after the other on the same twin."""
+    page = open_page(kept, width=1280, height=800, with_scene=False)
+    for name, ring in (
+        ("draco.glb", packed_gltf.draco(node, peers_dir)),
+        ("meshopt.glb", packed_gltf.meshopt(node)),
+    ):
+        response = page.request.post(
+            f"{kept.url.partition('/?')[0]}/api/blobs?twin={MIXER}&as=model&name={name}&scale=3",
+            data=packed(*ring),
+            headers={"X-Mirrorworld": "1"},
+        )
+        assert response.ok, response.text()
+        page.wait_for_function(
+            f"([id, sha]) => {SCENE}.boundsOf(id).max.y - {SCENE}.boundsOf(id).min.y < 1.81"
+            f" && {SCENE}.boundsOf(id).max.y > 1.79",
+            arg=[MIXER, name],
+            timeout=60_000,
+        )
+        kept.edit(PutGeometry(MIXER, ""))
+        page.wait_for_function(
+            f"id => {SCENE}.boundsOf(id).max.y < 1.79 || {SCENE}.boundsOf(id).max.y > 1.81",
+            arg=MIXER,
+            timeout=60_000,
+        )
 
 
 def test_a_twin_with_parts_has_its_model_among_them(kept: KeptWorld, open_page: OpenPage) -> None:

@@ -65,8 +65,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         packed(triangle(images=[{"uri": "file:///etc/passwd"}]), ROOM),
         "elsewhere",
     ),
-    "Draco": (
-        packed(triangle(extensionsRequired=["KHR_draco_mesh_compression"]), ROOM),
+    "what nobody can decode": (
+        packed(triangle(extensionsRequired=["MPEG_animation_timing"]), ROOM),
         "cannot decode",
     ),
     "a bomb of zeros": (
@@ -259,3 +259,47 @@ def test_a_vehicle_drives_through_the_places_that_it_reports(run: Run) -> None:
     assert abs(found["yaw"]) < 1e-6, "it looks where it goes: along x"
     assert found["again"] is False
     assert found["jump"] == [True, 500, 900], "further than a drive: it was set down there"
+
+
+def test_a_decoder_that_fails_or_takes_too_long_is_ended_and_the_next_file_gets_another(
+    run: Run,
+) -> None:
+    found = run(
+        """
+        import { Decoder } from "./decoder.ts";
+        const log = [];
+        let made = 0;
+        // Answers by what it is told; "never" is a stream that does not end.
+        const make = async () => {
+            const id = ++made;
+            const worker = {
+                terminate: () => log.push("end " + id),
+                postMessage: (job) => queueMicrotask(() => {
+                    if (job === "never") return;
+                    const stop = { preventDefault() {}, message: "no room" };
+                    if (job === "stops") return worker.onerror(stop);
+                    const bad = { error: "it is bad" };
+                    worker.onmessage({ data: job === "bad" ? bad : { result: job + id } });
+                }),
+            };
+            return worker;
+        };
+        const decoder = new Decoder(make, 0.05);
+        const jobs = ["a", "b", "never", "c", "bad", "stops", "d"];
+        const heard = (job) => decoder.decode(job).catch((error) => error.message);
+        const said = await Promise.all(jobs.map(heard));
+        await new Promise((resolve) => setTimeout(resolve));
+        console.log(JSON.stringify({ said, log, again: await decoder.decode("e") }));
+        """
+    )
+    assert found["said"] == [
+        "a1",
+        "b1",
+        "it takes longer than 0.05 s to unpack",
+        "c2",
+        "it is bad",
+        "its decoder stopped: no room",
+        "d4",
+    ]
+    assert found["log"] == ["end 1", "end 2", "end 3", "end 4"], "the last when nobody waits"
+    assert found["again"] == "e5"

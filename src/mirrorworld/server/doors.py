@@ -84,7 +84,7 @@ _POLICY: Final = "; ".join(
         "font-src 'self' data:",
         "media-src 'self' blob:",
         "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
+        "worker-src 'self'",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",

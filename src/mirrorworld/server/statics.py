@@ -6,6 +6,7 @@ No path leaves its folder: a path is resolved first and then has to lie inside.
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -39,6 +40,13 @@ _TYPES: Final = {
     ".webmanifest": "application/manifest+json",
 }
 """The machine's own table differs from machine to machine."""
+
+_ALONE: Final = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
+_ASIDE: Final = {"draco": _ALONE, "ktx2": f"{_ALONE} 'unsafe-eval'"}
+"""Policies of the workers that unpack what strangers packed: whatever goes wrong in one, it
+reaches nothing. The transcoder of KTX2 makes functions of text to bind its own calls; no page and
+no other file may."""
+_WORKER: Final = re.compile(r"assets/(\w+)_worker-[\w-]+\.js")
 
 _UNBUILT: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Mirrorworld: the page is not built</title>
@@ -85,8 +93,11 @@ def page(here: Here, path: str) -> Response:
             return HTMLResponse(_UNBUILT, 503)
     if found is None:
         raise Refused(404, f"the page has no file '{path[:200]}'", "path", "")
-    is_hashed = path.startswith("assets/")
-    return FileResponse(found, media_type=_type(found), headers=_FOREVER if is_hashed else _FRESH)
+    headers = _FOREVER if path.startswith("assets/") else _FRESH
+    worker = _WORKER.fullmatch(path)
+    if worker is not None and worker[1] in _ASIDE:
+        headers = headers | {"content-security-policy": _ASIDE[worker[1]]}
+    return FileResponse(found, media_type=_type(found), headers=headers)
 
 
 def _type(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 Reads the file and follows every reference that drawing follows: what lies outside of it is refused
 by name, since nothing is ever fetched; so is what is broken, and what is more than a page can draw.
-Changes nothing and draws nothing. Clauses are those of the glTF 2.0 specification (ISO/IEC 12113).
+Of what is packed (meshopt, Draco, KTX2) it counts what that says it unpacks to. Changes nothing,
+unpacks nothing and draws nothing. Clauses are those of the glTF 2.0 specification (ISO/IEC 12113).
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorworld.attachments import PICTURE_BYTES, picture_size
+from mirrorworld.standards.gltf_packed import (
+    DRACO,
+    KTX2,
+    MESHOPT,
+    PackedError,
+    check_meshopt,
+    draco_triangles,
+    ktx2_size,
+    meshopt_of,
+)
 
 FILE_BYTES_MAX: Final = 64 << 20
 JSON_BYTES_MAX: Final = 16 << 20
@@ -43,6 +54,7 @@ REACH_MAX: Final = 1e6
 DRAWN: Final = frozenset(
     {
         "EXT_texture_webp",
+        DRACO,
         "KHR_lights_punctual",
         "KHR_materials_anisotropy",
         "KHR_materials_clearcoat",
@@ -57,11 +69,13 @@ DRAWN: Final = frozenset(
         "KHR_materials_variants",
         "KHR_materials_volume",
         "KHR_mesh_quantization",
+        "KHR_texture_basisu",
         "KHR_texture_transform",
+        *MESHOPT,
     }
 )
 """Extensions that a file may require."""
-NOT_DRAWN: Final = frozenset({"EXT_mesh_gpu_instancing", "KHR_draco_mesh_compression"})
+NOT_DRAWN: Final = frozenset({"EXT_mesh_gpu_instancing"})
 """Extensions that change what is drawn even where a file only uses them."""
 
 _JSON_CHUNK: Final = 0x4E4F534A
@@ -191,6 +205,10 @@ class _Examined:
         self._root = root
         self._binary = binary
         self._buffers: list[memoryview] = []
+        self._streams: set[str] = set()
+        """Of Draco, with what is read of each."""
+        self._packed: set[int] = set()
+        """Accessors whose values are packed: only what is said of them is known."""
         self._pixels = 0
         self._values: list[NDArray[Any]] = []
         """Of each accessor, shape (count, width)."""
@@ -204,12 +222,13 @@ class _Examined:
 
     def model(self) -> GltfModel:
         self._take_head()
+        self._packed = self._draco_accessors()
         for i, buffer in enumerate(self._list("buffers")):
             self._buffers.append(self._buffer(i, buffer))
         for i in range(len(self._list("bufferViews"))):
-            self._view(i)
+            self._unpacked_view(i)
         for i, accessor in enumerate(self._list("accessors")):
-            self._values.append(self._read(f"accessors[{i}]", accessor))
+            self._values.append(self._read(i, accessor))
         for i, image in enumerate(self._list("images")):
             self._image(f"images[{i}]", image)
         self._take_materials()
@@ -237,8 +256,7 @@ class _Examined:
                 if name in NOT_DRAWN or (listed == "extensionsRequired" and name not in DRAWN):
                     _refuse(
                         listed,
-                        f"'{name:.60}' is not drawn here; export the model without it (no Draco,"
-                        " no meshopt, no KTX2)",
+                        f"'{name:.60}' is not drawn here; export the model without it",
                     )
 
     def _list(self, name: str) -> list[dict[str, Any]]:
@@ -255,8 +273,12 @@ class _Examined:
 
     def _buffer(self, i: int, buffer: dict[str, Any]) -> memoryview:
         where = f"buffers[{i}]"
-        size = _count(where, "byteLength", buffer.get("byteLength"), FILE_BYTES_MAX, least=1)
+        is_fallback = self._meshopt(where, buffer) is not None
+        most = VALUES_BYTES_MAX if is_fallback else FILE_BYTES_MAX
+        size = _count(where, "byteLength", buffer.get("byteLength"), most, least=1)
         uri = buffer.get("uri")
+        if is_fallback and uri is None:
+            return memoryview(b"")
         if uri is not None:
             data = memoryview(_data_of(f"{where}.uri", uri)[1])
         elif i == 0 and self._binary is not None:
@@ -267,10 +289,47 @@ class _Examined:
             _refuse(where, f"it says {size} bytes and has {len(data)}")
         return data[:size]
 
+    def _meshopt(self, where: str, about: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            return meshopt_of(about)
+        except PackedError as error:
+            _refuse(where, str(error))
+
+    def _unpacked_view(self, index: int) -> None:
+        """Looks at a buffer view; a packed one counts as what it unpacks to."""
+        where = f"bufferViews[{index}]"
+        view = self._list("bufferViews")[index]
+        packed = self._meshopt(where, view)
+        if packed is None:
+            self._view(index)
+            return
+        start = _count(where, "byteOffset", view.get("byteOffset", 0), VALUES_BYTES_MAX)
+        size = _count(where, "byteLength", view.get("byteLength"), VALUES_BYTES_MAX, least=1)
+        room = self._at(where, "buffers", view.get("buffer"))["byteLength"]
+        if start + size > room:
+            _refuse(where, f"bytes {start} to {start + size} of a buffer that has {room}")
+        stream, _ = self._slice(f"{where}.extensions", {**packed, "byteStride": 0})
+        try:
+            check_meshopt(packed, stream, size)
+        except PackedError as error:
+            _refuse(where, str(error))
+        self._add_values(where, size)
+
+    def _add_values(self, where: str, size: int) -> None:
+        self._values_bytes += size
+        if self._values_bytes > VALUES_BYTES_MAX:
+            _refuse(where, f"all accessors have more than {VALUES_BYTES_MAX >> 20} MiB of values")
+
     def _view(self, index: Any, where: str = "") -> tuple[memoryview, int]:
         """(bytes of a buffer view, stride; 0: packed)."""
         where = where or f"bufferViews[{index}]"
         view = self._at(where, "bufferViews", index)
+        if self._meshopt(where, view) is not None:
+            _refuse(where, "it is packed, and only values of accessors may be (meshopt)")
+        return self._slice(where, view)
+
+    def _slice(self, where: str, view: dict[str, Any]) -> tuple[memoryview, int]:
+        """(bytes of a part of a buffer, stride)."""
         number: Any = view.get("buffer")
         self._at(where, "buffers", number)
         buffer = self._buffers[number]
@@ -278,10 +337,13 @@ class _Examined:
         size = _count(where, "byteLength", view.get("byteLength"), FILE_BYTES_MAX, least=1)
         if start + size > len(buffer):
             _refuse(where, f"bytes {start} to {start + size} of a buffer that has {len(buffer)}")
+        return buffer[start : start + size], self._stride(where, view)
+
+    def _stride(self, where: str, view: dict[str, Any]) -> int:
         stride = _count(where, "byteStride", view.get("byteStride", 0), 252)
         if stride and (stride < 4 or stride % 4):
             _refuse(where, f"byteStride is {stride}; 4 to 252 in steps of 4 (5.11)")
-        return buffer[start : start + size], stride
+        return stride
 
     def _accessor(self, where: str, index: Any, kinds: tuple[str, ...]) -> NDArray[Any]:
         """The values of an accessor of one of some types."""
@@ -290,21 +352,27 @@ class _Examined:
             _refuse(where, f"accessors[{index}] is {kind}; {' or '.join(kinds)} is wanted")
         return self._values[index]
 
-    def _read(self, where: str, accessor: dict[str, Any]) -> NDArray[Any]:
-        """The values of an accessor, checked to lie in their buffer."""
+    def _read(self, index: int, accessor: dict[str, Any]) -> NDArray[Any]:
+        """The values of an accessor, checked to lie in their buffer; zeros if they are packed."""
+        where = f"accessors[{index}]"
         count = _count(where, "count", accessor.get("count"), FILE_BYTES_MAX, least=1)
         width = _WIDTHS.get(str(accessor.get("type")))
         dtype = _dtype(accessor)
         if width is None or dtype is None:
             _refuse(where, "its type or componentType is none of glTF (3.6.2.2)")
-        self._values_bytes += count * width * dtype.itemsize
-        if self._values_bytes > VALUES_BYTES_MAX:
-            _refuse(where, f"all accessors have more than {VALUES_BYTES_MAX >> 20} MiB of values")
+        self._add_values(where, count * width * dtype.itemsize)
         if "bufferView" in accessor:
-            view, stride = self._view(accessor["bufferView"], where)
-            values = _strided(where, view, accessor, dtype, count, width, stride)
+            view = self._at(where, "bufferViews", accessor["bufferView"])
+            if self._meshopt(where, view) is None:
+                data, stride = self._view(accessor["bufferView"], where)
+                values = _strided(where, data, accessor, dtype, count, width, stride)
+            else:
+                stride = self._stride(where, view)
+                _placed(where, view["byteLength"], accessor, dtype, count, width, stride)
+                values = _zeros(count, width, dtype)
+                self._packed.add(index)
         else:
-            values = np.zeros((count, width), dtype)
+            values = _zeros(count, width, dtype)
         sparse = accessor.get("sparse")
         return values if sparse is None else self._sparse(where, sparse, values)
 
@@ -337,16 +405,26 @@ class _Examined:
         if uri is not None:
             data = _data_of(f"{where}.uri", uri)[1]
         else:
-            data = bytes(self._view(image.get("bufferView"), where)[0][:PICTURE_BYTES])
-        found = next((kind for magic, kind in _PICTURES.items() if data.startswith(magic)), "")
-        size = picture_size(found, data)
-        if size is None or 0 in size:
-            _refuse(where, "it is no PNG, JPEG or WebP picture")
+            data = self._view(image.get("bufferView"), where)[0]
+        size = self._picture_size(where, data)
         if max(size) > TEXTURE_SIDE_MAX:
             _refuse(where, f"{size[0]} × {size[1]} pixels; a side has at most {TEXTURE_SIDE_MAX}")
         self._pixels += size[0] * size[1]
         if self._pixels > TEXTURE_PIXELS_MAX:
             _refuse(where, f"all textures have more than {TEXTURE_PIXELS_MAX // 10**6} megapixels")
+
+    def _picture_size(self, where: str, data: bytes | memoryview) -> tuple[int, int]:
+        head = bytes(data[:PICTURE_BYTES])
+        if head.startswith(KTX2):
+            try:
+                return ktx2_size(data)
+            except PackedError as error:
+                _refuse(where, f"in KTX2: {error}")
+        found = next((kind for magic, kind in _PICTURES.items() if head.startswith(magic)), "")
+        size = picture_size(found, head)
+        if size is None or 0 in size:
+            _refuse(where, "it is no PNG, JPEG, WebP or KTX2 picture")
+        return size
 
     def _take_materials(self) -> None:
         for i, texture in enumerate(self._list("textures")):
@@ -392,6 +470,9 @@ class _Examined:
         if "material" in primitive:
             self._at(where, "materials", primitive["material"])
         index = attributes["POSITION"]
+        draco = _draco_of(primitive)
+        if draco is not None:
+            self._draco(f"{where}.extensions.{DRACO}", primitive, draco)
         box = self._corners(where, index)
         n = len(self._values[index])
         for name, other in attributes.items():
@@ -414,6 +495,52 @@ class _Examined:
         triangles = n_corners // 3 if mode == _TRIANGLES else max(0, n_corners - 2)
         return triangles if mode >= _TRIANGLES else 0, n, box
 
+    def _draco_accessors(self) -> set[int]:
+        """The accessors whose values are in Draco streams."""
+        found: set[int] = set()
+        for mesh in self._root.get("meshes", []):
+            primitives = mesh.get("primitives")
+            for primitive in primitives if isinstance(primitives, list) else ():
+                draco = _draco_of(primitive) if isinstance(primitive, dict) else None
+                if draco is None:
+                    continue
+                names, declared = draco.get("attributes"), primitive.get("attributes")
+                if isinstance(names, dict) and isinstance(declared, dict):
+                    found |= {declared[n] for n in names if type(declared.get(n)) is int}
+                if type(primitive.get("indices")) is int:
+                    found.add(primitive["indices"])
+        return found
+
+    def _draco(self, where: str, primitive: dict[str, Any], draco: dict[str, Any]) -> None:
+        """Looks whether a Draco stream can be what the primitive says."""
+        if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
+            _refuse(where, "the primitive is drawn otherwise than as triangles")
+        names = draco.get("attributes")
+        if not isinstance(names, dict) or "POSITION" not in names:
+            _refuse(where, "its attributes have no POSITION")
+        for name in names:
+            if name not in primitive["attributes"]:
+                _refuse(where, f"the primitive has no attribute {name:.40}")
+        stream, _ = self._view(draco.get("bufferView"), where)
+        corners = self._accessor(f"{where}, indices", primitive.get("indices"), ("SCALAR",))
+        try:
+            triangles = draco_triangles(stream)
+        except PackedError as error:
+            _refuse(where, str(error))
+        if triangles * 3 > len(corners):
+            _refuse(where, f"it holds {triangles} triangles, and the file says {len(corners) // 3}")
+        # A stream that primitives share is unpacked anew for each that reads it otherwise.
+        key = repr((draco["bufferView"], primitive["indices"], names, primitive["attributes"]))
+        if key in self._streams:
+            return
+        self._streams.add(key)
+        read = [primitive["attributes"][name] for name in names]
+        arrays = [
+            corners,
+            *(self._values[i] for i in read if type(i) is int and i < len(self._values)),
+        ]
+        self._add_values(where, sum(len(each) * each.shape[1] * 4 for each in arrays))
+
     def _corners(self, where: str, index: Any) -> NDArray[np.float64]:
         """Low and high of positions; read once, however many primitives share them."""
         if isinstance(index, int) and index in self._boxes:
@@ -422,7 +549,12 @@ class _Examined:
         is_quantised = "KHR_mesh_quantization" in self._root.get("extensionsRequired", [])
         if positions.dtype.kind != "f" and not is_quantised:
             _refuse(f"{where}.attributes.POSITION", "the positions are no floats (3.7.2.1)")
-        box = np.stack([positions.min(0), positions.max(0)]).astype(np.float64)
+        if index in self._packed:
+            about, there = self._list("accessors")[index], f"accessors[{index}]"
+            ends = [_numbers(there, name, about.get(name), 3) for name in ("min", "max")]
+            box = np.stack(ends)
+        else:
+            box = np.stack([positions.min(0), positions.max(0)]).astype(np.float64)
         if not np.isfinite(box).all():
             _refuse(f"{where}.attributes.POSITION", "a position is no number")
         is_normalised = self._list("accessors")[index].get("normalized") is True
@@ -550,17 +682,42 @@ def _strided(
     stride: int,
 ) -> NDArray[Any]:
     """Values in a view, shape (count, width), without copying them."""
-    start = _count(where, "byteOffset", about.get("byteOffset", 0), FILE_BYTES_MAX)
+    start, step = _placed(where, len(view), about, dtype, count, width, stride)
+    return np.ndarray(
+        (count, width), dtype, buffer=view, offset=start, strides=(step, dtype.itemsize)
+    )
+
+
+def _placed(
+    where: str,
+    size: int,
+    about: dict[str, Any],
+    dtype: np.dtype[Any],
+    count: int,
+    width: int,
+    stride: int,
+) -> tuple[int, int]:
+    """(start, step) of values in a view of some bytes, which has room for all of them."""
+    start = _count(where, "byteOffset", about.get("byteOffset", 0), VALUES_BYTES_MAX)
     step = stride or dtype.itemsize * width
     if start % dtype.itemsize or step % dtype.itemsize:
         _refuse(where, "its values are not aligned (3.6.2.4)")
     if step < dtype.itemsize * width:
         _refuse(where, f"byteStride {step} is less than a value has")
-    if start + step * (count - 1) + dtype.itemsize * width > len(view):
-        _refuse(where, f"{count} values do not fit into {len(view)} bytes")
-    return np.ndarray(
-        (count, width), dtype, buffer=view, offset=start, strides=(step, dtype.itemsize)
-    )
+    if start + step * (count - 1) + dtype.itemsize * width > size:
+        _refuse(where, f"{count} values do not fit into {size} bytes")
+    return start, step
+
+
+def _zeros(count: int, width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """As many zeros, which take no room."""
+    return np.broadcast_to(np.zeros((1, width), dtype), (count, width))
+
+
+def _draco_of(primitive: dict[str, Any]) -> dict[str, Any] | None:
+    extensions = primitive.get("extensions")
+    draco = extensions.get(DRACO) if isinstance(extensions, dict) else None
+    return draco if isinstance(draco, dict) else None
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

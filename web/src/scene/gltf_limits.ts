@@ -6,6 +6,8 @@
  * knows no renderer.
  */
 
+import { dracoTriangles, isKtx2, ktx2Size } from "./packed_heads.ts";
+
 export interface GltfLimits {
   bytes: number;
   /** What all numbers of the file take when unpacked, sparse and compressed ones too. */
@@ -30,26 +32,39 @@ export const LIMITS: GltfLimits = {
   pixels: 96_000_000,
 };
 
+export const DRACO = "KHR_draco_mesh_compression";
 /** What the loader of this page decodes without asking for anything. */
 const KNOWN = new Set([
-  "EXT_mesh_gpu_instancing", "EXT_meshopt_compression", "EXT_texture_webp", "KHR_lights_punctual", "KHR_materials_anisotropy",
+  "EXT_mesh_gpu_instancing", "EXT_meshopt_compression", "EXT_texture_webp", DRACO, "KHR_lights_punctual", "KHR_materials_anisotropy",
   "KHR_materials_clearcoat", "KHR_materials_dispersion", "KHR_materials_emissive_strength", "KHR_materials_ior",
   "KHR_materials_iridescence", "KHR_materials_sheen", "KHR_materials_specular", "KHR_materials_transmission",
-  "KHR_materials_unlit", "KHR_materials_volume", "KHR_mesh_quantization", "KHR_meshopt_compression", "KHR_texture_transform",
+  "KHR_materials_unlit", "KHR_materials_volume", "KHR_mesh_quantization", "KHR_meshopt_compression", "KHR_texture_basisu", "KHR_texture_transform",
 ]);
-const INSTEAD: Readonly<Record<string, string>> = {
-  KHR_draco_mesh_compression: "; compress it with EXT_meshopt_compression instead",
-  KHR_texture_basisu: "; use WebP, PNG or JPEG images instead",
-};
 const COMPONENT_BYTES: Readonly<Record<number, number>> = { 5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4 };
 const COMPONENTS: Readonly<Record<string, number>> = { SCALAR: 1, VEC2: 2, VEC3: 3, VEC4: 4, MAT2: 4, MAT3: 9, MAT4: 16 };
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
+
+/** A mesh's part that is a Draco stream, and what it says that it unpacks to. */
+export interface DracoPart {
+  mesh: number;
+  primitive: number;
+  /** The bufferView of the stream. */
+  view: number;
+  indices: number;
+  /** Each number in the stream by its id, and the accessor that says what it is. */
+  attributes: { id: number; accessor: number }[];
+  /** The same for parts that need to be unpacked once. */
+  key: string;
+}
 
 /** What a file says that matters for drawing it. */
 export interface Checked {
   /** Whether a decoder for meshopt is needed. */
   isMeshopt: boolean;
+  /** Whether one for KTX2 is. */
+  isKtx2: boolean;
+  draco: DracoPart[];
   triangles: number;
 }
 
@@ -60,22 +75,29 @@ export interface Checked {
  */
 export function checkGltf(bytes: ArrayBuffer, limits: GltfLimits = LIMITS): Checked {
   atMost(bytes.byteLength, limits.bytes, "bytes");
-  const { json, binary } = open(bytes);
+  const { json, binary } = openGltf(bytes);
   const version = text((json["asset"] as Json | undefined)?.["version"]);
   if (!version.startsWith("2.")) throw new Error(`it is glTF '${version.slice(0, 20)}', and only 2.0 is drawn`);
   for (const name of list(json["extensionsRequired"]).map(text))
-    if (!KNOWN.has(name)) throw new Error(`it needs '${name.slice(0, 60)}', which this page cannot decode${INSTEAD[name] ?? ""}`);
+    if (!KNOWN.has(name)) throw new Error(`it needs '${name.slice(0, 60)}', which this page cannot decode`);
   const views = list(json["bufferViews"]) as Json[];
   const buffers = list(json["buffers"]) as Json[];
   buffers.forEach((buffer, i) => checkBuffer(buffer, i, binary));
   checkViews(views, buffers);
   const isMeshopt = views.some((view) => meshopt(view) !== undefined);
-  checkNumbers(json, views, limits);
-  checkImages(json, views, binary, limits);
-  return { isMeshopt, triangles: checkNodes(json, limits) };
+  const sum = checkNumbers(json, views, limits);
+  const bytesOf = viewBytes(json, binary);
+  const draco = checkDraco(json, bytesOf, sum, limits);
+  const isKtx2 = checkImages(json, bytesOf, limits);
+  return { isMeshopt, isKtx2, draco, triangles: checkNodes(json, limits) };
 }
 
-function open(bytes: ArrayBuffer): { json: Json; binary: Uint8Array | null } {
+/**
+ * The JSON of a file and its binary chunk.
+ *
+ * @throws Error: it is broken
+ */
+export function openGltf(bytes: ArrayBuffer): { json: Json; binary: Uint8Array | null } {
   const view = new DataView(bytes);
   const isBinary = bytes.byteLength >= 12 && view.getUint32(0, true) === 0x46546c67;
   let all = new Uint8Array(bytes);
@@ -118,6 +140,8 @@ function checkBuffer(buffer: Json, i: number, binary: Uint8Array | null): void {
   if (length > has) throw new Error(`it is broken: buffer ${i} says ${length} bytes and has ${Math.floor(has)}`);
 }
 
+const MESHOPT_MODES = new Set(["ATTRIBUTES", "TRIANGLES", "INDICES"]);
+
 function meshopt(view: Json): Json | undefined {
   const extensions = view["extensions"] as Json | undefined;
   return (extensions?.["EXT_meshopt_compression"] ?? extensions?.["KHR_meshopt_compression"]) as Json | undefined;
@@ -135,11 +159,16 @@ function checkViews(views: Json[], buffers: Json[]): void {
 }
 
 /** All numbers together, as they are when unpacked: a few bytes may claim to be very many. */
-function checkNumbers(json: Json, views: Json[], limits: GltfLimits): void {
+function checkNumbers(json: Json, views: Json[], limits: GltfLimits): number {
   let sum = 0;
   views.forEach((view, i) => {
     const packed = meshopt(view);
-    if (packed !== undefined) sum += count(packed["count"], `bufferView ${i}`) * count(packed["byteStride"], `bufferView ${i}`);
+    if (packed === undefined) return;
+    const unpacked = count(packed["count"], `bufferView ${i}`) * count(packed["byteStride"], `bufferView ${i}`);
+    sum += unpacked;
+    atMost(sum, limits.unpackedBytes, "bytes when unpacked");
+    if (!MESHOPT_MODES.has(text(packed["mode"]))) throw new Error(`it is broken: bufferView ${i} is packed in no known way`);
+    if (unpacked !== view["byteLength"]) throw new Error(`it is broken: bufferView ${i} unpacks to ${unpacked} bytes and says ${String(view["byteLength"])}`);
   });
   (list(json["accessors"]) as Json[]).forEach((accessor, i) => {
     const size = (COMPONENT_BYTES[Number(accessor["componentType"])] ?? NaN) * (COMPONENTS[text(accessor["type"])] ?? NaN);
@@ -154,34 +183,107 @@ function checkNumbers(json: Json, views: Json[], limits: GltfLimits): void {
     if (end > Number(view["byteLength"])) throw new Error(`it is broken: accessor ${i} reads beyond its bufferView`);
   });
   atMost(sum, limits.unpackedBytes, "bytes when unpacked");
+  return sum;
 }
 
-function checkImages(json: Json, views: Json[], binary: Uint8Array | null, limits: GltfLimits): void {
+/** Draco streams whose own heads agree with what the file says of them. */
+function checkDraco(json: Json, bytesOf: ViewBytes, sum: number, limits: GltfLimits): DracoPart[] {
+  const accessors = list(json["accessors"]) as Json[];
+  const found: DracoPart[] = [];
+  const seen = new Set<string>();
+  (list(json["meshes"]) as Json[]).forEach((mesh, m) =>
+    (list(mesh["primitives"]) as Json[]).forEach((primitive, p) => {
+      const about = (primitive["extensions"] as Json | undefined)?.[DRACO] as Json | undefined;
+      if (about === undefined) return;
+      const where = `the Draco stream of mesh ${m}`;
+      if ((primitive["mode"] ?? 4) !== 4) throw new Error(`it is broken: ${where} has no triangles`);
+      const indices = count(primitive["indices"], where);
+      const declared = (primitive["attributes"] ?? {}) as Json;
+      const attributes = Object.entries((about["attributes"] ?? {}) as Json).map(([name, id]) => ({
+        id: count(id, where),
+        accessor: count(declared[name], where),
+      }));
+      const parts = [indices, ...attributes.map(({ accessor }) => accessor)].map((i) => accessors[i]);
+      const positions = accessors[Number(declared["POSITION"])];
+      const isWhole = attributes.some(({ accessor }) => accessor === declared["POSITION"]);
+      if (positions === undefined || !isWhole || parts.includes(undefined)) throw new Error(`it is broken: ${where} reads no accessor`);
+      if (parts.slice(1).some((each) => each!["count"] !== positions["count"])) throw new Error(`it is broken: ${where} has parts of unlike lengths`);
+      const view = count(about["bufferView"], where);
+      const bytes = bytesOf(view);
+      if (bytes === null) throw new Error(`it is broken: ${where} is not in the file`);
+      let triangles;
+      try {
+        triangles = dracoTriangles(bytes);
+      } catch (error) {
+        throw new Error(`it is broken: ${where}: ${(error as Error).message}`);
+      }
+      const says = count(parts[0]!["count"], where) / 3;
+      if (triangles > says) throw new Error(`it is broken: ${where} holds ${short(triangles)} triangles and says ${short(says)}`);
+      const key = JSON.stringify([view, indices, attributes]);
+      if (!seen.has(key)) sum += parts.reduce((bytes, each) => bytes + Number(each!["count"]) * 4 * (COMPONENTS[text(each!["type"])] ?? 16), 0);
+      seen.add(key);
+      atMost(sum, limits.unpackedBytes, "bytes when unpacked");
+      found.push({ mesh: m, primitive: p, view, indices, attributes, key });
+    }),
+  );
+  return found;
+}
+
+/** Whether one of the images is KTX2. */
+function checkImages(json: Json, bytesOf: ViewBytes, limits: GltfLimits): boolean {
   const images = list(json["images"]) as Json[];
   atMost(images.length, limits.images, "images");
   let pixels = 0;
+  let isAny = false;
   images.forEach((image, i) => {
     checkUri(image["uri"], `image ${i}`);
-    const bytes = image["uri"] === undefined ? viewBytes(views[Number(image["bufferView"])], binary) : dataBytes(text(image["uri"]));
-    const size = bytes === null ? null : imageSize(bytes);
-    if (size === null) throw new Error(`it is broken: image ${i} is no PNG, JPEG or WebP`);
+    const uri = image["uri"] === undefined ? null : text(image["uri"]);
+    const bytes = uri === null ? bytesOf(Number(image["bufferView"])) : dataBytes(uri);
+    let size: [number, number] | null = null;
+    if (bytes !== null && isKtx2(bytes)) {
+      isAny = true;
+      try {
+        size = ktx2Size(bytes, uri === null ? bytes.length : (uri.length * 3) / 4);
+      } catch (error) {
+        throw new Error(`it is broken: image ${i}, in KTX2: ${(error as Error).message}`);
+      }
+    } else if (bytes !== null) size = imageSize(bytes);
+    if (size === null) throw new Error(`it is broken: image ${i} is no PNG, JPEG, WebP or KTX2`);
     pixels += size[0] * size[1];
   });
   atMost(pixels, limits.pixels, "pixels of images");
+  return isAny;
 }
 
-function viewBytes(view: Json | undefined, binary: Uint8Array | null): Uint8Array | null {
-  if (view === undefined || binary === null || Number(view["buffer"]) !== 0) return null;
-  const from = Number(view["byteOffset"] ?? 0);
-  return binary.subarray(from, from + Number(view["byteLength"]));
+type ViewBytes = (view: number) => Uint8Array | null;
+
+/** Reads bufferViews; null: it is not there. */
+function viewBytes(json: Json, binary: Uint8Array | null): ViewBytes {
+  const views = list(json["bufferViews"]) as Json[];
+  const buffers = list(json["buffers"]) as Json[];
+  const read = new Map<number, Uint8Array | null>();
+  return (i) => {
+    const view = views[i];
+    const buffer = Number(view?.["buffer"]);
+    if (view === undefined || buffers[buffer] === undefined) return null;
+    if (!read.has(buffer)) read.set(buffer, bufferBytes(buffers[buffer], buffer, binary));
+    const from = Number(view["byteOffset"] ?? 0);
+    return read.get(buffer)?.subarray(from, from + Number(view["byteLength"])) ?? null;
+  };
+}
+
+/** All of a buffer; null: it has none. */
+export function bufferBytes(buffer: Json, i: number, binary: Uint8Array | null): Uint8Array | null {
+  if (buffer["uri"] === undefined) return i === 0 ? binary : null;
+  return dataBytes(text(buffer["uri"]), Infinity);
 }
 
 /** The first bytes of a data URI: enough to say how large a picture is. */
-function dataBytes(uri: string): Uint8Array | null {
+function dataBytes(uri: string, letters = 400_000): Uint8Array | null {
   const match = /^data:[^,]*;base64,/i.exec(uri);
   if (match === null) return null;
   try {
-    const head = uri.slice(match[0].length, match[0].length + 400_000);
+    const head = uri.slice(match[0].length, match[0].length + letters);
     return Uint8Array.from(atob(head.slice(0, head.length - (head.length % 4))), (letter) => letter.charCodeAt(0));
   } catch {
     return null;

@@ -65,7 +65,10 @@ export class WorldScene implements SceneApi {
   readonly measure: Measure;
   /** Called when cuts, measuring, x-ray or quality change. */
   onView: () => void = () => {};
-  readonly #library = new AssetLibrary((name) => assetUrl(name).href);
+  readonly #library = new AssetLibrary(
+    (name) => assetUrl(name).href,
+    (extension) => this.stage.renderer.extensions.has(extension),
+  );
   readonly #states = new TwinStates();
   readonly #conditions: Conditions;
   readonly #hands: Hands;
