@@ -33,8 +33,11 @@ SCENE = "window.__mirrorworld.scene"
 
 def good_models(node: str, peers: Path) -> dict[str, Model]:
     """The ring in each way of packing."""
+    draco = packed_gltf.draco(node, peers)
+    uri = f"data:application/octet-stream;base64,{base64.b64encode(draco[1]).decode()}"
     return {
-        "draco": packed_gltf.draco(node, peers),
+        "draco": draco,
+        "draco-text": (bent(draco, "buffers", 0, "uri", to=uri)[0], b""),
         "draco-plain": packed_gltf.draco(node, peers, "MESH_SEQUENTIAL_ENCODING"),
         "meshopt": packed_gltf.meshopt(node),
         "meshopt-khr": packed_gltf.meshopt(node, "KHR_meshopt_compression"),
