@@ -44,7 +44,6 @@ STUCK_S: Final = 60.0
 CLOSE_FULL: Final = 4429
 CLOSE_PROTOCOL: Final = 4400
 CLOSE_SLOW: Final = 4408
-PHOTO_KINDS: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 
 
 class Desk:
@@ -168,7 +167,7 @@ class Desk:
             kind = ""
         if not kind or not self._attached.sees(view, sha256):
             raise ValueError(f"no file {sha256[:16]}… is kept here; POST it to /api/blobs first")
-        if kind not in PHOTO_KINDS:
+        if kind not in attachments.PHOTOS:
             raise ValueError(f"a photo is PNG, JPEG, WebP or GIF, not {kind}")
 
 
