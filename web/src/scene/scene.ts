@@ -35,6 +35,7 @@ import type { OtherTwin } from "./other.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { isAsked, storedQuality } from "./quality.ts";
+import type { Shape } from "./outline.ts";
 import { AXES, Section } from "./section.ts";
 import type { Axis, Cut } from "./section.ts";
 import { Stage } from "./stage.ts";
@@ -397,6 +398,11 @@ export class WorldScene implements SceneApi {
   /** Where a twin stands. */
   boundsOf(id: Id): Box3 | undefined {
     return this.#population?.boundsOf(this.#mirror.ordinal(id));
+  }
+
+  /** What is drawn of a twin, without its parts. */
+  shapesOf(id: Id): Shape[] {
+    return this.#population?.shapes(this.#mirror.ordinal(id)) ?? [];
   }
 
   /** Where a twin is on the canvas, in CSS pixels; null: it is not there. */
