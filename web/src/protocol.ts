@@ -583,6 +583,28 @@ export interface WrittenPage {
   rows: Written[];
 }
 
+/** One edit of where things stand. */
+export interface LayoutStep {
+  position: string;
+  by: string;
+  at_ms: number;
+  /** placed, moved, turned, deleted, or `took back`. */
+  said: string;
+  /** The first of them, those that were meant before their parts. */
+  twins: string[];
+  n_twins: number;
+  reason: string;
+  /** Somebody took it back since. */
+  is_undone: boolean;
+  /** It is one's own, and young enough to be taken back. */
+  may_undo: boolean;
+}
+
+/** Edits of where things stand, the latest first. */
+export interface LayoutPage {
+  rows: LayoutStep[];
+}
+
 /** An update of a twin's document, by REST. */
 export interface WriteRequest {
   twin: string;

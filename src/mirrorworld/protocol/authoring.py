@@ -142,6 +142,32 @@ class WrittenPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LayoutStep:
+    """One edit of where things stand."""
+
+    position: str
+    by: str
+    at_ms: float
+    said: str
+    """placed, moved, turned, deleted, or `took back`."""
+    twins: list[str]
+    """The first of them, those that were meant before their parts."""
+    n_twins: int
+    reason: str = ""
+    is_undone: bool = False
+    """Somebody took it back since."""
+    may_undo: bool = False
+    """It is one's own, and young enough to be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutPage:
+    """Edits of where things stand, the latest first."""
+
+    rows: list[LayoutStep]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRequest:
     """An update of a twin's document, by REST."""
 

@@ -13,6 +13,7 @@ import type { Toasts } from "../panels/toasts.ts";
 import type { Edited } from "../protocol.ts";
 import { t } from "../words.ts";
 import { type DrawnScene, rayAt } from "./frames.ts";
+import { openLayoutHistory } from "./history.ts";
 import { ended, moved, placed, turned } from "./moves.ts";
 import { align, type Alignment, type Rect, snap } from "./snapping.ts";
 
@@ -115,6 +116,22 @@ export class Arranging {
     const edits = ended(this.#mirror, this.chosen);
     this.#more.clear();
     void this.#save(edits, t("deleted in the scene"));
+  }
+
+  /** Who arranged what; what is shown is selected, and what is taken back is told. */
+  openHistory(): void {
+    this.#settle();
+    const show = (twins: readonly Id[]): void => {
+      const [first, ...others] = twins;
+      if (first === undefined) return;
+      this.#more.clear();
+      for (const id of others) this.#more.add(id);
+      this.#mirror.select(first);
+      this.#scene.focus(first);
+      this.#paint();
+      this.onChange();
+    };
+    openLayoutHistory(this.#mirror, show, () => this.#toasts.show({ tone: "plain", title: t("Taken back") }));
   }
 
   /** Takes the person's own latest edits back. */
