@@ -3,11 +3,11 @@
  * their name. Of the moment: gone when they let go, leave, or say nothing for a while.
  */
 
-import { Box3, Group, Vector3 } from "three";
+import { Box3, Color, Group, Vector3 } from "three";
 import type { PerspectiveCamera } from "three";
 import type { Mirror } from "../mirror.ts";
 import { h } from "../panels/dom.ts";
-import { colourOf } from "../people/colours.ts";
+import { colourOf, hueOf } from "../people/colours.ts";
 import type { Moves } from "../protocol.ts";
 import { onCanvas } from "../scene/canvas_places.ts";
 import { Ghosts } from "../scene/ghosts.ts";
@@ -87,7 +87,7 @@ export class Movers implements SceneLayer {
   #begin(page: number, by: string, twins: readonly string[]): Mover {
     const ghosts = new Ghosts();
     const colour = colourOf(page);
-    ghosts.setColour(colour);
+    ghosts.setColour(new Color().setHSL(hueOf(page) / 360, 0.62, 0.5));
     const parts = [...new Set(twins.flatMap((id) => withParts(this.#mirror, id)))].slice(0, PARTS_MAX);
     ghosts.set(parts.map((id) => ({ shapes: this.#scene.shapesOf(id), difference: "place", way: null })));
     const box = new Box3();

@@ -11,6 +11,8 @@ import { AXES, type Axis, type Cut, type Section } from "./section.ts";
 
 /** So far from the edges of what is free a handle stays, in CSS pixels. */
 const MARGIN_PX = 34;
+/** Two handles are no closer than that, so that each can be taken hold of. */
+const APART_PX = 44;
 /** An axis that is seen nearly end on is dragged upwards in its place. */
 const END_ON = 0.2;
 const NAMES: Readonly<Record<Axis, string>> = { x: t("Across (x)"), y: t("Height (y)"), z: t("Along (z)") };
@@ -134,7 +136,9 @@ export class CutHandles {
   update(): void {
     const { section, canvas, camera, say } = this.#means;
     const { extent } = section;
-    for (const [axis, handle] of this.#handles) {
+    const taken: { x: number; y: number }[] = [];
+    // The one that is held first: the others make room for it.
+    for (const [axis, handle] of [...this.#handles].sort(([, a], [, b]) => Number(b.held_m !== null) - Number(a.held_m !== null))) {
       const { element, value } = handle;
       const metres = section.metres(axis);
       element.hidden = !Number.isFinite(metres) || extent === null;
@@ -143,7 +147,7 @@ export class CutHandles {
         continue;
       }
       // While it is held it stays on its line, wherever the nearest edge is by then.
-      if (handle.held_m === null) handle.at.copy(this.#stand(axis, metres));
+      if (handle.held_m === null) handle.at.copy(this.#stand(axis, metres, taken));
       else handle.at[axis] = metres;
       const place = onCanvas(handle.at, canvas, camera);
       element.style.visibility = place === null ? "hidden" : "visible";
@@ -151,6 +155,7 @@ export class CutHandles {
       const [left, right, top, bottom] = this.#free();
       const x = MathUtils.clamp(place.x, left, Math.max(left, right));
       const y = MathUtils.clamp(place.y, top, Math.max(top, bottom));
+      taken.push({ x, y });
       const way = this.#perMetre(axis, handle.at);
       element.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
       element.style.setProperty("--way", `${((Math.atan2(way.x, -way.y) * 180) / Math.PI).toFixed(1)}deg`);
@@ -171,8 +176,8 @@ export class CutHandles {
     return [left + MARGIN_PX, canvas.clientWidth - right - MARGIN_PX, top + MARGIN_PX, canvas.clientHeight - bottom - MARGIN_PX];
   }
 
-  /** The middle of the edge that is nearest to the eye and seen; else what one looks at, on the cut. */
-  #stand(axis: Axis, metres: number): Vector3 {
+  /** The middle of the edge that is nearest to the eye, seen, and free of other handles; else what one looks at, on the cut. */
+  #stand(axis: Axis, metres: number, taken: readonly { x: number; y: number }[]): Vector3 {
     const { section, canvas, camera, target } = this.#means;
     const { min, max } = section.extent!;
     const eye = camera.getWorldPosition(new Vector3());
@@ -186,6 +191,7 @@ export class CutHandles {
         const seen = onCanvas(edge, canvas, camera);
         const away = edge.distanceTo(eye);
         if (seen === null || away >= least || seen.x < left || seen.x > right || seen.y < top || seen.y > bottom) continue;
+        if (taken.some(({ x, y }) => Math.hypot(x - seen.x, y - seen.y) < APART_PX)) continue;
         [best, least] = [edge, away];
       }
     return best ?? target().clamp(min, max).setComponent(AXES.indexOf(axis), metres);

@@ -92,8 +92,8 @@ export class Ghosts {
     this.setColour(COLOURS[of][mode]);
   }
 
-  /** A colour of CSS, for what is neither of a branch nor of the plant. */
-  setColour(colour: string): void {
+  /** For what is neither of a branch nor of the plant. */
+  setColour(colour: string | Color): void {
     (this.#material.uniforms["color"]!.value as Color).set(colour);
   }
 
