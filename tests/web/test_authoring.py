@@ -19,7 +19,7 @@ from tests.web.conftest import OpenPage
 from tests.web.living_world import LivingWorld
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -63,7 +63,7 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"authoring-{name}.png"), timeout=PATIENCE_MS)
 
 
-def role(page: Page, name: str) -> object:
+def role(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
@@ -389,8 +389,7 @@ def test_a_photo_is_put_on_a_note_and_the_log_says_by_whom(
     # What is no picture is refused, and nothing is put on the note.
     with one.expect_file_chooser(timeout=PATIENCE_MS) as asked:
         role(one, "Photo").click()
-    page_file = {"name": "a.png", "mimeType": "image/png", "buffer": b"<html>no picture</html>"}
-    asked.value.set_files(page_file)
+    asked.value.set_files({"name": "a.png", "mimeType": "image/png", "buffer": b"<html></html>"})
     one.locator(".toast.bad").wait_for(timeout=PATIENCE_MS)
     assert one.evaluate(f"{photos}.length") == 1
 
