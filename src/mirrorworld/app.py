@@ -14,7 +14,7 @@ import os
 import signal
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from mirrorworld.record import Store
     from mirrorworld.server import Network
     from mirrorworld.simulation.flow.notebook import Line
+    from mirrorworld.standards.world_yaml import WorldText
 
 log = logging.getLogger(__name__)
 
@@ -194,13 +195,15 @@ def _restored(record: Store) -> World:
 
 def export_world(directory: Path, path: Path) -> Carried:
     """Writes a world's structure to a file; the world may be running."""
+    from mirrorworld.exchange import photos
     from mirrorworld.standards.world_yaml import WorldYaml
 
     format_ = format_of(path)
     with _record(directory, read_only=True) as record:
         world = _restored(record)
         if isinstance(format_, WorldYaml):
-            return format_.export_with(world, path, remembered(directory))
+            photo = photos.reader(record.blobs)
+            return format_.export_with(world, path, remembered(directory), photo)
         return format_.export(world, path)
 
 
@@ -211,6 +214,7 @@ def import_world(path: Path, directory: Path, world_id: str, *, with_arms: bool 
     Args:
         with_arms: also what the file arms, if it is a `world.yaml`.
     """
+    from mirrorworld.exchange import photos
     from mirrorworld.exchange.planning import taken
     from mirrorworld.standards.world_yaml import WorldYaml, read_file
 
@@ -219,13 +223,16 @@ def import_world(path: Path, directory: Path, world_id: str, *, with_arms: bool 
     edits, carried = format_.import_(path)  # refused before a world is made of it
     _make(directory)
     with opened(directory, world_id) as (world, record):
-        written: Iterable[Writing] = ()
+        text: WorldText | None = None
         if is_yaml:
             edits, carried = taken(path, world, with_arms=with_arms)
-            written = read_file(path).written.values()
-        for body in (edits, *written):
-            if isinstance(body, Writing) and body.twin not in world.structure.twins:
-                continue
+            text = read_file(path)
+        for body in (edits, *(text.written.values() if text else ())):
+            if isinstance(body, Writing):
+                if text is None or body.twin not in world.structure.twins:
+                    continue
+                lost = photos.keep(record.blobs, text, body)
+                carried = replace(carried, lost=(*carried.lost, *lost))
             change = Change(body, Origin(OriginKind.AUTHORED, "import"), time.time_ns())
             applied = world.apply(change).change
             if applied is not None:

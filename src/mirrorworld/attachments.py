@@ -31,6 +31,8 @@ DOCUMENTS_MAX: Final = 1_000
 GLB: Final = "model/gltf-binary"
 GLTF: Final = "model/gltf+json"
 MODELS: Final = frozenset({GLB, GLTF})
+PHOTOS: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
+"""What a note shows as a photo."""
 TEXT: Final = "text/plain"
 SUFFIXES: Final[dict[str, tuple[str, ...]]] = {
     "application/pdf": (".pdf",),
@@ -184,6 +186,18 @@ def check_picture(media_type: str, head: bytes) -> None:
             f"this picture has {size[0]} × {size[1]} pixels; at most {PIXELS_MAX // 1_000_000}"
             " million are shown: save it smaller"
         )
+
+
+def check_photo(content: bytes) -> None:
+    """Looks whether a file can be the photo of a note.
+
+    Raises:
+        AttachmentError: it is another kind of file, or no picture that a browser can be given.
+    """
+    kind = shown_as(content[:HEAD_BYTES])
+    if kind not in PHOTOS:
+        raise AttachmentError(f"a photo is PNG, JPEG, WebP or GIF, not {kind}")
+    check_picture(kind, content[:PICTURE_BYTES])
 
 
 def picture_size(media_type: str, head: bytes) -> tuple[int, int] | None:

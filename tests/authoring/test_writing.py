@@ -172,3 +172,61 @@ async def test_a_line_that_talks_nonsense_is_closed_and_the_rest_goes_on(here: S
             FILLER, lambda: good.notes(FILLER).__setitem__("n1", note(good.me, "fine"))
         )
         assert isinstance(said, shapes.Took)
+
+
+async def test_what_somebody_holds_is_seen_by_others_and_kept_nowhere() -> None:
+    accounts = Accounts()
+    tokens: dict[str, str] = {}
+    for name, grant in (
+        ("vera", Grant("viewer")),
+        ("emil", Grant("engineer")),
+        ("paul", Grant("viewer", "line1/capper")),
+        ("zoe", Grant("engineer", "line1/filler")),
+    ):
+        accounts.add_person(name, "correct horse battery", [grant])
+        tokens[name] = accounts.make_token(name, "t", [grant], lasts_s=3600, by=name)
+    mirror = line()
+    mirror.guard = GrantGuard(RoleGuard(), accounts, lambda _: ())  # pyright: ignore
+    async with (
+        served(mirror, accounts=accounts) as here,
+        writer(here.host, tokens["vera"]) as vera,
+        writer(here.host, tokens["paul"]) as paul,
+    ):
+        before = mirror.world.state_hash(), mirror.world.position
+
+        def held(one: Writer, by: str) -> list[tuple[list[str], float, float]]:
+            return [(m.twins, m.dx_m, m.dz_m) for m in one.of(shapes.Moves) if m.by == by]
+
+        async def hold(one: Writer, *twins: str, dx_m: float = 0.0, **more: Any) -> None:
+            await one.socket.send(shapes.encode(shapes.Moving(list(twins), dx_m, **more)))
+
+        async with writer(here.host, tokens["emil"]) as emil:
+            for step in range(200):  # faster than anybody is told
+                await hold(emil, FILLER, "line1/capper", "line1/none", dx_m=step / 10)
+            await vera.until(lambda: ([FILLER, "line1/capper"], 19.9, 0.0) in held(vera, emil.me))
+            assert len(held(vera, emil.me)) < 100
+            await paul.until(lambda: (["line1/capper"], 19.9, 0.0) in held(paul, emil.me))
+            assert not held(emil, emil.me), "oneself sees what one holds"
+            assert len({m.page for m in vera.of(shapes.Moves)}) == 1
+            await hold(emil)
+            await vera.until(lambda: held(vera, emil.me)[-1][0] == [])
+            await hold(emil, FILLER, dx_m=1.0)
+            await vera.until(lambda: held(vera, emil.me)[-1][0] == [FILLER])
+        # Who goes lets go.
+        await vera.until(lambda: held(vera, emil.me)[-1][0] == [])
+
+        # Who may not edit it moves nothing for others, and what makes no sense is refused.
+        async with writer(here.host, tokens["zoe"]) as zoe:
+            await hold(vera, FILLER, dx_m=3.0)
+            await hold(zoe, "line1/capper", FILLER, dx_m=2.0)
+            await vera.until(lambda: held(vera, zoe.me) == [([FILLER], 2.0, 0.0)])
+            assert not held(zoe, vera.me)
+            await hold(zoe, *[FILLER] * 65)
+            await zoe.until(lambda: [n for n in zoe.of(shapes.NotTaken) if "65 twins" in n.detail])
+            await hold(zoe, FILLER, dx_m=1e9)
+            await zoe.until(
+                lambda: [n for n in zoe.of(shapes.NotTaken) if "by at most" in n.detail]
+            )
+            # Held without a word for a while is let go.
+            await vera.until(lambda: held(vera, zoe.me)[-1][0] == [])
+        assert (mirror.world.state_hash(), mirror.world.position) == before

@@ -230,3 +230,66 @@ def test_a_world_of_ones_own_that_may_not_be_written():
         world.edit(PutTwin(Twin("x")))
     with pytest.raises(NotAllowedError, match="mirrorworld up"):
         world.write("line1/filler.speed", 100.0)
+
+
+def test_notes_and_tasks_about_a_twin(world: World):
+    filler = world.twin("line1/filler")
+    assert world.notes() == []
+    first = world.note(filler, "Leaks at the <b>seal</b>", at=(0.25, 0.9, 0.0))
+    position = world.position
+    assert world.reply(filler, first, "Ordered") != position
+    second = world.note("line1/capper", "Runs hot")
+    task = world.task("line1/filler", "Change the seal", owner="kim", due="2026-11-30", note=first)
+    world.change_task(filler, task, state="doing", owner="ada")
+
+    assert {row.id: row.twin for row in world.notes()} == {
+        first: "line1/filler",
+        second: "line1/capper",
+    }
+    [row] = world.notes(filler)
+    me = world.info.principal.id
+    assert (row.note.text, row.note.author, row.note.at) == (
+        "Leaks at the <b>seal</b>",
+        me,
+        [0.25, 0.9, 0.0],
+    )
+    [reply] = row.note.replies.values()
+    assert (reply.text, reply.author) == ("Ordered", me)
+    assert world.notes("line1/capper")[0].note.text == "Runs hot"
+    assert world.notes("line1/rinser") == []
+    [found] = world.tasks(filler, state="doing")
+    assert (found.id, found.task.owner, found.task.due, found.task.note) == (
+        task,
+        "ada",
+        "2026-11-30",
+        first,
+    )
+    assert world.tasks(state="open") == world.tasks(owner="kim") == []
+
+
+def test_notes_that_cannot_be_say_why(world: World):
+    with pytest.raises(NotFoundError, match="line1/fillr"):
+        world.note("line1/fillr", "x")
+    with pytest.raises(NotFoundError, match="line1/fillr"):
+        world.notes("line1/fillr")
+    with pytest.raises(NotFoundError, match="line1/fillr"):
+        world.tasks("line1/fillr")
+    with pytest.raises(ClientError, match="has no note 'n9'"):
+        world.reply("line1/filler", "n9", "x")
+    with pytest.raises(ClientError, match="has no task 't9'"):
+        world.change_task("line1/filler", "t9", state="done")
+    with pytest.raises(ClientError, match="at most 20000"):
+        world.note("line1/filler", "x" * 30_000)
+    with pytest.raises(ClientError, match="at most 500"):
+        world.task("line1/filler", "x" * 600)
+    with pytest.raises(ClientError, match="a date like"):
+        world.task("line1/filler", "x", due="tomorrow")
+    with pytest.raises(ClientError, match="within 100000 m"):
+        world.note("line1/filler", "x", at=(0.0, float("inf"), 0.0))
+    with pytest.raises(ClientError, match="are taken"):
+        world.note("line1/filler", "x" * 1_000_000)
+    task = world.task("line1/filler", "Change the seal")
+    with pytest.raises(ClientError, match="one of open"):
+        world.change_task("line1/filler", task, state="perhaps")
+    assert world.notes() == []
+    assert len(world.tasks()) == 1

@@ -174,6 +174,67 @@ def test_a_cut_hides_what_is_beyond_it_from_eye_and_pointer(page: Page) -> None:
     assert panel.is_hidden()
 
 
+def test_a_cut_is_dragged_in_the_scene_and_moved_by_keys(page: Page) -> None:
+    handle = page.get_by_role("slider", name="Move the cut, Across (x)")
+    assert handle.count() == 0, "no cut, no handle"
+    page.evaluate(f"{SCENE}.setCut('x', {{ at: 0.5, isFlipped: false }})")
+    handle.wait_for(timeout=WAIT_MS)
+    metres = f"{SCENE}.section.metres('x')"
+    before = page.evaluate(metres)
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    # Along the axis as it is seen there; the handle stays under the pointer.
+    way = page.evaluate(
+        f"""([x, y]) => {{
+            const camera = {SCENE}.rig.camera;
+            const at = {SCENE}.boundsOf('tank1').getCenter(camera.position.clone());
+            const [a, b] = [at.clone(), at.clone().setX(at.x + 1)].map((p) => p.project(camera));
+            const {{ clientWidth, clientHeight }} = document.getElementById('scene');
+            const d = [(b.x - a.x) * clientWidth, (a.y - b.y) * clientHeight];
+            return d.map((each) => each / Math.hypot(...d));
+        }}""",
+        [x, y],
+    )
+    camera = page.evaluate(f"{SCENE}.camera().position.join()")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60 * way[0], y + 60 * way[1], steps=6)
+    wait(page, f"(before) => {metres} > before + 0.2", before)
+    wait(
+        page,
+        """([x, y]) => {
+            const box = document.querySelector('.cut-handle.held').getBoundingClientRect();
+            return Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y) < 25;
+        }""",
+        [x + 60 * way[0], y + 60 * way[1]],
+    )
+    page.mouse.up()
+    assert page.evaluate(f"{SCENE}.camera().position.join()") == camera, "the camera stays"
+    assert page.locator(".cut-handle.held").count() == 0
+
+    # By keys, to the end and no further; what it says is what is cut.
+    dragged = page.evaluate(metres)
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    wait(page, f"(dragged) => {metres} > dragged", dragged)
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    wait(page, f"() => {SCENE}.section.cut('x').at === 1")
+    wait(
+        page,
+        f"""() => {{
+            const handle = document.querySelector('.cut-handle:not([hidden])');
+            return Math.abs(Number(handle.getAttribute('aria-valuenow')) - {metres}) < 0.01;
+        }}""",
+    )
+    text = f"{page.evaluate(metres):.2f} m"
+    assert handle.get_attribute("aria-valuetext") == text
+    page.keyboard.press("Delete")
+    wait(page, f"() => !{SCENE}.section.isOn")
+    handle.wait_for(state="hidden", timeout=WAIT_MS)
+
+
 def test_two_clicks_measure_from_corner_to_corner_and_escape_ends(page: Page) -> None:
     page.locator("#scene").focus()
     page.keyboard.press("m")

@@ -70,5 +70,5 @@ def test_what_somebody_changed_since_is_left_alone() -> None:
     apply(world, *mine.edits)
     after = World.from_snapshot(world.snapshot()).structure
     apply(world, PutName("a", Text.of("Silo")))
-    with pytest.raises(ValueError, match="a PutName: was changed again since"):
+    with pytest.raises(ValueError, match="a: its name was changed again since"):
         undone(before, after, world.structure, mine)

@@ -415,6 +415,8 @@ export interface Sources {
   rows: number;
   /** Twins about which somebody wrote notes or tasks. */
   written: number;
+  /** Pages on which somebody arranges the plant now. */
+  arranging: number;
 }
 
 /** The value of a text, array or blob point. `is_left_out`: too long to send unasked. */
@@ -581,6 +583,28 @@ export interface WrittenPage {
   rows: Written[];
 }
 
+/** One edit of where things stand. */
+export interface LayoutStep {
+  position: string;
+  by: string;
+  at_ms: number;
+  /** placed, moved, turned, deleted, or `took back`. */
+  said: string;
+  /** The first of them, those that were meant before their parts. */
+  twins: string[];
+  n_twins: number;
+  reason: string;
+  /** Somebody took it back since. */
+  is_undone: boolean;
+  /** It is one's own, and young enough to be taken back. */
+  may_undo: boolean;
+}
+
+/** Edits of where things stand, the latest first. */
+export interface LayoutPage {
+  rows: LayoutStep[];
+}
+
 /** An update of a twin's document, by REST. */
 export interface WriteRequest {
   twin: string;
@@ -600,6 +624,16 @@ export interface Write {
   id: number;
   twin: string;
   update: string;
+}
+
+/** What the person holds in arranging, and how far from where it stands. Said again every few seconds while it is held. */
+export interface Moving {
+  /** None: nothing is held. */
+  twins: string[];
+  dx_m: number;
+  dz_m: number;
+  /** False: the person no longer arranges. */
+  is_arranging: boolean;
 }
 
 /** Every Document has been sent. */
@@ -643,6 +677,16 @@ export interface NotTaken {
 /** A document is no more, or no more shown: the page has to forget it. */
 export interface Gone {
   twin: string;
+}
+
+/** What somebody else holds, of what one sees; none: they let go, or are gone. */
+export interface Moves {
+  /** Tells apart who arranges: one person may on two pages. */
+  page: number;
+  by: string;
+  twins: string[];
+  dx_m: number;
+  dz_m: number;
 }
 
 /** Why a request was not done. Every error of every route has this shape. */
@@ -2608,7 +2652,8 @@ export type VoiceServerMessage =
 
 export type AuthorMessage =
   | ({ "@": "Begin" } & Begin)
-  | ({ "@": "Write" } & Write);
+  | ({ "@": "Write" } & Write)
+  | ({ "@": "Moving" } & Moving);
 
 export type AuthorAnswer =
   | ({ "@": "Began" } & Began)
@@ -2616,7 +2661,8 @@ export type AuthorAnswer =
   | ({ "@": "Wrote" } & Wrote)
   | ({ "@": "Took" } & Took)
   | ({ "@": "NotTaken" } & NotTaken)
-  | ({ "@": "Gone" } & Gone);
+  | ({ "@": "Gone" } & Gone)
+  | ({ "@": "Moves" } & Moves);
 
 export type Tile =
   | ({ "@": "ValueTile" } & ValueTile)

@@ -147,10 +147,13 @@ class LocalAccess:
         return rest.TwinsPage(rows, page.cursor, page.total)
 
     def twin(self, twin_id: str) -> rest.TwinDetail:
+        self._check_twin(twin_id)
+        return answers.twin_detail(self._world, twin_id)
+
+    def _check_twin(self, twin_id: str) -> None:
         if twin_id not in self._world.structure.twins:
             mend = answers.near(twin_id, self._world.structure.twins)
             raise NotFoundError(Problem(f"there is no twin '{twin_id}'", self.place, mend))
-        return answers.twin_detail(self._world, twin_id)
 
     def _handles(self, points: Sequence[str]) -> NDArray[np.uint32]:
         try:
@@ -218,11 +221,14 @@ class LocalAccess:
         return sorted(rows, key=lambda row: -row.task.created)
 
     def _documents(self, twin: str | None) -> Iterator[tuple[str, Document]]:
+        if twin is not None:
+            self._check_twin(twin)
         for of, kept in self._world.writings.items():
             if twin in (None, of) and of in self._world.structure.twins:
                 yield of, Document(kept)
 
     def document(self, twin: str) -> bytes:
+        self._check_twin(twin)
         return Document(self._world.writings.get(twin, ())).whole()
 
     def write_about(self, twin: str, update: bytes) -> str:

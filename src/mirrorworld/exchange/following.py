@@ -16,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from mirrorworld.exchange import photos
 from mirrorworld.exchange.planning import Plan, plan, still_waiting
 from mirrorworld.standards import world_yaml
 from mirrorworld.standards.world_yaml import Placed, SourceText, WorldText, variable_of
 from mirrorworld.standards.world_yaml.reading import VARIABLE
 from mirrorworld.world.changes import Change, Edits, Position, Writing
 from mirrorworld.world.plain import from_tagged, to_plain
-from mirrorworld.world.ports import Principal, SourceConfig
+from mirrorworld.world.ports import BlobStore, Principal, SourceConfig
 from mirrorworld.world.world import World
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class Living(Protocol):
 
     @property
     def world(self) -> World: ...
+    @property
+    def blobs(self) -> BlobStore | None: ...
     async def edit(self, who: Principal, edits: Edits) -> Position: ...
     def take_writing(self, who: Principal | None, writing: Writing) -> Position: ...
     async def until_durable(self, position: Position) -> None: ...
@@ -98,6 +101,9 @@ class Follower:
             await living.edit(who, found.edits(f"import of {self.path.name}"))
         for writing in self.text.written.values():
             if writing.twin in living.world.structure.twins:
+                lost = await asyncio.to_thread(photos.keep, living.blobs, self.text, writing)
+                for what, why in lost:
+                    log.warning("%s: %s: %s", self.path, what, why)
                 await living.until_durable(living.take_writing(who, writing))
             else:
                 log.warning("%s: written %s: no such twin yet", self.path, writing.twin)

@@ -7,11 +7,13 @@ owner adds sources, and a person arms.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Response
 
+from mirrorworld.exchange import photos
 from mirrorworld.exchange.planning import Plan, plan
 from mirrorworld.live.sources import Source
 from mirrorworld.live.wording import words
@@ -64,7 +66,13 @@ async def export(here: Here, view: Seen) -> Response:
             return is_whole if twin == "" else twin in twins
 
         return world_yaml.write(
-            name, structure, sources, known=known, sees=sees, writings=writings
+            name,
+            structure,
+            sources,
+            known=known,
+            sees=sees,
+            writings=writings,
+            photo=photos.reader(mirror.blobs),
         )[0]
 
     text = await asyncio.to_thread(write)
@@ -111,6 +119,7 @@ async def import_(here: Here, view: Seen, request: Asked) -> Response:
     n_steps = len(found.plan.steps)
     for writing in found.written:
         if writing.twin in here.mirror.world.structure.twins:
+            await _keep_photos(here, view, found, writing)
             position, is_new = here.desk.merge(view, writing)
             n_steps += is_new
         else:
@@ -119,8 +128,24 @@ async def import_(here: Here, view: Seen, request: Asked) -> Response:
     return json_answer(shapes.Imported(str(position), n_steps, found.left))
 
 
+async def _keep_photos(here: Context, view: Sight, found: _Found, writing: Writing) -> None:
+    """Takes the photos of a document as files that people attach: hashed, bounded, durable."""
+    contents, absent = photos.of(found.text, writing)
+    for content in contents:
+
+        async def parts(content: bytes = content) -> AsyncIterator[bytes]:
+            yield content
+
+        await here.attached.take(view, parts(), len(content), "")
+    for sha256 in absent:
+        if not photos.has(here.mirror.blobs, sha256):
+            left = shapes.ImportLeft(photos.lost_photo(writing, sha256), photos.LOST)
+            found.left.append(left)
+
+
 @dataclass(slots=True)
 class _Found:
+    text: world_yaml.WorldText
     plan: Plan
     left: list[shapes.ImportLeft] = field(default_factory=list[shapes.ImportLeft])
     written: list[Writing] = field(default_factory=list[Writing])
@@ -138,7 +163,7 @@ async def _planned(here: Context, view: Sight, text: str) -> _Found:
 
     def read() -> _Found:
         file = world_yaml.read_text(text, NAME)
-        found = _Found(plan(file, trial, NAME), written=list(file.written.values()))
+        found = _Found(file, plan(file, trial, NAME), written=list(file.written.values()))
         for one in found.plan.waiting[:ROWS_MAX]:
             _, twin, detail = words(one.edit)
             left = shapes.ImportLeft(f"{twin} {detail}".strip(), "no such twin or point yet")

@@ -4,7 +4,8 @@
 base64. A page says Begin with the states of the documents that it holds, and gets a Document for
 each that it may see: what it lacks, and up to where the server knows. Then both send updates as
 they come. A Write is answered by Took once it is durable; others are told by Wrote, and never of
-what is not durable.
+what is not durable. Moving and Moves are of the moment: what somebody holds while they arrange the
+plant. They are in no document and no log.
 """
 
 from __future__ import annotations
@@ -141,6 +142,32 @@ class WrittenPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LayoutStep:
+    """One edit of where things stand."""
+
+    position: str
+    by: str
+    at_ms: float
+    said: str
+    """placed, moved, turned, deleted, or `took back`."""
+    twins: list[str]
+    """The first of them, those that were meant before their parts."""
+    n_twins: int
+    reason: str = ""
+    is_undone: bool = False
+    """Somebody took it back since."""
+    may_undo: bool = False
+    """It is one's own, and young enough to be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutPage:
+    """Edits of where things stand, the latest first."""
+
+    rows: list[LayoutStep]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRequest:
     """An update of a twin's document, by REST."""
 
@@ -170,7 +197,20 @@ class Write:
     update: str
 
 
-AuthorMessage = Begin | Write
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What the person holds in arranging, and how far from where it stands. Said again every few
+    seconds while it is held."""
+
+    twins: list[str]
+    """None: nothing is held."""
+    dx_m: float = 0.0
+    dz_m: float = 0.0
+    is_arranging: bool = True
+    """False: the person no longer arranges."""
+
+
+AuthorMessage = Begin | Write | Moving
 
 # --- from server to page ----------------------------------------------------------------------
 
@@ -231,7 +271,19 @@ class Gone:
     twin: str
 
 
-AuthorAnswer = Began | Document | Wrote | Took | NotTaken | Gone
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What somebody else holds, of what one sees; none: they let go, or are gone."""
+
+    page: int
+    """Tells apart who arranges: one person may on two pages."""
+    by: str
+    twins: list[str]
+    dx_m: float
+    dz_m: float
+
+
+AuthorAnswer = Began | Document | Wrote | Took | NotTaken | Gone | Moves
 
 
 _PAGE: Final = messages.by_name(AuthorMessage)

@@ -206,6 +206,8 @@ class Sources:
     """Samples accepted since the world was opened; two of these tell samples per second."""
     written: int = 0
     """Twins about which somebody wrote notes or tasks."""
+    arranging: int = 0
+    """Pages on which somebody arranges the plant now."""
 
 
 @dataclass(frozen=True, slots=True)

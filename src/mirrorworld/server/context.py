@@ -50,4 +50,4 @@ class Context:
         self.past = Past()
         self.attached = Attached(self.mirror, self.examiners)
         self.quantities = Quantities(self.mirror.world)
-        self.desk = Desk(self.mirror, self.attached)
+        self.desk = Desk(self.mirror, self.attached, self.views)

@@ -211,6 +211,8 @@ class Views:
         self.viewers = 0
         self.people = 0
         """In a meeting."""
+        self.arranging = 0
+        """Pages on which somebody arranges the plant."""
         self.encoded = 0
         """How often something was encoded, and how often that could be shared."""
         self.shared = 0
@@ -427,6 +429,7 @@ class Views:
                 people=self.people,
                 rows=rows(self.world),
                 written=len(self.world.writings),
+                arranging=self.arranging,
             )
             self._sources = (second, _json(message))
         return self._sources[1]

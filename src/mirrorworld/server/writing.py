@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import itertools
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
@@ -20,12 +22,20 @@ from mirrorworld import attachments
 from mirrorworld.authoring import updates
 from mirrorworld.authoring.documents import DOCUMENT_BYTES_MAX, Author, Document, LacksError
 from mirrorworld.protocol import authoring as shapes
-from mirrorworld.protocol.authoring import AuthorAnswer, Begin, Write
-from mirrorworld.server import problems
+from mirrorworld.protocol.authoring import (
+    AuthorAnswer,
+    AuthorMessage,
+    Begin,
+    Moves,
+    Moving,
+    Write,
+)
+from mirrorworld.server import moving, problems
 from mirrorworld.server.attached import Attached
 from mirrorworld.server.mirrored import Mirrored
 from mirrorworld.server.problems import Refused
 from mirrorworld.server.sight import Sight
+from mirrorworld.server.views import Views
 from mirrorworld.world.changes import Position, Writing
 from mirrorworld.world.ports import Action
 
@@ -44,19 +54,20 @@ STUCK_S: Final = 60.0
 CLOSE_FULL: Final = 4429
 CLOSE_PROTOCOL: Final = 4400
 CLOSE_SLOW: Final = 4408
-PHOTO_KINDS: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 
 
 class Desk:
     """The documents of one world, and who writes in them now."""
 
-    def __init__(self, mirror: Mirrored, attached: Attached) -> None:
+    def __init__(self, mirror: Mirrored, attached: Attached, views: Views) -> None:
         self.pages: set[Page] = set()
+        self.numbers = itertools.count(1)
         self.counts = {"taken": 0, "refused": 0}
         self.latest = mirror.world.position
         """Of what was written here last."""
         self._mirror = mirror
         self._attached = attached
+        self._views = views
         self._documents: dict[str, tuple[tuple[bytes, ...], Document]] = {}
         attached.holders.append(self.twins_with)
 
@@ -156,6 +167,20 @@ class Desk:
             if page is not by:
                 page.tell(message)
 
+    def may_arrange(self, view: Sight, twin: str) -> bool:
+        """Whether somebody sees a twin and the guard lets them edit it; "": all of the world."""
+        return (not twin or self.sees(view, twin)) and self._ask(view, Action.EDIT, twin)
+
+    def tell_moves(self, moves: Moves, by: Page) -> None:
+        """Tells all others of what somebody holds, as far as they see it."""
+        for page in self.pages:
+            if page is not by:
+                page.tell_moves(moves)
+
+    def count_arranging(self) -> None:
+        """Has all viewers know whether somebody arranges, so that their pages listen."""
+        self._views.arranging = sum(page.is_arranging for page in self.pages)
+
     def _ask(self, view: Sight, action: Action, twin: str) -> bool:
         mirror = self._mirror
         return mirror.guard.may(view.who, action, twin, "write", mirror.now_ns()).allowed
@@ -168,7 +193,7 @@ class Desk:
             kind = ""
         if not kind or not self._attached.sees(view, sha256):
             raise ValueError(f"no file {sha256[:16]}… is kept here; POST it to /api/blobs first")
-        if kind not in PHOTO_KINDS:
+        if kind not in attachments.PHOTOS:
             raise ValueError(f"a photo is PNG, JPEG, WebP or GIF, not {kind}")
 
 
@@ -177,6 +202,10 @@ class Page:
 
     def __init__(self, socket: WebSocket, desk: Desk, mirror: Mirrored, view: Sight) -> None:
         self._socket, self._desk, self._mirror, self._view = socket, desk, mirror, view
+        self.is_arranging = False
+        self._number = next(desk.numbers)
+        self._is_held = False
+        self._held = moving.Held(self._tell_held)
         self._heard: asyncio.Queue[Write] = asyncio.Queue(HEARD_MAX)
         self._untold: asyncio.Queue[AuthorAnswer | None] = asyncio.Queue(UNTOLD_MAX)
         self._shown: dict[str, tuple[bytes, ...]] = {}
@@ -200,7 +229,7 @@ class Page:
             self._desk.pages.add(self)
             tasks.append(asyncio.create_task(self._speak()))
             await self._begin(begin)
-            acts = (self._listen, self._write, self._look)
+            acts = (self._listen, self._write, self._look, self._held.run)
             tasks += [asyncio.create_task(act()) for act in acts]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
@@ -209,6 +238,8 @@ class Page:
             pass
         finally:
             self._desk.pages.discard(self)
+            if self._is_held or self.is_arranging:
+                self._tell_held(moving.OVER)
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -234,6 +265,35 @@ class Page:
             self._close = (CLOSE_SLOW, "too much waited to be said; come again")
             self._untold.get_nowait()
             self._untold.put_nowait(None)
+
+    def tell_moves(self, moves: Moves) -> None:
+        """Says what somebody holds; to who is slow only that they let go."""
+        seen = [twin for twin in moves.twins if self._desk.sees(self._view, twin)]
+        is_over = not moves.twins
+        if is_over or (seen and self._untold.qsize() < UNTOLD_MAX // 8):
+            self.tell(dataclasses.replace(moves, twins=seen))
+
+    def _tell_held(self, held: Moving) -> None:
+        """Tells others of what the person holds, of what they may arrange."""
+        self._view.refresh()
+        may = [twin for twin in held.twins if self._desk.may_arrange(self._view, twin)]
+        moves = Moves(self._number, self._view.who.id, may, held.dx_m, held.dz_m)
+        if may or self._is_held:
+            self._is_held = bool(may)
+            self._desk.tell_moves(moves, self)
+        self.is_arranging = held.is_arranging and (
+            bool(may) or self._desk.may_arrange(self._view, "")
+        )
+        self._desk.count_arranging()
+
+    def _move(self, said: Moving) -> None:
+        """Takes what the person holds now; told of when the time has come."""
+        try:
+            moving.check(said)
+        except ValueError as error:
+            self._refuse(shapes.NotTaken(-1, "", str(error)))
+            return
+        self._held.say(said)
 
     def _kept(self, twin: str) -> tuple[bytes, ...]:
         return self._mirror.world.writings.get(twin, ())
@@ -265,7 +325,7 @@ class Page:
             shapes.Document(twin, updates.to_base64(update), updates.to_base64(document.state))
         )
 
-    async def _hear(self) -> Begin | Write | None:
+    async def _hear(self) -> AuthorMessage | None:
         """The next message that makes sense; None: there were too many that do not."""
         while True:
             said = await self._socket.receive()
@@ -291,6 +351,8 @@ class Page:
         while (message := await self._hear()) is not None:
             if isinstance(message, Write):
                 await self._heard.put(message)
+            elif isinstance(message, Moving):
+                self._move(message)
 
     async def _speak(self) -> None:
         while (message := await self._untold.get()) is not None:

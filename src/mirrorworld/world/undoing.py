@@ -6,6 +6,9 @@ message names what.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from mirrorworld.world.changes import (
     Arm,
     Disarm,
@@ -25,6 +28,10 @@ from mirrorworld.world.changes import (
 )
 from mirrorworld.world.structure import SLOTS, OverlayKey, Structure, ended_key
 
+UNDO: Final = "undo of "
+"""The reason of edits that take others back begins so; their position follows."""
+_UNDONE: Final = re.compile(UNDO + r"(\d+:\d+)")
+
 
 def undone(before: Structure, after: Structure, now: Structure, edits: Edits) -> tuple[Edit, ...]:
     """The edits that take `edits` back.
@@ -40,7 +47,7 @@ def undone(before: Structure, after: Structure, now: Structure, edits: Edits) ->
     for edit in reversed(edits.edits):
         for place, then, since, edit_back in _of(before, after, now, edit):
             if then != since:
-                raise ValueError(f"{_words(place)}: was changed again since; change it by hand")
+                raise ValueError(f"{_words(place)} was changed again since; change it by hand")
             found.setdefault(place, edit_back)
     return tuple(edit for back in found.values() for edit in back)
 
@@ -136,4 +143,25 @@ def _has_point(structure: Structure, twin: str, name: str) -> bool:
 
 
 def _words(place: tuple[str, ...]) -> str:
-    return " ".join(part for part in place if part)
+    if len(place) == 3 and place[1] in _SAID:
+        twin, what, name = place
+        return f"{twin}: {_SAID[what]} {name}".rstrip()
+    return " ".join(part for part in place if part) + ":"
+
+
+_SAID: Final = {
+    "PutName": "its name",
+    "PutPose": "where it stands",
+    "PutGeometry": "its look",
+    "PutTypeOf": "its type",
+    "PutProperty": "its property",
+    "PutPoints": "its point",
+    "PutPointAbout": "what is said of its point",
+    "DropRelation": "its relation",
+}
+
+
+def undone_by(edits: Edits) -> str:
+    """The position of the edits that these took back; "": they are no undo."""
+    match = _UNDONE.fullmatch(edits.reason)
+    return "" if match is None else match[1]

@@ -55,7 +55,7 @@ export class ArrangeBar {
       "section",
       { class: "arrange-bar", hidden: true, attrs: { "aria-label": t("Arrange") } },
       this.#hint,
-      h("div", { class: "arrange-acts" }, button(t("Place…"), () => this.#openLibrary(), "plain", "plus"), turn, this.#align, grid, end, button(t("Undo"), () => void arranging.undo(), "plain", "undo"), button(t("Finish"), () => arranging.stop(), "primary")),
+      h("div", { class: "arrange-acts" }, button(t("Place…"), () => this.#openLibrary(), "plain", "plus"), turn, this.#align, grid, end, button(t("Undo"), () => void arranging.undo(), "plain", "undo"), button(t("History"), () => arranging.openHistory(), "plain", "clock"), button(t("Finish"), () => arranging.stop(), "primary")),
     );
     mirror.on("selection", () => this.paint());
   }

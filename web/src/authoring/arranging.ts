@@ -13,6 +13,7 @@ import type { Toasts } from "../panels/toasts.ts";
 import type { Edited } from "../protocol.ts";
 import { t } from "../words.ts";
 import { type DrawnScene, rayAt } from "./frames.ts";
+import { openLayoutHistory } from "./history.ts";
 import { ended, moved, placed, turned } from "./moves.ts";
 import { align, type Alignment, type Rect, snap } from "./snapping.ts";
 
@@ -37,6 +38,8 @@ export class Arranging {
   #isSaving = false;
   grid_m = 0.5;
   onChange: () => void = () => {};
+  /** Told what is held, and how far from where it stands; nothing: it was let go. */
+  onHold: (twins: readonly Id[], dx_m: number, dz_m: number) => void = () => {};
 
   constructor(mirror: Mirror, scene: DrawnScene, toasts: Toasts) {
     this.#mirror = mirror;
@@ -115,6 +118,22 @@ export class Arranging {
     void this.#save(edits, t("deleted in the scene"));
   }
 
+  /** Who arranged what; what is shown is selected, and what is taken back is told. */
+  openHistory(): void {
+    this.#settle();
+    const show = (twins: readonly Id[]): void => {
+      const [first, ...others] = twins;
+      if (first === undefined) return;
+      this.#more.clear();
+      for (const id of others) this.#more.add(id);
+      this.#mirror.select(first);
+      this.#scene.focus(first);
+      this.#paint();
+      this.onChange();
+    };
+    openLayoutHistory(this.#mirror, show, () => this.#toasts.show({ tone: "plain", title: t("Taken back") }));
+  }
+
   /** Takes the person's own latest edits back. */
   async undo(): Promise<void> {
     this.#settle();
@@ -137,6 +156,7 @@ export class Arranging {
       this.#toasts.show({ tone: "bad", title: t("Not saved"), detail: reasonOf(error) });
     }
     this.#isSaving = false;
+    this.onHold([], 0, 0); // until then others see it where it is to be
     this.#paint();
     this.onChange();
   }
@@ -191,6 +211,7 @@ export class Arranging {
         const reach_m = (this.#scene.rig.camera.position.distanceTo(at) * REACH_PX) / this.#canvas.clientHeight;
         const snapped = snap(rect, at.x - from.x, at.z - from.z, event.altKey ? [] : neighbours, event.altKey ? 0 : this.grid_m, reach_m);
         by = snapped;
+        this.onHold(ids, by.dx, by.dz);
         this.#paint(by, snapped.guides);
       },
       options,
@@ -199,7 +220,10 @@ export class Arranging {
       event.stopPropagation();
       until.abort();
       if (isDone && hasMoved && (by.dx !== 0 || by.dz !== 0)) void this.#save(moved(this.#mirror, this.#scene, ids, () => by), t("moved in the scene"));
-      else this.#paint();
+      else {
+        this.onHold([], 0, 0);
+        this.#paint();
+      }
     };
     window.addEventListener("pointerup", drop(true), options);
     window.addEventListener("pointercancel", drop(false), options);
@@ -254,6 +278,7 @@ export class Arranging {
   #nudge(dx: number, dz: number): void {
     this.#pending.dx += dx;
     this.#pending.dz += dz;
+    this.onHold(this.chosen, this.#pending.dx, this.#pending.dz);
     this.#paint(this.#pending);
     window.clearTimeout(this.#settling);
     this.#settling = window.setTimeout(() => this.#settle(), SETTLE_MS);
@@ -265,6 +290,7 @@ export class Arranging {
     const by = this.#pending;
     this.#pending = { dx: 0, dz: 0 };
     if (by.dx !== 0 || by.dz !== 0) void this.#save(moved(this.#mirror, this.#scene, this.chosen, () => by), t("moved in the scene"));
+    else this.onHold([], 0, 0);
   }
 
   // --- what is shown -------------------------------------------------------------------------

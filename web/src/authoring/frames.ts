@@ -5,10 +5,12 @@ import type { Box3, Ray } from "three";
 import type { Id, Mirror } from "../mirror.ts";
 import { poseMatrix } from "../scene/build.ts";
 import type { SceneApi } from "../scene/api.ts";
+import type { Shape } from "../scene/outline.ts";
 
 /** A scene that is drawn, and what is drawn of it where. */
 export interface DrawnScene extends SceneApi {
   boundsOf(id: Id): Box3 | undefined;
+  shapesOf(id: Id): Shape[];
   readonly rig: { readonly camera: PerspectiveCamera };
 }
 

@@ -56,8 +56,8 @@ export function mountAuthoring(mirror: Mirror, scene: SceneApi, tools: HTMLEleme
     if (arranging?.isOn) arranging.stop();
     else arranging?.start();
   };
-  mirror.on("sources", ({ written }) => {
-    if (written > 0 && room?.line.state !== "live") void enter().then((here) => here.begin());
+  mirror.on("sources", ({ written, arranging }) => {
+    if (written + arranging > 0 && room?.line.state !== "live") void enter().then((here) => here.begin());
   });
   window.addEventListener("keydown", (event) => {
     if ((event.key !== "n" && event.key !== "e") || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || document.querySelector("dialog[open]")) return;

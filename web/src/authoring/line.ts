@@ -7,7 +7,7 @@
  */
 
 import * as Y from "yjs";
-import type { AuthorAnswer, AuthorMessage } from "../protocol.ts";
+import type { AuthorAnswer, AuthorMessage, Moves, Moving } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 
 /** Where a change comes from: typed here, typed here on something of others, or heard. */
@@ -20,6 +20,10 @@ const BACKOFF_MS = [300, 800, 2000, 5000];
 const KEPT_CHARACTERS_MAX = 2_000_000;
 /** Without an answer for so long what was sent is taken for lost, and the line is begun anew. */
 const PATIENCE_MS = 15_000;
+/** What one holds in arranging is said so often, and again while it is held still. */
+const HOLD_MS = 100;
+const STILL_HELD_MS = 2_000;
+const HELD_MAX = 64;
 const NOTHING = 2; // bytes of an update that says nothing
 
 export type LineState = "closed" | "connecting" | "live" | "lost" | "refused";
@@ -37,6 +41,8 @@ export interface LineTold {
   /** A document has changed. */
   changed(twin: string): void;
   state(state: LineState): void;
+  /** What somebody else holds in arranging. */
+  moves(moves: Moves): void;
   /** The server did not take something; the page has gone back to what the server has. */
   refused(twin: string, detail: string, mend: string): void;
 }
@@ -57,6 +63,9 @@ export class AuthorLine {
   #failures = 0;
   #retry = 0;
   #batch = 0;
+  #inHand: Moving = { twins: [], dx_m: 0, dz_m: 0, is_arranging: false };
+  #isHandNew = false;
+  #holdTimer = 0;
 
   constructor(world: string, person: string, told: LineTold) {
     this.#told = told;
@@ -65,6 +74,7 @@ export class AuthorLine {
     window.addEventListener("online", () => this.#soon(0));
     window.addEventListener("pagehide", () => this.#keep());
     window.setInterval(() => this.#watch(), PATIENCE_MS / 3);
+    window.setInterval(() => this.#inHand.twins.length > 0 && this.#sayHand(), STILL_HELD_MS);
   }
 
   /** Twins with a document. */
@@ -133,6 +143,24 @@ export class AuthorLine {
   /** Cuts the line as a failing network would; it comes back by itself. */
   drop(): void {
     this.#socket?.close(4000, "dropped");
+  }
+
+  /** Shows others what one holds in arranging, and how far from where it stands; it is kept nowhere. */
+  hold(twins: readonly string[], dx_m = 0, dz_m = 0, isArranging = true): void {
+    this.#inHand = { twins: twins.slice(0, HELD_MAX), dx_m, dz_m, is_arranging: isArranging };
+    this.#isHandNew = true;
+    if (this.#holdTimer === 0) this.#sayHand();
+  }
+
+  #sayHand(): void {
+    if (!this.#hasBegun) return;
+    this.#isHandNew = false;
+    this.#say({ "@": "Moving", ...this.#inHand });
+    window.clearTimeout(this.#holdTimer);
+    this.#holdTimer = window.setTimeout(() => {
+      this.#holdTimer = 0;
+      if (this.#isHandNew) this.#sayHand();
+    }, HOLD_MS);
   }
 
   // --- documents -----------------------------------------------------------------------------
@@ -244,6 +272,10 @@ export class AuthorLine {
         this.#failures = 0;
         this.#setState("live");
         this.#send();
+        if (this.#inHand.is_arranging) this.#sayHand();
+        break;
+      case "Moves":
+        this.#told.moves(message);
         break;
       case "Took":
         for (const held of this.#held.values()) held.open.delete(message.id);

@@ -11,6 +11,7 @@ import { Book, type NoteRef } from "./book.ts";
 import { Drawing } from "./drawing.ts";
 import { above, drawn } from "./frames.ts";
 import { AuthorLine } from "./line.ts";
+import { Movers } from "./movers.ts";
 import { AuthorPanel } from "./panel.ts";
 import { Pins } from "./pins.ts";
 
@@ -21,6 +22,7 @@ export class AuthorRoom {
   readonly pins: Pins | null;
   readonly drawing: Drawing | null;
   readonly arranging: Arranging | null;
+  readonly movers: Movers | null;
   readonly #mirror: Mirror;
   readonly #scene: SceneApi;
   /** Told when the panel has opened or closed, and when what one may do has changed. */
@@ -35,7 +37,9 @@ export class AuthorRoom {
         this.book.forget(twin);
         this.refresh();
       },
-      state: () => {
+      moves: (moves) => this.movers?.take(moves),
+      state: (state) => {
+        if (state !== "live") this.movers?.clear();
         this.panel.refresh();
         this.onChange();
       },
@@ -62,12 +66,22 @@ export class AuthorRoom {
       close: () => this.open(false),
     });
     document.body.append(this.panel.element);
+    this.movers = solid === null ? null : new Movers(mirror, solid);
+    if (this.movers !== null) scene.addLayer(this.movers);
     this.arranging = solid === null ? null : new Arranging(mirror, solid, toasts);
     if (this.arranging !== null) {
-      const bar = new ArrangeBar(mirror, this.arranging);
+      const { arranging } = this;
+      const bar = new ArrangeBar(mirror, arranging);
       document.body.append(bar.element);
-      this.arranging.onChange = () => {
+      let wasOn = false;
+      arranging.onHold = (twins, dx_m, dz_m) => this.line.hold(twins, dx_m, dz_m, arranging.isOn);
+      arranging.onChange = () => {
         bar.paint();
+        if (arranging.isOn !== wasOn) {
+          wasOn = arranging.isOn;
+          if (wasOn) this.begin();
+          this.line.hold([], 0, 0, wasOn);
+        }
         this.onChange();
       };
     }

@@ -89,7 +89,12 @@ export class Ghosts {
   }
 
   setTheme(mode: Mode, of: Of): void {
-    (this.#material.uniforms["color"]!.value as Color).set(COLOURS[of][mode]);
+    this.setColour(COLOURS[of][mode]);
+  }
+
+  /** For what is neither of a branch nor of the plant. */
+  setColour(colour: string | Color): void {
+    (this.#material.uniforms["color"]!.value as Color).set(colour);
   }
 
   /** Shows these in place of those before. */

@@ -35,6 +35,8 @@ import type { OtherTwin } from "./other.ts";
 import { PointReader, tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { isAsked, storedQuality } from "./quality.ts";
+import type { Shape } from "./outline.ts";
+import { CutHandles } from "./cut_handles.ts";
 import { AXES, Section } from "./section.ts";
 import type { Axis, Cut } from "./section.ts";
 import { Stage } from "./stage.ts";
@@ -63,6 +65,7 @@ export class WorldScene implements SceneApi {
   readonly section = new Section();
   readonly xray: XRay;
   readonly measure: Measure;
+  readonly #cutHandles: CutHandles;
   /** Called when cuts, measuring, x-ray or quality change. */
   onView: () => void = () => {};
   readonly #library = new AssetLibrary(
@@ -143,6 +146,16 @@ export class WorldScene implements SceneApi {
       placeAt: (x, y) => this.#placeAt(x, y),
       say: (metres) => `${numberText(metres, 2)} m`,
     });
+    this.#cutHandles = new CutHandles({
+      canvas,
+      camera: this.rig.camera,
+      section: this.section,
+      target: () => this.rig.target(),
+      insets: () => (this.#isPlaced ? [0, 0, 0, 0] : this.#insets),
+      say: (metres) => `${numberText(metres, 2)} m`,
+      set: (axis, cut) => this.setCut(axis, cut),
+    });
+    labels.after(this.#cutHandles.host);
     this.#points = new PointReader(mirror);
     this.#conditions = new Conditions(mirror, this.#states);
     this.#hands = new Hands(canvas, mirror, this, {
@@ -230,7 +243,14 @@ export class WorldScene implements SceneApi {
   setCut(axis: Axis, cut: Cut | null): void {
     // One key ends all cuts.
     if (cut === null && axis === "y" && this.section.cut("y") === null) for (const each of AXES) this.section.set(each, null);
-    else this.section.set(axis, cut);
+    else if (cut !== null && this.section.cut(axis) !== null) {
+      // Materials know of it already: only the plane moves.
+      this.section.set(axis, cut);
+      this.stage.renderer.shadowMap.needsUpdate = true;
+      this.#moved();
+      this.onView();
+      return;
+    } else this.section.set(axis, cut);
     this.#applyView();
   }
 
@@ -322,7 +342,7 @@ export class WorldScene implements SceneApi {
 
   place(host: HTMLElement | null): void {
     // A canvas that moves within the document keeps what it has drawn and what it knows.
-    (host ?? document.body).prepend(this.#canvas, this.#labelRoot);
+    (host ?? document.body).prepend(this.#canvas, this.#labelRoot, this.#cutHandles.host);
     this.#isPlaced = host !== null;
     this.#applyInsets();
     this.#moved();
@@ -397,6 +417,11 @@ export class WorldScene implements SceneApi {
   /** Where a twin stands. */
   boundsOf(id: Id): Box3 | undefined {
     return this.#population?.boundsOf(this.#mirror.ordinal(id));
+  }
+
+  /** What is drawn of a twin, without its parts. */
+  shapesOf(id: Id): Shape[] {
+    return this.#population?.shapes(this.#mirror.ordinal(id)) ?? [];
   }
 
   /** Where a twin is on the canvas, in CSS pixels; null: it is not there. */
@@ -750,6 +775,7 @@ export class WorldScene implements SceneApi {
   #placeLabels(nowMs: number): boolean {
     const { clientWidth, clientHeight } = this.#canvas;
     if (this.measure.isOn) this.measure.place();
+    if (this.#hasMoved) this.#cutHandles.update();
     return this.#labels.update(this.rig.camera, clientWidth, clientHeight, nowMs, this.#hasMoved);
   }
 

@@ -31,6 +31,11 @@ export class Section {
     return this.#cuts.size > 0;
   }
 
+  /** From where to where the world reaches, and cuts can be; null: nothing is there. */
+  get extent(): Box3 | null {
+    return this.#bounds;
+  }
+
   cut(axis: Axis): Cut | null {
     return this.#cuts.get(axis) ?? null;
   }

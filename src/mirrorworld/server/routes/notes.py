@@ -35,6 +35,8 @@ CHANGES_MAX: Final = 1_000_000
 )
 async def notes(here: Here, view: Seen, twin: Of = None, limit: Limit = ROWS_MAX) -> Response:
     """Of the twins that one may see."""
+    if twin is not None:
+        asking.twin(here.mirror.world, view, twin)
     rows = [
         shapes.NoteRow(of, id, note)
         async for of, document in here.desk.documents(view)
@@ -59,6 +61,8 @@ async def tasks(
     limit: Limit = ROWS_MAX,
 ) -> Response:
     """Of the twins that one may see."""
+    if twin is not None:
+        asking.twin(here.mirror.world, view, twin)
     rows = [
         shapes.TaskRow(of, id, task)
         async for of, document in here.desk.documents(view)

@@ -1,12 +1,14 @@
-"""Taking one's own latest edits back."""
+"""Taking one's own latest edits back, and which edits of the layout there were."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from mirrorworld.authoring import layout
+from mirrorworld.protocol import authoring as shapes
 from mirrorworld.protocol import rest
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
@@ -16,11 +18,10 @@ from mirrorworld.server.routes import answers
 from mirrorworld.server.sight import Sight
 from mirrorworld.world.changes import Change, Edits, OriginKind, Position
 from mirrorworld.world.structure import Structure
-from mirrorworld.world.undoing import undone
+from mirrorworld.world.undoing import UNDO, undone, undone_by
 from mirrorworld.world.world import World
 
-UNDO: Final = "undo of "
-_UNDONE: Final = re.compile(UNDO + r"(\d+:\d+)")
+CHANGES_MAX: Final = 1_000_000
 
 router = APIRouter(tags=["acts"])
 Here = Annotated[Context, Depends(asking.context)]
@@ -54,6 +55,43 @@ async def undo(
     return json_answer(rest.Edited(str(placed)))
 
 
+@router.get(
+    "/api/layout/history",
+    summary="Who placed, moved, turned and deleted what, and when",
+    responses=answers(shapes.LayoutPage, "The latest first"),
+)
+async def layout_history(
+    here: Here,
+    view: Seen,
+    twin: Annotated[str | None, Query(description="Of this twin alone")] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
+) -> Response:
+    """Edits of people, of the twins that one sees, as far back as the log is kept."""
+    mirror = here.mirror
+    recent = mirror.world.recent()
+    seen = None if view.is_whole else frozenset(view.twins(mirror.world.structure.twins))
+
+    def read() -> Response:
+        def sees(id: str) -> bool:
+            return twin in (None, id) and (seen is None or id in seen)
+
+        start = Position(mirror.world.epoch, 0)
+        try:
+            found = layout.steps(mirror.record.changes(start, CHANGES_MAX, frames=False), sees)
+        except LookupError:  # the log has let go of its beginning
+            found = layout.steps(recent, sees)
+        within = {str(change.position) for change in recent}
+
+        def may_undo(row: shapes.LayoutStep) -> bool:
+            is_open = not row.is_undone and row.said != layout.BACK
+            return is_open and row.by == view.who.id and row.position in within
+
+        rows = [replace(row, may_undo=may_undo(row)) for row in reversed(found[-limit:])]
+        return json_answer(shapes.LayoutPage(rows))
+
+    return await here.past.do(read)
+
+
 def _latest(changes: tuple[Change, ...], author: str, position: str | None) -> Change | None:
     """The latest edits of a person (or those at a position) that are neither an undo nor undone."""
     gone: set[str] = set()
@@ -64,9 +102,8 @@ def _latest(changes: tuple[Change, ...], author: str, position: str | None) -> C
             or change.origin.by != author
         ):
             continue
-        match = _UNDONE.fullmatch(change.body.reason)
-        if match is not None:
-            gone.add(match[1])
+        if taken_back := undone_by(change.body):
+            gone.add(taken_back)
         elif str(change.position) not in gone and position in (None, str(change.position)):
             return change
     return None

@@ -53,8 +53,15 @@ class WorldYaml:
         """Writes a world whose twins are all people's own, or whose sources nobody names."""
         return self.export_with(world, path, ())
 
-    def export_with(self, world: World, path: Path, sources: Sequence[SourceConfig]) -> Carried:
-        """Writes a world and its sources; over an older file of it, only what changed."""
+    def export_with(
+        self,
+        world: World,
+        path: Path,
+        sources: Sequence[SourceConfig],
+        photo: Callable[[str], bytes | None] = lambda _: None,
+    ) -> Carried:
+        """Writes a world, its sources and the photos of its notes; over an older file of it, only
+        what changed."""
         old = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         text, carried = write(
             world.id,
@@ -64,6 +71,7 @@ class WorldYaml:
             folder=path.parent,
             types=merging.types_in(old),
             writings=world.writings,
+            photo=photo,
         )
         if old:
             text = merging.merged(old, text)
@@ -83,6 +91,7 @@ def write(
     folder: Path | None = None,
     types: frozenset[str] = frozenset(),
     writings: Mapping[str, tuple[bytes, ...]] | None = None,
+    photo: Callable[[str], bytes | None] = lambda _: None,
 ) -> tuple[str, Carried]:
     """A world as text.
 
@@ -91,6 +100,7 @@ def write(
         folder: where the text will lie: files below it are named from there.
         types: those that are known to be people's own, though nothing is of them.
         writings: by twin, the updates of its document of notes and tasks.
+        photo: the picture of a note by its SHA-256; None where it is not at hand.
     """
 
     def relative(path: str) -> str:
@@ -101,7 +111,7 @@ def write(
         except ValueError:
             return path
 
-    scope = Scope(sources, frozenset(known), sees, relative, types, writings or {})
+    scope = Scope(sources, frozenset(known), sees, relative, types, writings or {}, photo)
     tree = writing.tree(world_id, structure, scope)
     text = HEAD + "\n".join(_spaced(layout.lines(tree))) + "\n"
     twins = [twin for twin in structure.twins if sees(twin)]

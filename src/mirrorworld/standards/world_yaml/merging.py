@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from mirrorworld.authoring.documents import Document
 from mirrorworld.marked_yaml import MarkedError, Node
 from mirrorworld.marked_yaml import read as read_marked
 from mirrorworld.standards.world_yaml.reading import DEPTH_MAX, Key, WorldText, read
 
 NESTING: Final = {"sheets": 2, "declared": 2}
 """Sections whose entries lie deeper than one step below."""
-SECTIONS: Final = (*("sources", "types", "twins", "said", "sheets", "written", "arms", "declared"),)
+SECTIONS: Final = (
+    *("sources", "types", "twins", "said", "sheets", "written", "photos", "arms", "declared"),
+)
 
 
 @dataclass(slots=True)
@@ -65,7 +68,9 @@ def _same(one: WorldText, other: WorldText) -> bool:
     return (
         one.world == other.world
         and one.sources == other.sources
-        and one.written == other.written
+        and one.written.keys() == other.written.keys()
+        and all(_document(one, twin) == _document(other, twin) for twin in one.written)
+        and one.photos == other.photos
         and {k: _said(one, k) for k in one.entries} == {k: _said(other, k) for k in other.entries}
     )
 
@@ -76,9 +81,20 @@ def _said(text: WorldText, key: Key) -> object:
     if key[0] == "sources":
         return text.sources.get(key[1])
     if key[0] == "written":
-        return text.written.get(key[1])
+        return _document(text, key[1])
+    if key[0] == "photos":
+        return text.photos.get(key[1])
     placed = text.entries.get(key)
     return None if placed is None else [one.edit for one in placed]
+
+
+def _document(text: WorldText, twin: str) -> object:
+    """What a twin's document says, and what it knows of: the library writes the fields of a photo
+    or a reply in any order."""
+    if twin not in text.written:
+        return None
+    document = Document([text.written[twin].update])
+    return document.known, document.entries
 
 
 def _merge(was: _Part, becomes: _Part, said: WorldText, says: WorldText) -> list[str]:

@@ -6,7 +6,9 @@ file; refuses to know what is in the world that it goes to (see `exchange/planni
 
 from __future__ import annotations
 
+import base64
 import difflib
+import hashlib
 import json
 import math
 import re
@@ -14,12 +16,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
 
-from mirrorworld import units
+from mirrorworld import attachments, units
 from mirrorworld.authoring import updates
 from mirrorworld.authoring.documents import DOCUMENT_BYTES_MAX, Document
 from mirrorworld.marked_yaml import MarkedError, Node
 from mirrorworld.marked_yaml import read as read_marked
-from mirrorworld.standards.world_yaml.writing import VERSION, turned
+from mirrorworld.standards.world_yaml.writing import (
+    PHOTO_BYTES_MAX,
+    PHOTOS_BYTES_MAX,
+    VERSION,
+    turned,
+)
 from mirrorworld.world.changes import (
     Arm,
     DropProperty,
@@ -69,6 +76,7 @@ SECTIONS: Final = (
     "said",
     "sheets",
     "written",
+    "photos",
     "arms",
     "declared",
 )
@@ -113,6 +121,8 @@ class WorldText:
     entries: dict[Key, tuple[Placed, ...]] = field(default_factory=dict[Key, tuple[Placed, ...]])
     written: dict[str, Writing] = field(default_factory=dict[str, Writing])
     """By twin: its document of notes and tasks, as one update."""
+    photos: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """By SHA-256: the pictures that these documents show."""
 
     def placed(self, *sections: str) -> list[Placed]:
         """The edits of some sections, in order."""
@@ -146,8 +156,19 @@ def read(text: str) -> WorldText:
                 wrong(node, "a sheet needs a kind and a name")
             put = PutSheet(Sheet(kind, name, _sheet_body(node)))
             found.entries["sheets", kind, name] = (Placed(put, at_key(some, name)),)
+    shown: set[str] = set()
     for twin, node in entries_of(root, "written"):
-        found.written[twin] = Writing(twin, checked(node, _document, text_of(node)))
+        update, photos = checked(node, _document, text_of(node))
+        found.written[twin] = Writing(twin, update)
+        shown |= photos
+    n_bytes = 0
+    for sha256, node in entries_of(root, "photos"):
+        if sha256 not in shown:
+            wrong(node, f"no note in this file shows the photo {sha256[:12]}…; leave it out")
+        found.photos[sha256] = checked(node, _photo, sha256, text_of(node))
+        n_bytes += len(found.photos[sha256])
+        if n_bytes > PHOTOS_BYTES_MAX:
+            wrong(node, f"the photos of a file have at most {PHOTOS_BYTES_MAX >> 20} MiB together")
     for twin, some in entries_of(root, "arms"):
         arms = [
             Placed(checked(node, from_plain, Arm, {**_json(node), "twin": twin, "name": name}), at)
@@ -165,11 +186,30 @@ def read(text: str) -> WorldText:
     return found
 
 
-def _document(text: str) -> bytes:
-    """The update of a twin's document; ValueError where it says what notes cannot say."""
-    update = updates.of_base64(text)
-    Document().take(update, None, math.inf, most=DOCUMENT_BYTES_MAX)
-    return update
+def _document(text: str) -> tuple[bytes, set[str]]:
+    """The update of a twin's document, and the photos that it shows; ValueError where it says what
+    notes cannot say."""
+    document, update = Document(), updates.of_base64(text)
+    document.take(update, None, math.inf, most=DOCUMENT_BYTES_MAX)
+    return update, document.photos()
+
+
+def _photo(sha256: str, text: str) -> bytes:
+    """A picture of a note; ValueError where it is none, too large, or not what its name says."""
+    if len(text) > 4 * (PHOTO_BYTES_MAX // 3 + 1):
+        raise ValueError(f"a photo has at most {PHOTO_BYTES_MAX >> 20} MiB; save it smaller")
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("this is not base64") from None
+    is_hash = hashlib.sha256(content).hexdigest()
+    if is_hash != sha256:
+        raise ValueError(
+            f"the photo is not what its name says: its SHA-256 is {is_hash[:12]}…, not"
+            f" {sha256[:12]}…; take it from the export anew"
+        )
+    attachments.check_photo(content)
+    return content
 
 
 def _section(found: WorldText, parent: Node, section: str, way: Key) -> None:

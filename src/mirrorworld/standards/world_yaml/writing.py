@@ -6,6 +6,7 @@ from what people said over that (`said`). Names of fields are those that `readin
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,9 @@ from mirrorworld.world.ports import SourceConfig
 from mirrorworld.world.structure import Overlay, Structure
 
 VERSION: Final = 1
+PHOTO_BYTES_MAX: Final = 16 << 20
+PHOTOS_BYTES_MAX: Final = 96 << 20
+"""Of all photos in a file, before base64."""
 SECRET_WORDS: Final = ("password", "secret", "token", "key", "signature")
 """An option or a part of an address with one of these in its name may be a secret."""
 NESTED_MAX: Final = 24
@@ -74,6 +78,8 @@ class Scope:
     """Types that are known to be people's own."""
     writings: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict[str, tuple[bytes, ...]])
     """By twin: the updates of its document of notes and tasks."""
+    photo: Callable[[str], bytes | None] = lambda _: None
+    """The picture of a note by its SHA-256; None where it is not at hand."""
     derived: frozenset[str] = frozenset()
     """Points that rules work out: the rules bring them again."""
     lost: Lost = field(default_factory=Lost)
@@ -118,9 +124,13 @@ def tree(world_id: str, structure: Structure, scope: Scope) -> Block:
     for sheet in structure.sheets.values() if scope.sees("") else ():
         root["sheets"].setdefault(sheet.kind, Block())[sheet.name] = _sheet_body(sheet.body)
     root["written"] = Block()
+    shown: dict[str, str] = {}
     for twin, kept in scope.writings.items():
         if twin in structure.twins and scope.sees(twin):
-            root["written"][twin] = updates.to_base64(Document(kept).whole())
+            document = Document(kept)
+            root["written"][twin] = updates.to_base64(document.whole())
+            shown.update(dict.fromkeys(document.photos(), twin))
+    root["photos"] = _photos(shown, scope)
     root["arms"] = Block()
     for arm in structure.arms.values():
         if scope.sees(arm.twin):
@@ -128,6 +138,26 @@ def tree(world_id: str, structure: Structure, scope: Scope) -> Block:
             root["arms"].setdefault(arm.twin, Block())[arm.name] = plain
     root["declared"] = Block({name: rows for name, rows in declared.items() if rows})
     return Block({k: v for k, v in root.items() if v != {} or k == "world"})
+
+
+def _photos(shown: Mapping[str, str], scope: Scope) -> Block:
+    """The pictures of notes, by name; by which twin each is shown."""
+    found = Block()
+    n_bytes = 0
+    for sha256, twin in sorted(shown.items()):
+        content = scope.photo(sha256)
+        if content is None:
+            why = "its file is not here"
+        elif len(content) > PHOTO_BYTES_MAX:
+            why = f"it is larger than {PHOTO_BYTES_MAX >> 20} MiB"
+        elif n_bytes + len(content) > PHOTOS_BYTES_MAX:
+            why = f"the photos of a file have at most {PHOTOS_BYTES_MAX >> 20} MiB together"
+        else:
+            n_bytes += len(content)
+            found[sha256] = base64.b64encode(content).decode()
+            continue
+        scope.lost.append((f"notes of {twin}: photo {sha256[:12]}…", why))
+    return found
 
 
 # --- sources --------------------------------------------------------------------------------
