@@ -13,7 +13,7 @@ export class Chat {
   readonly element: HTMLElement;
   readonly input: HTMLInputElement;
   readonly #log = h("ol", { class: "people-log", role: "log", tabIndex: 0, attrs: { "aria-label": t("Chat") } });
-  readonly #none = h("li", { class: "people-log-none hint" }, t("What is written here is kept by nobody."));
+  readonly #none = h("li", { class: "people-log-none hint" }, t("What is written here is kept by nobody, unless all agree to a recording."));
 
   constructor(meeting: Meeting) {
     this.input = h("input", { class: "input grow", attrs: { type: "text", maxlength: MEET_CHAT_MAX, autocomplete: "off", "aria-label": t("Write to all here"), placeholder: t("Write to all here") } });

@@ -14,6 +14,7 @@ import { MeetingBanner } from "./banner.ts";
 import { mirrorHash } from "./hash.ts";
 import { Meeting } from "./meeting.ts";
 import { PeoplePanel } from "./panel.ts";
+import { RecordingQuestion, standOf, whyEnded } from "./recording.ts";
 import { Selections } from "./selections.ts";
 import { Together } from "./together.ts";
 import { Voice } from "./voice.ts";
@@ -48,7 +49,8 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
   const banner = new MeetingBanner(meeting, together);
   const toasts = new Toasts(document.getElementById("toasts")!);
   const spoken = h("div", { class: "people-spoken", attrs: { "aria-live": "polite" } });
-  document.body.append(panel.element, banner.element, spoken);
+  const question = new RecordingQuestion(meeting);
+  document.body.append(panel.element, banner.element, question.element, spoken);
   document.querySelector("#top .time-pill")?.after(panel.button);
   const nameOf = (id: number): string => meeting.people().get(id)?.name ?? t("Somebody");
   const boundsOf = (twin: string): Box3 | undefined => ("boundsOf" in scene ? (scene as { boundsOf(id: string): Box3 | undefined }).boundsOf(twin) : undefined);
@@ -67,6 +69,7 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
   };
 
   meeting.on("state", ({ state, detail }) => {
+    question.paint();
     show(state === "in" || state === "lost");
     banner.paint();
     if (state === "in") keepAgain(meeting);
@@ -99,6 +102,14 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     scene.invalidate();
   });
   meeting.on("presenting", () => banner.paint());
+  meeting.on("recording", ({ now, ended }) => {
+    question.paint();
+    banner.paint();
+    if (now !== null) spoken.textContent = `${standOf(meeting)}${question.element.hidden ? "" : ` ${t("You are asked whether you agree.")}`}`;
+    if (ended === "") return;
+    spoken.textContent = `${t("Nothing is recorded any more.")} ${whyEnded(ended)}`;
+    toasts.show({ tone: "plain", title: t("Nothing is recorded any more."), detail: whyEnded(ended) });
+  });
   meeting.on("entered", () => {
     keepAgain(meeting);
     writeLink(meeting.place);
