@@ -29,11 +29,18 @@ export class MeetingBanner {
     const shown = `${kind}\0${words}\0${recorded}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#recorded.replaceChildren(...(recorded === "" ? [] : [h("span", { class: "clip" }, recorded), button(t("Stop recording"), () => this.#meeting.send({ "@": "StopRecording" }))]));
+    this.#recorded.replaceChildren(...(recorded === "" ? [] : [h("span", { class: "clip" }, recorded), ...this.#stop()]));
     this.element.dataset["recording"] = this.#meeting.recording?.state ?? "";
     this.element.dataset["kind"] = kind;
     setText(this.#words, words);
     this.#acts.replaceChildren(...acts.map(([label, act]) => button(label, act)));
+  }
+
+  /** Who is asked has an answer to give instead. */
+  #stop(): HTMLElement[] {
+    const { recording, me } = this.#meeting;
+    if (recording?.state === "asking" && recording.by !== me) return [];
+    return [button(recording?.state === "asking" ? t("Take the question back") : t("Stop recording"), () => this.#meeting.send({ "@": "StopRecording" }))];
   }
 
   #say(): [string, string, [string, () => void][]] {

@@ -102,13 +102,14 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     scene.invalidate();
   });
   meeting.on("presenting", () => banner.paint());
-  meeting.on("recording", ({ now, ended }) => {
+  meeting.on("recording", ({ now, before, ended }) => {
     question.paint();
     banner.paint();
     if (now !== null) spoken.textContent = `${standOf(meeting)}${question.element.hidden ? "" : ` ${t("You are asked whether you agree.")}`}`;
     if (ended === "") return;
-    spoken.textContent = `${t("Nothing is recorded any more.")} ${whyEnded(ended)}`;
-    toasts.show({ tone: "plain", title: t("Nothing is recorded any more."), detail: whyEnded(ended) });
+    const title = (before?.since_ms ?? 0) > 0 ? t("Nothing is recorded any more.") : t("This meeting is not recorded.");
+    spoken.textContent = `${title} ${whyEnded(ended)}`;
+    toasts.show({ tone: "plain", title, detail: whyEnded(ended) });
   });
   meeting.on("entered", () => {
     keepAgain(meeting);

@@ -38,7 +38,7 @@ export interface MeetingTold {
   moment: Moment;
   presenting: { id: number };
   /** How it stands with the recording of this room; null: there is none any more. */
-  recording: { now: RecordingNow | null; ended: string };
+  recording: { now: RecordingNow | null; before: RecordingNow | null; ended: string };
   brought: { by: number; is_now: boolean };
   refusal: { detail: string; place: string; mend: string };
 }
@@ -335,9 +335,10 @@ export class Meeting {
   }
 
   #record(now: RecordingNow | null, ended: string): void {
-    if (this.recording === now) return;
+    const before = this.recording;
+    if (before === now) return;
     this.recording = now;
-    this.#tell("recording", { now, ended });
+    this.#tell("recording", { now, before, ended });
   }
 
   #attend(put: readonly Attendee[], gone: readonly number[]): void {

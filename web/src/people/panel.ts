@@ -207,9 +207,9 @@ export class PeoplePanel {
     this.#bring.hidden = meeting.people().size < 2;
     this.#invite.hidden = !meeting.isModerator;
     const { recording } = meeting;
-    this.#record.hidden = recording === null && !meeting.mayRecord;
+    this.#record.hidden = recording === null ? !meeting.mayRecord : recording.state === "asking" && recording.by !== meeting.me;
     setAttr(this.#record, "aria-pressed", String(recording !== null));
-    setText(this.#record.lastElementChild!, recording === null ? t("Record") : t("Stop recording"));
+    setText(this.#record.lastElementChild!, recording === null ? t("Record") : recording.state === "asking" ? t("Take the question back") : t("Stop recording"));
     this.#recorded.hidden = recording === null;
     this.#recorded.dataset["state"] = recording?.state ?? "";
     setText(this.#recorded, standOf(meeting));

@@ -133,7 +133,7 @@ export function openRecordings(mirror: Mirror): void {
   function rowOf(each: MeetingRecording): HTMLElement {
     const when = `${dayText(each.began_ms)} ${clockText(each.began_ms)}–${clockText(each.ended_ms)}`;
     const about = [
-      each.people.map(({ name }) => name).join(", "),
+      [...new Set(each.people.map(({ name }) => name))].join(", "),
       each.place !== "" && mirror.nameOf(each.place),
       each.detail === "" ? t("is running") : whyEnded(each.detail),
       t("kept until {day}", { day: dayText(each.deleted_ms) }),
