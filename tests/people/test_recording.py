@@ -19,7 +19,7 @@ from mirrorworld.people.recording import Recordings
 from mirrorworld.people.shelf import Ended, Shelf, Taken, Tape
 from mirrorworld.protocol import people as shapes
 from mirrorworld.protocol.people import RECORDINGS_PATH, RecordingNow, Refusal, Said
-from mirrorworld.protocol.poses import ROW, Pose
+from mirrorworld.protocol.poses import ROW, Pose, decode_poses
 from mirrorworld.trust.accounts import Accounts, Grant
 from tests.people.conftest import PASSWORD, Meeting, guarded
 from tests.people.test_meeting import cookie_of, signed_in
@@ -166,6 +166,14 @@ async def test_nothing_is_kept_before_all_agree_and_then_all_that_was_said(here:
         assert pose["person"] == number and pose["right_x_mm"] is None
         assert (pose["head_x_mm"], pose["head_z_mm"], pose["left_y_mm"]) == (1500, -2250, 1100)
         assert (pose["from_x_mm"], pose["to_x_mm"], pose["head_qw"]) == (1000, 4000, 32767)
+        # As a page plays it: what was told then; later, where people still stand.
+        for later_ms in (0.0, 300_000.0):
+            asked = {"from_ms": row["began_ms"] + later_ms}
+            got = await http.get(f"{RECORDINGS_PATH}/{id}/frames", params=asked)
+            assert int.from_bytes(got.content[:4], "little") == len(got.content) - 4
+            body = decode_poses(got.content[4:]).bodies[number]
+            assert body.head.position == (1.5, 1.7, -2.25) and body.right is None
+            assert body.left is not None and body.pointer == ((1, 1, 1), (4, 0, 2))
 
 
 async def test_a_no_a_silence_and_a_leaving_keep_nothing(here: Here):
@@ -288,8 +296,8 @@ async def test_it_is_seen_and_deleted_by_those_in_it_and_the_owner_only(here: He
         id = await ended(here, vic)
         async with client(here, eve_is) as eve:
             assert (await eve.get(RECORDINGS_PATH)).json() == {"recordings": []}
-            for path in (f"{RECORDINGS_PATH}/{id}", f"{RECORDINGS_PATH}/{id}/poses"):
-                assert (await eve.get(path)).status_code == 404
+            for path in (id, f"{id}/poses", f"{id}/frames?from_ms=0"):
+                assert (await eve.get(f"{RECORDINGS_PATH}/{path}")).status_code == 404
             assert (await eve.delete(f"{RECORDINGS_PATH}/{id}")).status_code == 404
         async with client(here, ada_is) as owner:
             assert len((await owner.get(RECORDINGS_PATH)).json()["recordings"]) == 1

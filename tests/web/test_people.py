@@ -333,3 +333,60 @@ def test_anybody_stops_it_and_a_page_that_cannot_answer_is_a_no(
 def set_patience(answer_s: float) -> None:
     for recordings in routes._recordings.values():
         recordings.answer_s = answer_s
+
+
+PLAYED = "window.__mirrorworld.people.playback"
+
+
+def test_a_recorded_meeting_is_played_with_the_moments_that_it_looked_at(
+    open_page, plant: PanelWorld
+):
+    ada, ben = met(open_page, plant)
+    past = ada.evaluate(f"{MIRROR}.nowMs() - 20 * 60_000")
+    ada.evaluate(f"(at) => {MIRROR}.seek(at)", past)
+    until(ben, f"(at) => {MIRROR}.time.atMs === at", past)
+    stand_at(ben, 3.0, 8.0)
+    until(ada, f"Math.abs({OTHER}?.body?.head.position[0] - 3) < 0.02")
+    ask_to_record(ada, "to see it again")
+    ben.click(".people-question >> text=I agree", timeout=PATIENCE_MS)
+    until(ada, f"{MEETING}.recording?.state === 'on'")
+    stand_at(ben, -4.0, 9.0)
+    until(ada, f"Math.abs({OTHER}.body.head.position[0] + 4) < 0.02")
+    ben.fill(".people-write input", "look at the filler")
+    ben.press(".people-write input", "Enter")
+    ada.locator(".people-said-text", has_text="filler").wait_for(timeout=PATIENCE_MS)
+    other = past + 5 * 60_000
+    ben.evaluate(f"(at) => {MIRROR}.seek(at)", other)
+    until(ada, f"(at) => {MEETING}.moment.source_ms === at", other)
+    ada.click(".people-banner >> text=Stop recording")
+    until(ben, f"{MEETING}.recording === null")
+
+    # In a meeting it is not played: its time is that of all.
+    ada.click(".people-head >> [title='Recordings of meetings']")
+    play = ada.locator("dialog .people-recordings button", has_text="Play")
+    play.wait_for(timeout=PATIENCE_MS)
+    assert play.is_disabled()
+    ada.keyboard.press("Escape")
+    ada.click(".people-do >> text=Leave")
+    ada.evaluate(f"{MIRROR}.seek(null)")
+    ada.click(".people-button")
+    ada.click(".people-head >> [title='Recordings of meetings']")
+    ada.click("dialog .people-recordings button:has-text('Play')", timeout=PATIENCE_MS)
+
+    # At its beginning Ben stands where he stood, and the world is at the past that all saw.
+    until(ada, f"(at) => {PLAYED} !== null && {MIRROR}.time.atMs === at", past)
+    ben_then = f"[...{PLAYED}.people().values()].find(({{ name }}) => name.startsWith('Ben'))"
+    until(ada, f"Math.abs({ben_then}?.body.head.position[0] - 3) < 0.02")
+    until(ada, f"{PLAYED}.avatars.count >= 1")
+    assert ada.locator(".people-player .people-said").count() == 0
+    ada.click(".people-player >> text=Play")
+    until(ada, f"(at) => {MIRROR}.time.atMs === at", other)
+    assert ada.locator(".people-player .people-said-text").inner_text() == "look at the filler"
+    until(ada, f"!{PLAYED}.isPlaying")
+    until(ada, f"Math.abs({ben_then}.body.head.position[0] + 4) < 0.02")
+    # And back, by hand; closed, the world is live again.
+    ada.locator(".people-player input").fill("0")
+    until(ada, f"(at) => {MIRROR}.time.atMs === at", past)
+    assert ada.locator(".people-player .people-said").count() == 0
+    ada.click(".people-player [title=Close]")
+    until(ada, f"{PLAYED} === null && {MIRROR}.time.live")

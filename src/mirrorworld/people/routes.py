@@ -126,6 +126,7 @@ async def take_back(here: Here, view: Seen, id: str) -> Response:
 
 
 _ARROW: Final = "application/vnd.apache.arrow.stream"
+_BYTES: Final = "application/octet-stream"
 _NONE: Final = f"GET {RECORDINGS_PATH} lists those that are yours to see"
 
 
@@ -173,6 +174,29 @@ async def recorded_poses(here: Here, view: Seen, id: str) -> Response:
         raise Refused(404, "there is no such recording", "id", _NONE) from error
     named = {"Content-Disposition": f'attachment; filename="meeting-{id}.arrows"'}
     return Response(content, media_type=_ARROW, headers=named)
+
+
+@router.get(
+    f"{RECORDINGS_PATH}/{{id}}/frames",
+    summary="A minute of a recording, to be played",
+    responses={
+        **PROBLEMS,
+        200: {
+            "description": "Frames of poses as in a meeting, each after its length (u32)",
+            "content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+async def recorded_frames(here: Here, view: Seen, id: str, from_ms: float) -> Response:
+    """The first have where those stood who had moved before."""
+    kept, _ = await _found(here, view, id)
+    if not abs(from_ms) < 1e14:
+        raise Refused(422, "that is no time", "from_ms", "give Unix milliseconds")
+    try:
+        content = await asyncio.to_thread(kept.shelf.frames, id, from_ms)
+    except KeyError as error:
+        raise Refused(404, "there is no such recording", "id", _NONE) from error
+    return Response(content, media_type=_BYTES)
 
 
 @router.delete(

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mirrorworld.protocol import messages
 from mirrorworld.protocol import people as shapes
-from mirrorworld.protocol.poses import LEFT, POINTER, RIGHT, ROW
+from mirrorworld.protocol.poses import LEFT, POINTER, RIGHT, ROW, encode_poses
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ DAYS: Final = 30
 DAYS_MAX: Final = 365
 RECORDINGS_MAX: Final = 50
 LOOKS_EVERY_S: Final = 600.0
+WINDOW_MS: Final = 60_000.0
+"""Of poses that are played; so much is given at once."""
 DAY_MS: Final = 86_400_000.0
 
 _LINES: Final = "meeting.jsonl"
@@ -231,6 +233,30 @@ def _batch(taken: Taken) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
+def _frame(batch: pa.RecordBatch, at_ms: float) -> bytes:
+    """A batch as pages are told of poses, as if at that time."""
+    rows = np.zeros(batch.num_rows, ROW)
+    has = np.zeros(batch.num_rows, np.uint8)
+    columns = iter(batch.columns[2:])
+    for _, part, bit in _PARTS:
+        for axis in range(7):
+            column = next(columns)
+            values = column.fill_null(0).to_numpy()
+            if axis < 3:
+                rows["place"][:, part, axis] = values
+            else:
+                rows["turn"][:, part, axis - 3] = values
+            has |= np.where(column.is_valid().to_numpy(zero_copy_only=False), bit, 0).astype("u1")
+    for _, end in _WAYS:
+        for axis in range(3):
+            column = next(columns)
+            rows["place"][:, end, axis] = column.fill_null(0).to_numpy()
+            is_there = column.is_valid().to_numpy(zero_copy_only=False)
+            has |= np.where(is_there, POINTER, 0).astype("u1")
+    age = at_ms - batch.column("time").cast(pa.int64()).to_numpy()
+    return encode_poses(batch.column("person").to_numpy(), age, has, rows, at_ms)
+
+
 # --- the shelf --------------------------------------------------------------------------------
 
 
@@ -313,6 +339,31 @@ class Shelf:
         except OSError as error:
             raise KeyError(id) from error
         return sink.getvalue().to_pybytes()
+
+    def frames(self, id: str, from_ms: float) -> bytes:
+        """Poses of `WINDOW_MS` from a time on, to be played: frames of `protocol/poses.py`, each
+        after its length (u32). The first has where those stood who had moved before.
+
+        Raises:
+            KeyError: there is no such recording.
+        """
+        if not _ID.fullmatch(id):
+            raise KeyError(id)
+        before: dict[int, pa.RecordBatch] = {}
+        found: list[tuple[pa.RecordBatch, float]] = []
+        try:
+            for batch in _batches(self.directory / id / _POSES):
+                at = batch.column("time").cast(pa.int64()).to_numpy()
+                if at.max() < from_ms:
+                    people = batch.column("person").to_pylist()
+                    before |= {person: batch.slice(row, 1) for row, person in enumerate(people)}
+                elif at.min() < from_ms + WINDOW_MS:
+                    found.append((batch, float(at.max())))
+        except OSError as error:
+            raise KeyError(id) from error
+        first = [(batch, from_ms) for batch in before.values()]
+        frames = [_frame(batch, at_ms) for batch, at_ms in first + found]
+        return b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
 
     def delete(self, id: str) -> None:
         """Deletes a recording, all its bytes. Raises KeyError: there is none."""

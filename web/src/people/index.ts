@@ -14,6 +14,7 @@ import { MeetingBanner } from "./banner.ts";
 import { mirrorHash } from "./hash.ts";
 import { Meeting } from "./meeting.ts";
 import { PeoplePanel } from "./panel.ts";
+import { Playback } from "./playback.ts";
 import { RecordingQuestion, standOf, whyEnded } from "./recording.ts";
 import { Selections } from "./selections.ts";
 import { Together } from "./together.ts";
@@ -35,6 +36,8 @@ export interface People {
   readonly avatars: Avatars | null;
   /** What others have selected; null until one joins. */
   readonly selections: Selections | null;
+  /** What is played of a recording; null: nothing. */
+  readonly playback: Playback | null;
   /** A number for all that this page shows of the world. */
   hash(): string;
 }
@@ -68,7 +71,14 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     remove = [avatars, selections, together].map((layer) => scene.addLayer(layer));
   };
 
+  let playback: Playback | null = null;
+  panel.onPlay = (detail) => {
+    playback?.close();
+    panel.open(false);
+    playback = new Playback(detail, mirror, scene, () => (playback = null));
+  };
   meeting.on("state", ({ state, detail }) => {
+    if (state !== "out" && state !== "ended") playback?.close();
     question.paint();
     show(state === "in" || state === "lost");
     banner.paint();
@@ -140,6 +150,9 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     voice,
     get avatars() {
       return avatars;
+    },
+    get playback() {
+      return playback;
     },
     get selections() {
       return selections;

@@ -2,6 +2,7 @@
 
 import type { Mirror } from "../mirror.ts";
 import { MEET_NAME_MAX } from "../protocol.ts";
+import type { MeetingRecordingDetail } from "../protocol.ts";
 import { button, h, iconButton, setAttr, setText } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
 import { t } from "../words.ts";
@@ -41,6 +42,8 @@ export class PeoplePanel {
   readonly #record: HTMLButtonElement;
   readonly #recorded = h("p", { class: "people-recorded", hidden: true });
   readonly #badge = h("span", { class: "badge", hidden: true });
+  /** Plays what was recorded. */
+  onPlay: (detail: MeetingRecordingDetail) => void = () => {};
   #unread = 0;
   #isAsked = false;
 
@@ -94,7 +97,7 @@ export class PeoplePanel {
     this.element = h(
       "section",
       { class: "people-panel", id: "people", hidden: true, attrs: { "aria-label": t("People") } },
-      h("header", { class: "people-head" }, h("h2", {}, t("People")), this.#place, h("span", { class: "grow" }), iconButton("record", t("Recordings of meetings"), () => openRecordings(mirror)), iconButton("close", t("Close"), () => this.open(false))),
+      h("header", { class: "people-head" }, h("h2", {}, t("People")), this.#place, h("span", { class: "grow" }), iconButton("record", t("Recordings of meetings"), () => openRecordings(mirror, meeting.state === "out" || meeting.state === "ended" ? (detail) => this.onPlay(detail) : null)), iconButton("close", t("Close"), () => this.open(false))),
       this.#outside,
       this.#inside,
     );

@@ -6,7 +6,7 @@ import type { Mirror } from "../mirror.ts";
 import { reasonOf } from "../panels/context.ts";
 import { button, h, iconButton, openDialog, setText } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
-import type { MeetingRecording, MeetingRecordingsPage } from "../protocol.ts";
+import type { MeetingRecording, MeetingRecordingDetail, MeetingRecordingsPage } from "../protocol.ts";
 import { MEET_REASON_MAX } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 import { t } from "../words.ts";
@@ -104,12 +104,13 @@ export function askRecording(meeting: Meeting): void {
   reason.focus();
 }
 
-/** What was recorded, of what one was in: to be saved and deleted. */
-export function openRecordings(mirror: Mirror): void {
+/** What was recorded, of what one was in: to be played, saved and deleted. `play` is null for who is
+ * in a meeting: its time is that of all. */
+export function openRecordings(mirror: Mirror, play: ((detail: MeetingRecordingDetail) => void) | null): void {
   const error = h("p", { class: "error-line", role: "alert", hidden: true });
   const list = h("ul", { class: "people-links people-recordings" });
   const none = h("p", { class: "hint", hidden: true }, t("There is no recording of a meeting that you were in."));
-  openDialog(t("Recordings of meetings"), h("div", { class: "form" }, h("p", { class: "hint" }, t("Whoever was in a meeting can delete its recording, for all.")), none, error, list), [], { wide: true });
+  const dialog = openDialog(t("Recordings of meetings"), h("div", { class: "form" }, h("p", { class: "hint" }, t("Whoever was in a meeting can delete its recording, for all.")), none, error, list), [], { wide: true });
   void fill();
 
   async function tried<T>(what: () => Promise<T>): Promise<T | null> {
@@ -146,10 +147,18 @@ export function openRecordings(mirror: Mirror): void {
       remove.replaceWith(sure);
       sure.focus();
     });
+    const start = button(t("Play"), () => void tried(() => mirror.rest.get<MeetingRecordingDetail>(path)).then((detail) => {
+      if (detail === null || play === null) return;
+      dialog.close();
+      play(detail);
+    }), "plain", "play");
+    start.disabled = play === null || each.detail === "";
+    start.title = play === null ? t("Leave the meeting first: its time is that of all.") : "";
     return h(
       "li",
       {},
       h("span", { class: "grow people-who" }, h("strong", {}, `${when} · ${each.reason}`), h("small", {}, about.join(" · "))),
+      start,
       save(path, `meeting-${each.id}.json`, t("What was said")),
       save(`${path}/poses`, `meeting-${each.id}.arrows`, t("Poses")),
       remove,
