@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from mirrorworld.client import World as LocalWorld
     from mirrorworld.connectors.zenoh_session import Place
     from mirrorworld.exchange.following import Follower
+    from mirrorworld.people.shelf import Shelf
     from mirrorworld.record import Store
     from mirrorworld.server import Network
     from mirrorworld.simulation.flow.notebook import Line
@@ -616,6 +617,9 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
             followed = await _follow(mirror, follower, directory, ending, say)
         if demo is not None:
             await asyncio.to_thread(demo.assets, assets)
+        shelf = _shelf_of(directory)
+        await asyncio.to_thread(shelf.mend)
+        _in_background(ending, shelf.run())
         page = asyncio.create_task(
             serve(
                 mirror,
@@ -664,6 +668,16 @@ async def up(options: UpOptions, say: Callable[[str], None]) -> None:
         await page
         service.notify("STOPPING=1")
         say("stopping")
+
+
+def _shelf_of(directory: Path) -> Shelf:
+    """The recordings of meetings of a world."""
+    from mirrorworld.people.shelf import Shelf
+
+    try:
+        return Shelf.of_world(directory)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _name_in(file: Path) -> str:

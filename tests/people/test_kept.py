@@ -1,4 +1,5 @@
-"""A real world on a disk: what of a meeting is kept, which is nothing; and its server killed."""
+"""A real world on a disk, and its server killed: what of a meeting is kept, which is nothing unless
+all in it agreed to a recording."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 import mirrorworld
+from mirrorworld.care.backup import back_up
 from mirrorworld.client import ClientError
 from mirrorworld.client.meetings import Meeting
 
@@ -119,6 +122,57 @@ def test_nothing_of_a_meeting_is_kept_and_a_killed_server_is_met_in_again(up: Up
         with world.meet(NAME) as ada:
             assert [each.name for each in ada.people] == [NAME]
             assert ada.moment.by == 0 and ada.hear(0.1) is None
+
+
+def test_a_recording_that_was_agreed_survives_a_kill_and_one_that_was_not_leaves_nothing(up: Up):
+    with mirrorworld.connect(up.url, up.token) as world:
+        with world.meet(NAME) as ada, world.meet("Ben") as ben:
+            assert ben.wait(lambda: len(ben.people) == 2)
+            # Asked, and killed before the answer: nothing is there.
+            ada.ask_recording("to learn from it")
+            assert ben.wait(lambda: ben.recording and ben.recording.state == "asking")
+            ben.say(CHAT)
+            assert ada.hear(60) is not None
+            up.end(signal.SIGKILL)
+            assert ben.hear(60) is None
+        kept = b"".join(path.read_bytes() for path in _files(up.directory))
+        assert NAME.encode() not in kept and CHAT.encode() not in kept
+        assert not (up.directory / "meetings").exists()
+
+        up.start()
+        with world.meet(NAME) as ada, world.meet("Ben") as ben:
+            assert ben.wait(lambda: len(ben.people) == 2)
+            ada.ask_recording("to learn from it")
+            assert ben.wait(lambda: ben.recording)
+            ben.answer_recording(True)
+            assert ada.wait(lambda: ada.recording and ada.recording.state == "on")
+            ben.say(CHAT)
+            ben.stand_at((1.0, HEIGHT_MM / 1e3, -4.0), (0, 0, 0))
+            assert ada.wait(lambda: ada.body(ben.id))
+            poses = up.directory / "meetings"
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                [row] = world.meetings() or [None]
+                if row is not None and world.meeting_poses(row.id).num_rows:
+                    break
+            assert row is not None and row.detail == ""
+            up.end(signal.SIGKILL)
+            assert ben.hear(60) is None
+        up.start()
+        [row] = world.meetings()
+        assert (row.detail, row.reason) == ("server stopped", "to learn from it")
+        assert {each.name for each in row.people} == {NAME, "Ben"}
+        assert [line.text for line in world.meeting(row.id).chat] == [CHAT]
+        table = world.meeting_poses(row.id)
+        assert table["name"].to_pylist() == ["Ben"] and table["left_x_m"].null_count == 1
+        assert table["head_y_m"].to_pylist() == [HEIGHT_MM / 1e3]
+        # A backup has none of it, and what is deleted is gone.
+        backup = up.directory.with_suffix(".backup")
+        back_up(up.directory, backup)
+        with tarfile.open(backup) as archive:
+            assert not [name for name in archive.getnames() if "meetings" in name]
+        world.delete_meeting(row.id)
+        assert world.meetings() == [] and not list(poses.iterdir())
 
 
 def _files(directory: Path) -> Iterator[Path]:

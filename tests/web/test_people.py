@@ -23,9 +23,10 @@ OTHER = f"[...{MEETING}.people().values()].find((each) => each.id !== {MEETING}.
 
 
 @pytest.fixture
-def plant(static_dir: Path) -> Iterator[PanelWorld]:
-    """The bottling line, where people may meet."""
+def plant(static_dir: Path, tmp_path: Path) -> Iterator[PanelWorld]:
+    """The bottling line, where people may meet, and agree to be recorded."""
     world = PanelWorld(static_dir, routers=[routes.router])
+    world.mirror.record.directory = tmp_path / "record"  # pyright: ignore[reportAttributeAccessIssue]
     yield world
     world.close()
 
@@ -227,3 +228,165 @@ def test_a_lost_line_comes_back_and_a_phone_joins(open_page, plant: PanelWorld):
     ben.click(".people-row:has-text('Cid') >> [title='Put out of the meeting']")
     phone.locator(".people-join .error-line", has_text="put you out").wait_for(timeout=PATIENCE_MS)
     until(ben, f"{MEETING}.people().size === 2")
+
+
+SPOKEN = "document.querySelector('.people-spoken').textContent"
+
+
+def ask_to_record(page: Page, reason: str) -> None:
+    page.click(".people-do >> text=Record")
+    page.fill("dialog input", reason)
+    page.click("dialog >> text=Ask all")
+
+
+def test_a_meeting_is_recorded_only_where_all_agree_and_the_third_ends_it(
+    open_page, plant: PanelWorld, tmp_path: Path
+):
+    ada, ben = met(open_page, plant)
+    kept = tmp_path / "meetings"
+    # A no: nothing is kept, and nobody is named for it.
+    ask_to_record(ada, "to look at it again")
+    question = ben.locator(".people-question")
+    question.wait_for(timeout=PATIENCE_MS)
+    said = question.inner_text()
+    assert "Ada asks: to look at it again" in said
+    assert "Voices are not recorded" in said and "After 30 days" in said
+    assert ben.evaluate("document.activeElement.closest('.people-question')") is None
+    until(ben, f"{SPOKEN}.includes('You are asked whether you agree')")
+    assert ada.locator(".people-question").is_hidden()
+    ada.locator(".people-banner", has_text="Nothing is kept yet").wait_for(timeout=PATIENCE_MS)
+    ben.click(".people-question >> text=I do not agree")
+    toast = ada.locator(".toast", has_text="Somebody does not agree")
+    toast.wait_for(timeout=PATIENCE_MS)
+    until(ben, "document.querySelector('.people-question').hidden")
+    assert not kept.exists()
+    plant.do(lambda _: forgive())
+
+    # All agree: both see it in banner and panel, and hear it.
+    ask_to_record(ada, "once more")
+    ben.click(".people-question >> text=I agree", timeout=PATIENCE_MS)
+    for page in (ada, ben):
+        for place in (".people-banner", "p.people-recorded"):
+            page.locator(place, has_text="is being recorded").wait_for(timeout=PATIENCE_MS)
+        until(page, f"{SPOKEN}.includes('is being recorded')")
+    ben.fill(".people-write input", "vermilion umbrella")
+    ben.press(".people-write input", "Enter")
+    ada.locator(".people-said-text", has_text="vermilion").wait_for(timeout=PATIENCE_MS)
+    # A page that is loaded again has left and come: it is asked again.
+    ben.reload(wait_until="commit")
+    until(ben, f"window.__mirrorworld && {MEETING}.isIn && {MEETING}.recording !== null")
+    ben.click(".people-question >> text=I agree", timeout=PATIENCE_MS)
+    for page in (ada, ben):
+        until(page, f"{MEETING}.recording?.state === 'on'")
+
+    # A third comes, is asked at the door, and declines: it ends for all.
+    cid = open_page(plant, with_scene=False, width=800)
+    join(cid, "Cid")
+    cid.locator(".people-question").wait_for(timeout=PATIENCE_MS)
+    for page in (ada, ben):
+        page.locator(".people-banner", has_text="The recording waits").wait_for(timeout=PATIENCE_MS)
+    cid.click(".people-question >> text=I do not agree")
+    for page in (ada, ben, cid):
+        until(page, f"{MEETING}.recording === null")
+        until(page, "document.querySelector('.people-banner').hidden")
+    until(ada, f"{SPOKEN}.includes('Nothing is recorded any more')")
+
+    # What was recorded is there, without the third; deleted by who was in it, it is gone.
+    ada.click(".people-head >> [title='Recordings of meetings']")
+    row = ada.locator("dialog .people-recordings li")
+    row.wait_for(timeout=PATIENCE_MS)
+    assert "once more" in row.inner_text() and "Cid" not in row.inner_text()
+    with ada.expect_download(timeout=PATIENCE_MS) as saved:
+        row.locator("text=What was said").click()
+    text = saved.value.path().read_text()
+    assert "vermilion umbrella" in text and "Cid" not in text
+    row.locator("[title='Delete for all']").click()
+    row.locator("text=Delete for all").click()
+    none = ada.locator("dialog .hint:visible", has_text="There is no recording")
+    none.wait_for(timeout=PATIENCE_MS)
+    assert not list(kept.iterdir())
+
+
+def forgive() -> None:
+    """A no is not waited out: another question may be asked at once."""
+    for recordings in routes._recordings.values():
+        recordings.again_s = 0.0
+
+
+def test_anybody_stops_it_and_a_page_that_cannot_answer_is_a_no(
+    open_page, plant: PanelWorld, tmp_path: Path
+):
+    ada, ben = met(open_page, plant)
+    ask_to_record(ada, "stopped at once")
+    ben.click(".people-question >> text=I agree", timeout=PATIENCE_MS)
+    until(ada, f"{MEETING}.recording?.state === 'on'")
+    ben.click(".people-banner >> text=Stop recording")
+    until(ada, f"{MEETING}.recording === null")
+    # A page of before recordings knows no question.
+    plant.do(lambda _: set_patience(0.5))
+    ben.evaluate(f"{MEETING}.send = () => true")
+    ask_to_record(ada, "to one that cannot answer")
+    ada.locator(".toast", has_text="did not answer in time").wait_for(timeout=PATIENCE_MS)
+    assert len(list((tmp_path / "meetings").iterdir())) == 1
+
+
+def set_patience(answer_s: float) -> None:
+    for recordings in routes._recordings.values():
+        recordings.answer_s = answer_s
+
+
+PLAYED = "window.__mirrorworld.people.playback"
+
+
+def test_a_recorded_meeting_is_played_with_the_moments_that_it_looked_at(
+    open_page, plant: PanelWorld
+):
+    ada, ben = met(open_page, plant)
+    past = ada.evaluate(f"{MIRROR}.nowMs() - 20 * 60_000")
+    ada.evaluate(f"(at) => {MIRROR}.seek(at)", past)
+    until(ben, f"(at) => {MIRROR}.time.atMs === at", past)
+    stand_at(ben, 3.0, 8.0)
+    until(ada, f"Math.abs({OTHER}?.body?.head.position[0] - 3) < 0.02")
+    ask_to_record(ada, "to see it again")
+    ben.click(".people-question >> text=I agree", timeout=PATIENCE_MS)
+    until(ada, f"{MEETING}.recording?.state === 'on'")
+    stand_at(ben, -4.0, 9.0)
+    until(ada, f"Math.abs({OTHER}.body.head.position[0] + 4) < 0.02")
+    ben.fill(".people-write input", "look at the filler")
+    ben.press(".people-write input", "Enter")
+    ada.locator(".people-said-text", has_text="filler").wait_for(timeout=PATIENCE_MS)
+    other = past + 5 * 60_000
+    ben.evaluate(f"(at) => {MIRROR}.seek(at)", other)
+    until(ada, f"(at) => {MEETING}.moment.source_ms === at", other)
+    ada.click(".people-banner >> text=Stop recording")
+    until(ben, f"{MEETING}.recording === null")
+
+    # In a meeting it is not played: its time is that of all.
+    ada.click(".people-head >> [title='Recordings of meetings']")
+    play = ada.locator("dialog .people-recordings button", has_text="Play")
+    play.wait_for(timeout=PATIENCE_MS)
+    assert play.is_disabled()
+    ada.keyboard.press("Escape")
+    ada.click(".people-do >> text=Leave")
+    ada.evaluate(f"{MIRROR}.seek(null)")
+    ada.click(".people-button")
+    ada.click(".people-head >> [title='Recordings of meetings']")
+    ada.click("dialog .people-recordings button:has-text('Play')", timeout=PATIENCE_MS)
+
+    # At its beginning Ben stands where he stood, and the world is at the past that all saw.
+    until(ada, f"(at) => {PLAYED} !== null && {MIRROR}.time.atMs === at", past)
+    ben_then = f"[...{PLAYED}.people().values()].find(({{ name }}) => name.startsWith('Ben'))"
+    until(ada, f"Math.abs({ben_then}?.body.head.position[0] - 3) < 0.02")
+    until(ada, f"{PLAYED}.avatars.count >= 1")
+    assert ada.locator(".people-player .people-said").count() == 0
+    ada.click(".people-player >> text=Play")
+    until(ada, f"(at) => {MIRROR}.time.atMs === at", other)
+    assert ada.locator(".people-player .people-said-text").inner_text() == "look at the filler"
+    until(ada, f"!{PLAYED}.isPlaying")
+    until(ada, f"Math.abs({ben_then}.body.head.position[0] + 4) < 0.02")
+    # And back, by hand; closed, the world is live again.
+    ada.locator(".people-player input").fill("0")
+    until(ada, f"(at) => {MIRROR}.time.atMs === at", past)
+    assert ada.locator(".people-player .people-said").count() == 0
+    ada.click(".people-player [title=Close]")
+    until(ada, f"{PLAYED} === null && {MIRROR}.time.live")

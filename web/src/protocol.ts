@@ -16,6 +16,7 @@ export const MEETING_VERSION = 1;
 export const POSE_HZ = 10;
 export const MEET_NAME_MAX = 40;
 export const MEET_CHAT_MAX = 1000;
+export const MEET_REASON_MAX = 200;
 export const CLOSE_ELSEWHERE = 4409;
 export const CLOSE_PUT_OUT = 4410;
 export const CLOSE_FLOOD = 4429;
@@ -2214,6 +2215,22 @@ export interface PutOut {
   id: number;
 }
 
+/** Asks all in the room whether it may be recorded; for who may write here, guests excepted. Who asks has agreed. */
+export interface AskRecording {
+  reason: string;
+}
+
+/** One's own answer. Who says nothing until it is due has not agreed. */
+export interface AnswerRecording {
+  /** Of `RecordingNow`: an answer to another question is none. */
+  id: string;
+  is_agreed: boolean;
+}
+
+/** Ends the recording, or takes back the question; anybody in the room may. */
+export interface StopRecording {
+}
+
 /** Goes for good. A line that is only lost is waited for a while. */
 export interface Leave {
 }
@@ -2273,6 +2290,8 @@ export interface Joined {
   is_moderator: boolean;
   /** All who are here, in whatever room; oneself too. */
   people: Attendee[];
+  /** One may ask the others for a recording. */
+  may_record: boolean;
 }
 
 /** Who is new or changed, and who has left. */
@@ -2291,6 +2310,27 @@ export interface Brought {
   by: number;
   /** One follows them: no question is needed. */
   is_now: boolean;
+}
+
+/** How it stands with the recording of this room; told to all in it whenever that changes. What is kept from then on: names, poses, chat, raised hands and the moment that is shown; no voices. Only while `state` is "on". */
+export interface RecordingNow {
+  /** "asking": nothing is kept yet. "on". "paused": somebody has come and is asked; nothing is kept meanwhile. "ended": `detail` says why. */
+  state: string;
+  id: string;
+  /** Who asked for it. */
+  by: number;
+  by_name: string;
+  reason: string;
+  /** When the first who has not answered has said no, by the server's clock; 0: none is asked. */
+  due_ms: number;
+  /** Who has yet to answer. */
+  waits_for: number[];
+  /** Since when something is kept; 0: nothing is. */
+  since_ms: number;
+  /** After so many it is deleted by itself. */
+  days: number;
+  /** Why it ended: "not agreed", "no answer", "stopped", "all left", "too long", "too large", "deleted", "disk". Never who: a no is nobody's to explain. */
+  detail: string;
 }
 
 /** What another page said to this one. */
@@ -2340,6 +2380,89 @@ export interface MeetingNow {
   rooms: number;
   /** What was taken, limited and dropped since the server started. */
   counts: Record<string, number>;
+}
+
+/** Somebody in a recording, who agreed to it. */
+export interface RecordedPerson {
+  /** By which the recording tells them apart, from 1. */
+  number: number;
+  name: string;
+  /** "": a guest. */
+  account: string;
+  agreed_ms: number;
+  /** null: they were there to the end. */
+  left_ms: number | null;
+}
+
+/** A meeting that was recorded. */
+export interface MeetingRecording {
+  id: string;
+  /** The twin whose room it was; "": the whole world's. */
+  place: string;
+  reason: string;
+  /** Number of who asked for it. */
+  by: number;
+  began_ms: number;
+  /** So far, while it is on. */
+  ended_ms: number;
+  /** Why it ended, as in `RecordingNow`, or "server stopped"; "": it is on. */
+  detail: string;
+  /** When it is deleted by itself. */
+  deleted_ms: number;
+  bytes: number;
+  people: RecordedPerson[];
+}
+
+/** Recordings, the latest first. */
+export interface MeetingRecordingsPage {
+  recordings: MeetingRecording[];
+}
+
+/** What somebody called themselves from then on. */
+export interface RecordedName {
+  at_ms: number;
+  person: number;
+  name: string;
+}
+
+/** A line of chat. */
+export interface RecordedChat {
+  at_ms: number;
+  person: number;
+  text: string;
+}
+
+/** A hand that was raised or taken down. */
+export interface RecordedHand {
+  at_ms: number;
+  person: number;
+  is_raised: boolean;
+}
+
+/** What the room looked at from then on; see `Moment`. */
+export interface RecordedMoment {
+  at_ms: number;
+  /** Who chose it; 0: somebody who was gone before the recording began, or nobody. */
+  person: number;
+  source_ms: number | null;
+  speed: number;
+  branch: string;
+}
+
+/** Nothing was kept in between: somebody had come and was asked. */
+export interface RecordedPause {
+  at_ms: number;
+  until_ms: number;
+}
+
+/** All of a recording but its poses, each list by time. */
+export interface MeetingRecordingDetail {
+  recording: MeetingRecording;
+  names: RecordedName[];
+  chat: RecordedChat[];
+  hands: RecordedHand[];
+  moments: RecordedMoment[];
+  pauses: RecordedPause[];
 }
 
 /** Wants to hear, and perhaps to speak. */
@@ -2624,6 +2747,9 @@ export type MeetClientMessage =
   | ({ "@": "SetMoment" } & SetMoment)
   | ({ "@": "Signal" } & Signal)
   | ({ "@": "PutOut" } & PutOut)
+  | ({ "@": "AskRecording" } & AskRecording)
+  | ({ "@": "AnswerRecording" } & AnswerRecording)
+  | ({ "@": "StopRecording" } & StopRecording)
   | ({ "@": "Leave" } & Leave)
   | ({ "@": "Ping" } & Ping);
 
@@ -2635,6 +2761,7 @@ export type MeetServerMessage =
   | ({ "@": "Moment" } & Moment)
   | ({ "@": "Presenting" } & Presenting)
   | ({ "@": "Brought" } & Brought)
+  | ({ "@": "RecordingNow" } & RecordingNow)
   | ({ "@": "Signalled" } & Signalled)
   | ({ "@": "Pong" } & Pong)
   | ({ "@": "Refusal" } & Refusal);

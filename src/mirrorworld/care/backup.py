@@ -236,8 +236,10 @@ def _beside(directory: Path, scratch: Path, with_keys: bool) -> Iterator[_Member
     """Everything of a world but its record. Databases are copied by SQLite itself."""
     for path in _files(directory):
         name = path.relative_to(directory).as_posix()
-        if name.startswith(("record/", "plant/")):
-            continue  # a demo's plant makes its files anew
+        # A demo's plant makes its files anew. A recording of a meeting that somebody deletes, since
+        # they no longer agree to it, must not come back from a backup.
+        if name.startswith(("record/", "plant/", "meetings/")):
+            continue
         if is_key(path.name) and not with_keys:
             continue
         if path.suffix == ".db":

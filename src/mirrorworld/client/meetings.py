@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -20,8 +20,20 @@ from websockets.sync.client import connect
 from mirrorworld.client.errors import ClientError, NotAllowedError, UnreachableError
 from mirrorworld.protocol import people as shapes
 from mirrorworld.protocol.people import Attendee, Said, encode
-from mirrorworld.protocol.poses import STRAIGHT, Body, Pose, Turn, Vector, decode_poses, encode_pose
+from mirrorworld.protocol.poses import (
+    STRAIGHT,
+    UNIT,
+    Body,
+    Pose,
+    Turn,
+    Vector,
+    decode_poses,
+    encode_pose,
+)
 from mirrorworld.protocol.rest import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JOIN_S: Final = 60.0
 HEARD_MAX: Final = 1_000
@@ -48,6 +60,7 @@ class Meeting:
         self._people: dict[int, Attendee] = {}
         self._bodies: dict[int, Body] = {}
         self._moment: shapes.Moment | None = None
+        self._recording: shapes.RecordingNow | None = None
         self._said: queue.Queue[Said | None] = queue.Queue()
         self._changed = threading.Condition()
         self._is_open = True
@@ -96,6 +109,11 @@ class Meeting:
         assert self._moment is not None
         return self._moment
 
+    @property
+    def recording(self) -> shapes.RecordingNow | None:
+        """How it stands with the recording of this room; None: there is none, nor is it asked."""
+        return self._recording
+
     def wait(self, is_so: Callable[[], Any], timeout_s: float = 60.0) -> bool:
         """Waits until something is so, looked at whenever something was told; whether it is."""
         with self._changed:
@@ -142,6 +160,19 @@ class Meeting:
     def show(self, source_ms: float | None, speed: float = 0.0, branch: str = "") -> None:
         """Shows a moment to all who follow; None: the present."""
         self._send(shapes.SetMoment(source_ms, speed, branch))
+
+    def ask_recording(self, reason: str) -> None:
+        """Asks all in the room whether it may be recorded; begins once all have agreed."""
+        self._send(shapes.AskRecording(reason))
+
+    def answer_recording(self, is_agreed: bool) -> None:
+        """Answers the question that is open; without an answer one has not agreed."""
+        if self._recording is not None:
+            self._send(shapes.AnswerRecording(self._recording.id, is_agreed))
+
+    def stop_recording(self) -> None:
+        """Ends the recording of this room."""
+        self._send(shapes.StopRecording())
 
     def close(self) -> None:
         """Leaves the meeting."""
@@ -197,6 +228,9 @@ class Meeting:
                     self._bodies.pop(id, None)
             case shapes.Entered(moment=moment):
                 self._moment, self._bodies = moment, {}
+                self._recording = None
+            case shapes.RecordingNow(state=state):
+                self._recording = None if state == "ended" else message
             case shapes.Moment():
                 self._moment = message
             case Said(by=by) if by != self.id:
@@ -205,6 +239,28 @@ class Meeting:
                 self._said.put(message)
             case _:
                 pass
+
+
+def poses_table(content: bytes, detail: shapes.MeetingRecordingDetail) -> pa.Table:
+    """The poses of a recording by time: time (UTC), person, name, places in metres, turns as unit
+    quaternions; null where there is no such hand, or no ray."""
+    import pyarrow as pa
+
+    table = pa.ipc.open_stream(content).read_all().sort_by("time")
+    names = {person.number: person.name for person in detail.recording.people}
+    names |= {each.person: each.name for each in detail.names}
+    people = table["person"].to_pylist()
+    columns = {
+        "time": table["time"],
+        "person": table["person"],
+        "name": pa.array([names.get(person, "") for person in people], pa.string()),
+    }
+    for column in table.column_names[2:]:
+        per_one, name = (1e3, f"{column[:-3]}_m") if column.endswith("_mm") else (UNIT, column)
+        # NaN: null, as NumPy has it.
+        numbers = table[column].to_numpy().astype(float) / per_one
+        columns[name] = pa.array(numbers, from_pandas=True)
+    return pa.table(columns)
 
 
 def _turn(position: Vector, target: Sequence[float]) -> Turn:

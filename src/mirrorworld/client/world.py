@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
+import msgspec
+
 from mirrorworld.client import acts, notes, show
 from mirrorworld.client import branches as futures
 from mirrorworld.client.access import Access
 from mirrorworld.client.acts import Command, Subscription
 from mirrorworld.client.branches import Branch, Plan
 from mirrorworld.client.errors import InvalidError
-from mirrorworld.client.meetings import Meeting
+from mirrorworld.client.meetings import Meeting, poses_table
 from mirrorworld.client.tables import as_frame
 from mirrorworld.client.things import Point, Points, Twin, Twins, history, names_of
 from mirrorworld.client.times import Time, nanoseconds
@@ -25,6 +27,14 @@ from mirrorworld.client.values import As, Values
 from mirrorworld.protocol import rest
 from mirrorworld.protocol.authoring import NoteRow, TaskRow
 from mirrorworld.protocol.branches import Comparison
+from mirrorworld.protocol.people import (
+    RECORDINGS_PATH as RECORDINGS,
+)
+from mirrorworld.protocol.people import (
+    MeetingRecording,
+    MeetingRecordingDetail,
+    MeetingRecordingsPage,
+)
 from mirrorworld.protocol.rest import Problem
 from mirrorworld.world.changes import Arm, Disarm, Edit, Event
 from mirrorworld.world.model import Scalar, TwinType
@@ -263,6 +273,42 @@ class World:
             place: the twin whose room one enters; "": the whole world's.
         """
         return self._access.meet(name, place)
+
+    def meetings(self) -> list[MeetingRecording]:
+        """Meetings that were recorded, the latest first: those that one was in; to the owner all.
+
+        Raises:
+            ClientError: the world is one's own, so nobody met.
+        """
+        content = self._access.ask("GET", RECORDINGS)
+        return msgspec.json.decode(content, type=MeetingRecordingsPage).recordings
+
+    def meeting(self, id: str) -> MeetingRecordingDetail:
+        """Who was in a recorded meeting and agreed when; chat, raised hands, moments."""
+        content = self._access.ask("GET", f"{RECORDINGS}/{id}")
+        return msgspec.json.decode(content, type=MeetingRecordingDetail)
+
+    @overload
+    def meeting_poses(self, id: str, *, as_: Literal["arrow"] = ...) -> pa.Table: ...
+    @overload
+    def meeting_poses(self, id: str, *, as_: Literal["pandas"]) -> pd.DataFrame: ...
+    @overload
+    def meeting_poses(self, id: str, *, as_: Literal["polars"]) -> pl.DataFrame: ...
+    def meeting_poses(self, id: str, *, as_: As = "arrow") -> Any:
+        """Where people were in a recorded meeting, one row whenever somebody moved.
+
+        Columns: time (UTC), person (their number), name; `head_`, `left_`, `right_` with `x_m`,
+        `y_m`, `z_m` in the scene and the unit quaternion `qx` to `qw`; the ray that they pointed
+        with, `from_` and `to_`, in metres. Null: no such hand, or no ray.
+        """
+        detail = self.meeting(id)
+        return as_frame(
+            poses_table(self._access.ask("GET", f"{RECORDINGS}/{id}/poses"), detail), as_
+        )
+
+    def delete_meeting(self, id: str) -> None:
+        """Deletes a recorded meeting that one was in, or that is in one's own world."""
+        self._access.ask("DELETE", f"{RECORDINGS}/{id}")
 
     # --- writing about twins ---
 

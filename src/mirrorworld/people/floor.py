@@ -54,6 +54,10 @@ class Floor:
         self._heard_ms[slot] = now_ms
         self._is_placed[slot] = self._moved[slot] = True
 
+    def at(self, slot: int) -> tuple[int, NDArray[np.void]] | None:
+        """What somebody's newest pose has, and its row of `ROW`; None: they have told none."""
+        return (int(self._has[slot]), self._rows[slot].copy()) if self._is_placed[slot] else None
+
     def heads(self) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
         """Ids of the n people who have said where they are; where their heads are, n × 3, mm."""
         slots = np.flatnonzero(self._is_placed)

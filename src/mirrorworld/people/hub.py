@@ -53,6 +53,10 @@ GUESTS_EVERY: Final = 100
 ROLES: Final = ("owner", "engineer", "operator", "viewer")
 
 
+AboutRecording = shapes.AskRecording | shapes.AnswerRecording | shapes.StopRecording
+Taken = shapes.Stance | shapes.Said | Moment | None
+
+
 class Refusing(Exception):
     """A message that is not followed; the person is told why and what to do."""
 
@@ -73,6 +77,13 @@ class Hub:
         """Takes signals that are for the server itself (`to` is 0); None: there is no forwarder."""
         self.on_left: list[Callable[[Seat], None]] = []
         """Told of everybody who leaves, or goes to another room."""
+        self.on_shown: list[Callable[[Seat], None]] = []
+        """Told of everybody who has just been shown the room that they are in, or shown it anew."""
+        self.on_taken: list[Callable[[Room, Seat, Taken], None]] = []
+        """Told of what people did in a room, once it holds; None: they moved."""
+        self.on_recording: Callable[[Seat, AboutRecording], None] | None = None
+        """Takes what people say about recording; None: nothing can be recorded here."""
+        self.on_tick: list[Callable[[], None]] = []
         self._seats: dict[int, Seat] = {}
         """By id."""
         self._by_key: dict[tuple[str, str], Seat] = {}
@@ -129,7 +140,8 @@ class Hub:
             self._ticking = asyncio.create_task(self._tick())
         everybody = self._attendees(sight, list(self._seats.values()))
         line.say(encode(Joined(
-            MEETING_VERSION, seat.id, seat.name, now_ms(), seat.is_moderator, everybody
+            MEETING_VERSION, seat.id, seat.name, now_ms(), seat.is_moderator, everybody,
+            self.on_recording is not None and self.may_record(seat),
         )))  # fmt: skip
         self._show_room(seat)
         return seat
@@ -243,17 +255,24 @@ class Hub:
         seat.say(encode(Entered(seat.place, room.moment, room.presenter, chat)))
         if seat.line is not None:
             seat.line.show(room.floor.whole(now_ms()), is_whole=True)
+        for listener in self.on_shown:
+            listener(seat)
 
-    def _tell(self, room: Room, message: shapes.MeetServerMessage) -> None:
+    def tell(self, room: Room, message: shapes.MeetServerMessage) -> None:
+        """Tells all in a room."""
         self._flush()  # who is told of somebody knows them already
         text = encode(message)
         for seat in room.seats.values():
             seat.say(text)
 
+    def _taken(self, room: Room, seat: Seat, what: Taken) -> None:
+        for listener in self.on_taken:
+            listener(room, seat, what)
+
     def _set_presenter(self, room: Room, id: int) -> None:
         if room.presenter != id:
             room.presenter = id
-            self._tell(room, shapes.Presenting(id))
+            self.tell(room, shapes.Presenting(id))
 
     # --- what people say ---
 
@@ -264,10 +283,12 @@ class Hub:
             Refusing: it is no pose, or there are too many.
         """
         self._spend(seat, "poses", 1.0)
+        room = self.room_of(seat)
         try:
-            self.room_of(seat).floor.take(seat.slot, data, now_ms())
+            room.floor.take(seat.slot, data, now_ms())
         except ValueError as error:
             raise Refusing(str(error), "pose") from error
+        self._taken(room, seat, None)
         self.tally["poses"] += 1
 
     def follow(self, seat: Seat, message: shapes.MeetClientMessage) -> None:
@@ -286,7 +307,9 @@ class Hub:
                 self._spend(seat, "chat", 1.0)
                 said = plain_text(text)
                 if said:
-                    self._tell(room, room.hear(seat, said))
+                    heard = room.hear(seat, said)
+                    self.tell(room, heard)
+                    self._taken(room, seat, heard)
             case shapes.Signal():
                 self._signal(seat, room, message)
             case shapes.SetMoment():
@@ -299,6 +322,10 @@ class Hub:
                 self._go(seat, place)
             case shapes.PutOut(id=id):
                 self._put_out(seat, id)
+            case shapes.AskRecording() | shapes.AnswerRecording() | shapes.StopRecording():
+                if self.on_recording is None:
+                    raise Refusing("this world keeps no recordings", "AskRecording")
+                self.on_recording(seat, message)
             case shapes.Leave():
                 self.leave(seat)
             case shapes.Ping(id=number):
@@ -324,6 +351,7 @@ class Hub:
             self._changed.update(room.hands())
             room.raise_hand(seat, new.is_hand_raised)
         self._changed.add(seat.id)
+        self._taken(room, seat, new)
 
     def _signal(self, seat: Seat, room: Room, signal: shapes.Signal) -> None:
         self._spend(seat, "signals", 1.0)
@@ -362,7 +390,8 @@ class Hub:
                 "somebody presents, and chooses the time", "SetMoment", "go your own way"
             )
         room.moment = Moment(at, new.speed, new.branch, seat.id, now_ms())
-        self._tell(room, room.moment)
+        self.tell(room, room.moment)
+        self._taken(room, seat, room.moment)
 
     def _present(self, seat: Seat, room: Room, is_on: bool) -> None:
         if room.presenter not in (0, seat.id) and not seat.is_moderator:
@@ -437,6 +466,8 @@ class Hub:
             await asyncio.sleep(next_at - loop.time())
             number += 1
             self._wait_for_the_lost()
+            for listener in self.on_tick:
+                listener()
             if number % GUESTS_EVERY == 0:
                 self._expiring = asyncio.create_task(self._expire_guests())
             self._flush()
@@ -495,6 +526,12 @@ class Hub:
     def _role(self, who: Principal) -> str:
         held = {grant.role for grant in self.context.accounts.grants_of(who.id)} | who.roles
         return next((role for role in ROLES if role in held), "viewer")
+
+    def may_record(self, seat: Seat) -> bool:
+        """Whether somebody may ask their room for a recording: who may write there, guests not."""
+        who, mirror = seat.sight.who, self.context.mirror
+        may = mirror.guard.may(who, Action.WRITE, seat.place, "meeting", mirror.now_ns())
+        return may.allowed and not who.id.startswith("~")
 
     def _may_moderate(self, who: Principal) -> bool:
         mirror = self.context.mirror

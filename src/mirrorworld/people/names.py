@@ -14,9 +14,9 @@ _MARKS_MAX: Final = 4
 """Marks on one letter; more of them would grow over the lines above and below."""
 
 
-def plain_name(text: str, otherwise: str) -> str:
-    """A name of at most `NAME_MAX` characters in one line; `otherwise` where nothing is left."""
-    return " ".join(_plain(text, "").split())[:NAME_MAX].strip() or otherwise[:NAME_MAX]
+def plain_name(text: str, otherwise: str, length_max: int = NAME_MAX) -> str:
+    """A text of at most so many characters in one line; `otherwise` where nothing is left."""
+    return " ".join(_plain(text, "").split())[:length_max].strip() or otherwise[:length_max]
 
 
 def plain_text(text: str) -> str:

@@ -14,9 +14,16 @@ from starlette.websockets import WebSocketDisconnect
 from mirrorworld.people import voice
 from mirrorworld.people.hub import Hub, Refusing
 from mirrorworld.people.line import Line
+from mirrorworld.people.recording import Recordings
 from mirrorworld.people.room import Seat
+from mirrorworld.people.shelf import Kept, Shelf
 from mirrorworld.protocol import people as shapes
-from mirrorworld.protocol.people import CLOSE_PUT_OUT, MEET_PATH, MESSAGE_BYTES_MAX
+from mirrorworld.protocol.people import (
+    CLOSE_PUT_OUT,
+    MEET_PATH,
+    MESSAGE_BYTES_MAX,
+    RECORDINGS_PATH,
+)
 from mirrorworld.server import asking
 from mirrorworld.server.asking import json_answer
 from mirrorworld.server.context import Context
@@ -34,6 +41,7 @@ Here = Annotated[Context, Depends(asking.context)]
 Seen = Annotated[Sight, Depends(asking.sight)]
 
 _INVALID_COST: Final = 3.0
+_recordings: weakref.WeakKeyDictionary[Hub, Recordings] = weakref.WeakKeyDictionary()
 _hubs: weakref.WeakKeyDictionary[object, Hub] = weakref.WeakKeyDictionary()
 
 
@@ -49,6 +57,12 @@ def hub_of(context: Context) -> Hub:
             log.error("%s; voice does without", error)
             settings = voice.Settings(host)
         voice.Voices(hub, settings, can_forward=voice.can_forward())
+        record = getattr(context.mirror.record, "directory", None)
+        if record is not None:
+            try:
+                _recordings[hub] = Recordings(hub, Shelf.of_world(record.parent))
+            except ValueError as error:
+                log.error("%s; meetings are not recorded", error)
     return hub
 
 
@@ -109,6 +123,115 @@ async def take_back(here: Here, view: Seen, id: str) -> Response:
     if not here.accounts.guests.take_back(id, by=view.who.id):
         raise Refused(404, "there is no such link", "id", f"GET {MEET_PATH}/links lists them")
     return Response(status_code=204)
+
+
+_ARROW: Final = "application/vnd.apache.arrow.stream"
+_BYTES: Final = "application/octet-stream"
+_NONE: Final = f"GET {RECORDINGS_PATH} lists those that are yours to see"
+
+
+@router.get(
+    RECORDINGS_PATH,
+    summary="Meetings that were recorded",
+    responses=answers(shapes.MeetingRecordingsPage, "Those that one was in; the owner's are all"),
+)
+async def recordings(here: Here, view: Seen) -> Response:
+    """The latest first."""
+    kept = _recordings.get(hub_of(here))
+    rows = await asyncio.to_thread(kept.shelf.all) if kept else []
+    shown = [each.detail.recording for each in rows if _is_theirs(here, view, each)]
+    return json_answer(shapes.MeetingRecordingsPage(shown))
+
+
+@router.get(
+    f"{RECORDINGS_PATH}/{{id}}",
+    summary="A recording without its poses",
+    responses=answers(shapes.MeetingRecordingDetail, "Who was in it and agreed when, and the rest"),
+)
+async def recording(here: Here, view: Seen, id: str) -> Response:
+    """Chat, raised hands, and the moments that were looked at."""
+    _, found = await _found(here, view, id)
+    return json_answer(found.detail)
+
+
+@router.get(
+    f"{RECORDINGS_PATH}/{{id}}/poses",
+    summary="Where people were in a recording",
+    responses={
+        **PROBLEMS,
+        200: {
+            "description": "An Arrow IPC stream: time, number of the person, millimetres, turns",
+            "content": {_ARROW: {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+async def recorded_poses(here: Here, view: Seen, id: str) -> Response:
+    """Turns are unit quaternions times 32767; null: no such hand, or no ray."""
+    kept, _ = await _found(here, view, id)
+    try:
+        content = await asyncio.to_thread(kept.shelf.poses, id)
+    except KeyError as error:
+        raise Refused(404, "there is no such recording", "id", _NONE) from error
+    named = {"Content-Disposition": f'attachment; filename="meeting-{id}.arrows"'}
+    return Response(content, media_type=_ARROW, headers=named)
+
+
+@router.get(
+    f"{RECORDINGS_PATH}/{{id}}/frames",
+    summary="A minute of a recording, to be played",
+    responses={
+        **PROBLEMS,
+        200: {
+            "description": "Frames of poses as in a meeting, each after its length (u32)",
+            "content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+async def recorded_frames(here: Here, view: Seen, id: str, from_ms: float) -> Response:
+    """The first have where those stood who had moved before."""
+    kept, _ = await _found(here, view, id)
+    if not abs(from_ms) < 1e14:
+        raise Refused(422, "that is no time", "from_ms", "give Unix milliseconds")
+    try:
+        content = await asyncio.to_thread(kept.shelf.frames, id, from_ms)
+    except KeyError as error:
+        raise Refused(404, "there is no such recording", "id", _NONE) from error
+    return Response(content, media_type=_BYTES)
+
+
+@router.delete(
+    f"{RECORDINGS_PATH}/{{id}}",
+    status_code=204,
+    summary="Delete a recording",
+    responses={204: {"description": "It is gone; one that ran has ended"}, **PROBLEMS},
+)
+async def delete_recording(here: Here, view: Seen, id: str) -> Response:
+    """Whoever was in it may: it is how one takes back that one agreed."""
+    kept, _ = await _found(here, view, id)
+    try:
+        await kept.delete(id)
+    except KeyError as error:
+        raise Refused(404, "there is no such recording", "id", _NONE) from error
+    await asyncio.to_thread(here.accounts.note, view.who.id, "meeting recording deleted", id)
+    return Response(status_code=204)
+
+
+async def _found(here: Context, view: Sight, id: str) -> tuple[Recordings, Kept]:
+    """A recording that is theirs to see; to others it is as if there were none."""
+    kept = _recordings.get(hub_of(here))
+    if kept is not None:
+        with contextlib.suppress(KeyError):
+            found = await asyncio.to_thread(kept.shelf.read, id)
+            if _is_theirs(here, view, found):
+                return kept, found
+    raise Refused(404, "there is no such recording", "id", _NONE)
+
+
+def _is_theirs(here: Context, view: Sight, kept: Kept) -> bool:
+    """Of those who were in it, by whatever token of theirs; and of who owns the world."""
+    person = view.who.id.partition("/")[0]
+    may = here.mirror.guard.may(view.who, Action.ADMINISTER, "", "meeting", here.mirror.now_ns())
+    return person in kept.who or may.allowed
 
 
 def _may_invite(here: Context, view: Sight) -> None:

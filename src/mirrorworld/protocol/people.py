@@ -3,7 +3,8 @@
 A line of its own beside the stream of values. Text frames are JSON with the message's name under
 `"@"`; binary frames are poses (`poses.py`). A page says Join, gets Joined with all who are here,
 and from there what changes: what is told of one person is told together once a tick, the newest
-of each. Nothing of it is written down by the server.
+of each. Nothing of it is written down by the server, unless all in the room have agreed to a
+recording (`RecordingNow`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mirrorworld.protocol import messages
 from mirrorworld.protocol.messages import Ping, Pong, Refusal
 
 MEET_PATH: Final = "/api/meet"
+RECORDINGS_PATH: Final = "/api/meet/recordings"
 MEETING_VERSION: Final = 1
 POSE_HZ: Final = 10
 """How often a page tells where it is, while it moves."""
@@ -24,6 +26,8 @@ CHAT_MAX: Final = 1_000
 CHAT_KEPT: Final = 200
 SIGNAL_BYTES_MAX: Final = 48 << 10
 MESSAGE_BYTES_MAX: Final = 64 << 10
+REASON_MAX: Final = 200
+"""Characters of why somebody asks for a recording."""
 
 CLOSE_ELSEWHERE: Final = 4409
 """The same person has joined by another line."""
@@ -123,6 +127,28 @@ class PutOut:
 
 
 @dataclass(frozen=True, slots=True)
+class AskRecording:
+    """Asks all in the room whether it may be recorded; for who may write here, guests excepted.
+    Who asks has agreed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRecording:
+    """One's own answer. Who says nothing until it is due has not agreed."""
+
+    id: str
+    """Of `RecordingNow`: an answer to another question is none."""
+    is_agreed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Ends the recording, or takes back the question; anybody in the room may."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Goes for good. A line that is only lost is waited for a while."""
 
@@ -195,6 +221,8 @@ class Joined:
     is_moderator: bool
     people: list[Attendee]
     """All who are here, in whatever room; oneself too."""
+    may_record: bool = False
+    """One may ask the others for a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +250,35 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingNow:
+    """How it stands with the recording of this room; told to all in it whenever that changes.
+
+    What is kept from then on: names, poses, chat, raised hands and the moment that is shown; no
+    voices. Only while `state` is "on".
+    """
+
+    state: str
+    """"asking": nothing is kept yet. "on". "paused": somebody has come and is asked; nothing is
+    kept meanwhile. "ended": `detail` says why."""
+    id: str
+    by: int
+    """Who asked for it."""
+    by_name: str
+    reason: str
+    due_ms: float
+    """When the first who has not answered has said no, by the server's clock; 0: none is asked."""
+    waits_for: list[int]
+    """Who has yet to answer."""
+    since_ms: float
+    """Since when something is kept; 0: nothing is."""
+    days: int
+    """After so many it is deleted by itself."""
+    detail: str = ""
+    """Why it ended: "not agreed", "no answer", "stopped", "all left", "too long", "too large",
+    "deleted", "disk". Never who: a no is nobody's to explain."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signalled:
     """What another page said to this one."""
 
@@ -231,11 +288,12 @@ class Signalled:
 
 
 MeetClientMessage = (
-    Join | Stance | Go | Say | Bring | Present | SetMoment | Signal | PutOut | Leave | Ping
+    Join | Stance | Go | Say | Bring | Present | SetMoment | Signal | PutOut | AskRecording
+    | AnswerRecording | StopRecording | Leave | Ping
 )  # fmt: skip
 MeetServerMessage = (
-    Joined | Entered | Attendance | Said | Moment | Presenting | Brought | Signalled
-    | Pong | Refusal
+    Joined | Entered | Attendance | Said | Moment | Presenting | Brought | RecordingNow
+    | Signalled | Pong | Refusal
 )  # fmt: skip
 
 _CLIENT: Final = messages.by_name(MeetClientMessage)
@@ -310,3 +368,104 @@ class MeetingNow:
     rooms: int
     counts: dict[str, int]
     """What was taken, limited and dropped since the server started."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPerson:
+    """Somebody in a recording, who agreed to it."""
+
+    number: int
+    """By which the recording tells them apart, from 1."""
+    name: str
+    account: str
+    """"": a guest."""
+    agreed_ms: float
+    left_ms: float | None
+    """null: they were there to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecording:
+    """A meeting that was recorded."""
+
+    id: str
+    place: str
+    """The twin whose room it was; "": the whole world's."""
+    reason: str
+    by: int
+    """Number of who asked for it."""
+    began_ms: float
+    ended_ms: float
+    """So far, while it is on."""
+    detail: str
+    """Why it ended, as in `RecordingNow`, or "server stopped"; "": it is on."""
+    deleted_ms: float
+    """When it is deleted by itself."""
+    bytes: int
+    people: list[RecordedPerson]
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecordingsPage:
+    """Recordings, the latest first."""
+
+    recordings: list[MeetingRecording]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedName:
+    """What somebody called themselves from then on."""
+
+    at_ms: float
+    person: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChat:
+    """A line of chat."""
+
+    at_ms: float
+    person: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedHand:
+    """A hand that was raised or taken down."""
+
+    at_ms: float
+    person: int
+    is_raised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMoment:
+    """What the room looked at from then on; see `Moment`."""
+
+    at_ms: float
+    person: int
+    """Who chose it; 0: somebody who was gone before the recording began, or nobody."""
+    source_ms: float | None
+    speed: float
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPause:
+    """Nothing was kept in between: somebody had come and was asked."""
+
+    at_ms: float
+    until_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecordingDetail:
+    """All of a recording but its poses, each list by time."""
+
+    recording: MeetingRecording
+    names: list[RecordedName]
+    chat: list[RecordedChat]
+    hands: list[RecordedHand]
+    moments: list[RecordedMoment]
+    pauses: list[RecordedPause]

@@ -168,6 +168,7 @@ def _constants() -> Iterator[str]:
         "POSE_HZ": people.POSE_HZ,
         "MEET_NAME_MAX": people.NAME_MAX,
         "MEET_CHAT_MAX": people.CHAT_MAX,
+        "MEET_REASON_MAX": people.REASON_MAX,
         "CLOSE_ELSEWHERE": people.CLOSE_ELSEWHERE,
         "CLOSE_PUT_OUT": people.CLOSE_PUT_OUT,
         "CLOSE_FLOOD": people.CLOSE_FLOOD,

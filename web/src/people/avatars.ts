@@ -27,7 +27,7 @@ import type { PerspectiveCamera } from "three";
 import { mergeGeometries } from "three/addons/utils/BufferGeometryUtils.js";
 import type { Pose, SceneLayer } from "../scene/layers.ts";
 import { hueOf } from "./colours.ts";
-import type { Meeting, Person } from "./meeting.ts";
+import type { MeetingTold, Person } from "./meeting.ts";
 import { tagOf, type Tag } from "./tags.ts";
 
 const NEAR_M = 0.75;
@@ -37,9 +37,19 @@ const SCALE_MAX = 40;
 const NAMES_MAX = 48;
 const ROOM = 64;
 
+/** People to be drawn: of a meeting, or of one that was recorded. */
+export interface Gathering {
+  /** Who is not drawn: oneself. */
+  readonly me: number;
+  readonly place: string;
+  people(): ReadonlyMap<number, Person>;
+  isMoving(): boolean;
+  on(what: "people", listener: (told: MeetingTold["people"]) => void): () => void;
+}
+
 export class Avatars implements SceneLayer {
   readonly object = new Group();
-  readonly #meeting: Meeting;
+  readonly #meeting: Gathering;
   readonly #head: Bodies;
   readonly #bust: Bodies;
   readonly #hand: Bodies;
@@ -48,7 +58,7 @@ export class Avatars implements SceneLayer {
   /** Whose eyes one looks through. */
   hidden = 0;
 
-  constructor(meeting: Meeting) {
+  constructor(meeting: Gathering) {
     this.#meeting = meeting;
     this.#head = new Bodies(headShape());
     this.#bust = new Bodies(bustShape());

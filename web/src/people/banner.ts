@@ -1,13 +1,15 @@
-// What one has to know of the meeting wherever one looks: whom one follows, that one goes one's own
-// way, that the line is lost. With the way out of each.
+// What one has to know of the meeting wherever one looks: that it is recorded, whom one follows, that
+// one goes one's own way, that the line is lost. With the way out of each.
 
 import { button, h, setText } from "../panels/dom.ts";
 import { t } from "../words.ts";
 import type { Meeting } from "./meeting.ts";
+import { standOf } from "./recording.ts";
 import type { Together } from "./together.ts";
 
 export class MeetingBanner {
   readonly element = h("div", { class: "people-banner", role: "status", hidden: true });
+  readonly #recorded = h("span", { class: "people-recorded" });
   readonly #words = h("span", { class: "clip" });
   readonly #acts = h("span", { class: "people-banner-acts" });
   readonly #meeting: Meeting;
@@ -17,18 +19,28 @@ export class MeetingBanner {
   constructor(meeting: Meeting, together: Together) {
     this.#meeting = meeting;
     this.#together = together;
-    this.element.append(this.#words, this.#acts);
+    this.element.append(this.#recorded, this.#words, this.#acts);
   }
 
   paint(): void {
     const [kind, words, acts] = this.#say();
-    this.element.hidden = kind === "";
-    const shown = `${kind}\0${words}`;
+    const recorded = this.#meeting.isIn ? standOf(this.#meeting) : "";
+    this.element.hidden = kind === "" && recorded === "";
+    const shown = `${kind}\0${words}\0${recorded}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
+    this.#recorded.replaceChildren(...(recorded === "" ? [] : [h("span", { class: "clip" }, recorded), ...this.#stop()]));
+    this.element.dataset["recording"] = this.#meeting.recording?.state ?? "";
     this.element.dataset["kind"] = kind;
     setText(this.#words, words);
     this.#acts.replaceChildren(...acts.map(([label, act]) => button(label, act)));
+  }
+
+  /** Who is asked has an answer to give instead. */
+  #stop(): HTMLElement[] {
+    const { recording, me } = this.#meeting;
+    if (recording?.state === "asking" && recording.by !== me) return [];
+    return [button(recording?.state === "asking" ? t("Take the question back") : t("Stop recording"), () => this.#meeting.send({ "@": "StopRecording" }))];
   }
 
   #say(): [string, string, [string, () => void][]] {

@@ -8,12 +8,13 @@ import { colourOf } from "./colours.ts";
 import type { Meeting, Said } from "./meeting.ts";
 
 const SHOWN_MAX = 200;
+const UNKEPT = t("What is written here is kept by nobody, unless all agree to a recording.");
 
 export class Chat {
   readonly element: HTMLElement;
   readonly input: HTMLInputElement;
   readonly #log = h("ol", { class: "people-log", role: "log", tabIndex: 0, attrs: { "aria-label": t("Chat") } });
-  readonly #none = h("li", { class: "people-log-none hint" }, t("What is written here is kept by nobody."));
+  readonly #none = h("li", { class: "people-log-none hint" }, UNKEPT);
 
   constructor(meeting: Meeting) {
     this.input = h("input", { class: "input grow", attrs: { type: "text", maxlength: MEET_CHAT_MAX, autocomplete: "off", "aria-label": t("Write to all here"), placeholder: t("Write to all here") } });
@@ -38,6 +39,7 @@ export class Chat {
       this.#log.replaceChildren(...(chat.length === 0 ? [this.#none] : chat.map((said) => lineOf(said, meeting.me))));
       this.#toEnd();
     });
+    meeting.on("recording", ({ now }) => (this.#none.textContent = now?.state === "on" ? t("What is written here is recorded.") : UNKEPT));
     meeting.on("chat", (said) => {
       const isAtEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 60;
       this.#none.remove();

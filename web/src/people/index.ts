@@ -14,6 +14,8 @@ import { MeetingBanner } from "./banner.ts";
 import { mirrorHash } from "./hash.ts";
 import { Meeting } from "./meeting.ts";
 import { PeoplePanel } from "./panel.ts";
+import { Playback } from "./playback.ts";
+import { RecordingQuestion, standOf, whyEnded } from "./recording.ts";
 import { Selections } from "./selections.ts";
 import { Together } from "./together.ts";
 import { Voice } from "./voice.ts";
@@ -34,6 +36,8 @@ export interface People {
   readonly avatars: Avatars | null;
   /** What others have selected; null until one joins. */
   readonly selections: Selections | null;
+  /** What is played of a recording; null: nothing. */
+  readonly playback: Playback | null;
   /** A number for all that this page shows of the world. */
   hash(): string;
 }
@@ -48,7 +52,8 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
   const banner = new MeetingBanner(meeting, together);
   const toasts = new Toasts(document.getElementById("toasts")!);
   const spoken = h("div", { class: "people-spoken", attrs: { "aria-live": "polite" } });
-  document.body.append(panel.element, banner.element, spoken);
+  const question = new RecordingQuestion(meeting);
+  document.body.append(panel.element, banner.element, question.element, spoken);
   document.querySelector("#top .time-pill")?.after(panel.button);
   const nameOf = (id: number): string => meeting.people().get(id)?.name ?? t("Somebody");
   const boundsOf = (twin: string): Box3 | undefined => ("boundsOf" in scene ? (scene as { boundsOf(id: string): Box3 | undefined }).boundsOf(twin) : undefined);
@@ -66,7 +71,15 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     remove = [avatars, selections, together].map((layer) => scene.addLayer(layer));
   };
 
+  let playback: Playback | null = null;
+  panel.onPlay = (detail) => {
+    playback?.close();
+    panel.open(false);
+    playback = new Playback(detail, mirror, scene, () => (playback = null));
+  };
   meeting.on("state", ({ state, detail }) => {
+    if (state !== "out" && state !== "ended") playback?.close();
+    question.paint();
     show(state === "in" || state === "lost");
     banner.paint();
     if (state === "in") keepAgain(meeting);
@@ -99,6 +112,15 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     scene.invalidate();
   });
   meeting.on("presenting", () => banner.paint());
+  meeting.on("recording", ({ now, before, ended }) => {
+    question.paint();
+    banner.paint();
+    if (now !== null) spoken.textContent = `${standOf(meeting)}${question.element.hidden ? "" : ` ${t("You are asked whether you agree.")}`}`;
+    if (ended === "") return;
+    const title = (before?.since_ms ?? 0) > 0 ? t("Nothing is recorded any more.") : t("This meeting is not recorded.");
+    spoken.textContent = `${title} ${whyEnded(ended)}`;
+    toasts.show({ tone: "plain", title, detail: whyEnded(ended) });
+  });
   meeting.on("entered", () => {
     keepAgain(meeting);
     writeLink(meeting.place);
@@ -128,6 +150,9 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     voice,
     get avatars() {
       return avatars;
+    },
+    get playback() {
+      return playback;
     },
     get selections() {
       return selections;

@@ -7,7 +7,7 @@
  */
 
 import { CLOSE_PUT_OUT, MEETING_VERSION, POSE_HZ } from "../protocol.ts";
-import type { Attendee, Entered, MeetClientMessage, MeetServerMessage, Moment, Said } from "../protocol.ts";
+import type { Attendee, Entered, MeetClientMessage, MeetServerMessage, Moment, RecordingNow, Said } from "../protocol.ts";
 import { apiUrl } from "../rest.ts";
 import type { Body } from "../scene/layers.ts";
 import { decodePoses, encodePose, isStill } from "./poses.ts";
@@ -37,6 +37,8 @@ export interface MeetingTold {
   entered: Entered;
   moment: Moment;
   presenting: { id: number };
+  /** How it stands with the recording of this room; null: there is none any more. */
+  recording: { now: RecordingNow | null; before: RecordingNow | null; ended: string };
   brought: { by: number; is_now: boolean };
   refusal: { detail: string; place: string; mend: string };
 }
@@ -79,6 +81,10 @@ export class Meeting {
   /** Why it is as it is, to be read. */
   detail = "";
   isModerator = false;
+  /** One may ask the others for a recording. */
+  mayRecord = false;
+  /** Asked for, running or waiting; null: neither. */
+  recording: RecordingNow | null = null;
   place = "";
   presenter = 0;
   moment: Moment = { source_ms: null, speed: 0, branch: "", by: 0, at_ms: 0 };
@@ -237,6 +243,7 @@ export class Meeting {
     this.#people.clear();
     this.chat.length = 0;
     this.me = this.presenter = 0;
+    this.#record(null, "");
     this.#tell("people", { put: [], gone });
     this.#set(state, detail);
   }
@@ -277,6 +284,7 @@ export class Meeting {
         }
         this.me = message.id;
         this.isModerator = message.is_moderator;
+        this.mayRecord = message.may_record;
         this.#offsetMs = message.now_ms - Date.now();
         this.#failures = 0;
         this.#attend(message.people, [...this.#people.keys()].filter((id) => !message.people.some((each) => each.id === id)));
@@ -293,6 +301,7 @@ export class Meeting {
         this.presenter = message.presenter;
         this.chat.splice(0, Infinity, ...message.chat);
         this.#sentBody = null;
+        this.#record(null, "");
         this.#tell("entered", message);
         break;
       case "Said":
@@ -311,6 +320,9 @@ export class Meeting {
       case "Brought":
         this.#tell("brought", message);
         break;
+      case "RecordingNow":
+        this.#record(message.state === "ended" ? null : message, message.detail);
+        break;
       case "Signalled":
         this.#tell("signal", { from: message.by, kind: message.kind, data: message.data });
         break;
@@ -320,6 +332,13 @@ export class Meeting {
       case "Pong":
         break;
     }
+  }
+
+  #record(now: RecordingNow | null, ended: string): void {
+    const before = this.recording;
+    if (before === now) return;
+    this.recording = now;
+    this.#tell("recording", { now, before, ended });
   }
 
   #attend(put: readonly Attendee[], gone: readonly number[]): void {

@@ -2,12 +2,14 @@
 
 import type { Mirror } from "../mirror.ts";
 import { MEET_NAME_MAX } from "../protocol.ts";
+import type { MeetingRecordingDetail } from "../protocol.ts";
 import { button, h, iconButton, setAttr, setText } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
 import { t } from "../words.ts";
 import { Chat } from "./chat.ts";
 import { openLinks } from "./links.ts";
 import type { Meeting } from "./meeting.ts";
+import { askRecording, openRecordings, standOf } from "./recording.ts";
 import { PeopleRows } from "./rows.ts";
 import type { Together } from "./together.ts";
 
@@ -37,7 +39,11 @@ export class PeoplePanel {
   readonly #bring: HTMLButtonElement;
   readonly #room: HTMLButtonElement;
   readonly #invite: HTMLButtonElement;
+  readonly #record: HTMLButtonElement;
+  readonly #recorded = h("p", { class: "people-recorded", hidden: true });
   readonly #badge = h("span", { class: "badge", hidden: true });
+  /** Plays what was recorded. */
+  onPlay: (detail: MeetingRecordingDetail) => void = () => {};
   #unread = 0;
   #isAsked = false;
 
@@ -78,18 +84,20 @@ export class PeoplePanel {
     this.#bring = toggle("send", t("Bring all here"), () => meeting.send({ "@": "Bring", to: [] }));
     this.#room = toggle("cube", t("Meet here"), () => this.#changeRoom());
     this.#invite = toggle("link", t("Link for guests"), () => openLinks(mirror, meeting.place));
+    this.#record = toggle("record", t("Record"), () => (meeting.recording === null ? askRecording(meeting) : void meeting.send({ "@": "StopRecording" })));
     this.#inside = h(
       "div",
       { class: "people-inside", hidden: true },
+      this.#recorded,
       this.voice,
       this.#rows.element,
-      h("div", { class: "people-do", role: "group", attrs: { "aria-label": t("In this meeting") } }, this.#hand, this.#present, this.#way, this.#bring, this.#room, this.#invite, button(t("Leave"), () => this.leave(), "plain", "leave")),
+      h("div", { class: "people-do", role: "group", attrs: { "aria-label": t("In this meeting") } }, this.#hand, this.#present, this.#way, this.#bring, this.#room, this.#invite, this.#record, button(t("Leave"), () => this.leave(), "plain", "leave")),
       this.chat.element,
     );
     this.element = h(
       "section",
       { class: "people-panel", id: "people", hidden: true, attrs: { "aria-label": t("People") } },
-      h("header", { class: "people-head" }, h("h2", {}, t("People")), this.#place, h("span", { class: "grow" }), iconButton("close", t("Close"), () => this.open(false))),
+      h("header", { class: "people-head" }, h("h2", {}, t("People")), this.#place, h("span", { class: "grow" }), iconButton("record", t("Recordings of meetings"), () => openRecordings(mirror, meeting.state === "out" || meeting.state === "ended" ? (detail) => this.onPlay(detail) : null)), iconButton("close", t("Close"), () => this.open(false))),
       this.#outside,
       this.#inside,
     );
@@ -100,7 +108,7 @@ export class PeoplePanel {
         this.button.focus();
       }
     });
-    for (const what of ["people", "state", "entered", "presenting"] as const) meeting.on(what, () => this.mark());
+    for (const what of ["people", "state", "entered", "presenting", "recording"] as const) meeting.on(what, () => this.mark());
     meeting.on("chat", ({ by }) => {
       if (by !== meeting.me && !this.isOpen) this.#unread += 1;
       this.mark();
@@ -180,7 +188,7 @@ export class PeoplePanel {
     setText(this.#place, nameOf(meeting.place));
     if (!isInside) {
       this.#name.placeholder = principal.id.startsWith("~") ? t("as you said at the door") : principal.id;
-      setText(this.#hint, `${label}. ${t("Others then see your name, where you are and what you select, as you see them. Nothing of it is kept.")}`);
+      setText(this.#hint, `${label}. ${t("Others then see your name, where you are and what you select, as you see them. Nothing of it is kept, unless all agree to a recording.")}`);
       this.#why.hidden = meeting.detail === "";
       setText(this.#why, meeting.detail);
       return;
@@ -201,6 +209,13 @@ export class PeoplePanel {
     setText(this.#room.lastElementChild!, goesBack ? t("To the whole world") : t("Meet at {name}", { name: nameOf(selected ?? "") }));
     this.#bring.hidden = meeting.people().size < 2;
     this.#invite.hidden = !meeting.isModerator;
+    const { recording } = meeting;
+    this.#record.hidden = recording === null ? !meeting.mayRecord : recording.state === "asking" && recording.by !== meeting.me;
+    setAttr(this.#record, "aria-pressed", String(recording !== null));
+    setText(this.#record.lastElementChild!, recording === null ? t("Record") : recording.state === "asking" ? t("Take the question back") : t("Stop recording"));
+    this.#recorded.hidden = recording === null;
+    this.#recorded.dataset["state"] = recording?.state ?? "";
+    setText(this.#recorded, standOf(meeting));
   }
 }
 
