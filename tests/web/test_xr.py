@@ -36,6 +36,23 @@ TAKE_EYES = """() => new Promise((resolve) => requestAnimationFrame(() => {
   resolve(new Set(window.eyes[0]).size > 20);
 }))"""
 
+# Per eye, how many pixels are of the colour that what is selected is outlined with.
+COUNT_ACCENT = """() => new Promise((resolve) => requestAnimationFrame(() => {
+  const scene = document.getElementById("scene");
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [scene.width, scene.height];
+  const pen = copy.getContext("2d");
+  pen.drawImage(scene, 0, 0);
+  const half = copy.width >> 1;
+  resolve([0, half].map((x) => {
+    const { data } = pen.getImageData(x, 0, half, copy.height);
+    let n = 0;
+    for (let i = 0; i < data.length; i += 4)
+      n += data[i] < 140 && data[i + 1] > 140 && data[i + 2] > 180 && data[i + 2] - data[i] > 90;
+    return n;
+  }));
+}))"""
+
 Worn = Callable[..., Wearer]
 
 
@@ -313,3 +330,28 @@ def test_both_eyes_see_it(line: PanelWorld, worn: Worn) -> None:
     left, right = wearer.ask("window.eyes")
     assert len(set(left)) > 20 and len(set(right)) > 20
     assert left != right
+
+
+def test_what_is_selected_is_outlined_for_both_eyes(line: PanelWorld, worn: Worn) -> None:
+    line.tick()
+    wearer = worn(is_drawn=True)
+    wearer.enter()
+    # Before it, with no hand in the way and no panel.
+    wearer.ask(f"{VISIT}.goTo('{FILLER}')")
+    wearer.until(f"!{VISIT}.veil.mesh.visible && {MIRROR}.selected === '{FILLER}'")
+    wearer.ask(f"{VISIT}.desk.closeInspect()")
+    # Arcs to what it is related to have the same colour: the line alone is taken away and put back.
+    line_of = f"{VISIT}.scene.stage.scene.children.find((each) => each.renderOrder === 25)"
+    wearer.ask(f"{line_of}.layers.set(31)")
+    wearer.pictures(3)
+    without = wearer.ask(COUNT_ACCENT)
+    wearer.ask(f"{line_of}.layers.set(0)")
+    wearer.pictures(3)
+    shot(wearer, "outline")
+    outlined = wearer.ask(COUNT_ACCENT)
+    assert all(now > before + 60 for now, before in zip(outlined, without, strict=True)), (
+        outlined,
+        without,
+    )
+    # The line costs calls, and a headset has few.
+    assert wearer.ask("window.__mirrorworld.scene.stats().draw_calls") <= 120

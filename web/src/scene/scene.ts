@@ -156,7 +156,7 @@ export class WorldScene implements SceneApi {
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
     this.stage.renderer.localClippingEnabled = true;
-    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
+    this.stage.scene.add(this.#chosen.outline.inEyes, this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -806,9 +806,12 @@ export class WorldScene implements SceneApi {
     const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
     stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
     this.#choose(stage.renderer.xr.isPresenting ? stage.renderer.xr.getCamera() : stage.camera);
+    const { outline } = this.#chosen;
+    const { renderer } = stage;
+    if (renderer.xr.isPresenting) renderer.xr.updateCamera(stage.eyes);
+    outline.prepareEyes(renderer, renderer.xr.isPresenting ? renderer.xr.getCamera() : null);
     stage.draw(distance);
-    // The line is drawn over one flat picture: in a headset what is chosen glows instead.
-    if (!stage.renderer.xr.isPresenting) this.#chosen.outline.render(stage.renderer, stage.camera);
+    if (!renderer.xr.isPresenting) outline.render(renderer, stage.camera);
     this.#drawCalls = stage.renderer.info.render.calls;
     this.#triangles = stage.renderer.info.render.triangles;
   }

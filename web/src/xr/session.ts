@@ -6,7 +6,6 @@
  */
 
 import { Vector3 } from "three";
-import type { Box3 } from "three";
 import type { HeatPanel } from "../heat/panel.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
@@ -21,7 +20,6 @@ import { Glove } from "./gloves.ts";
 import { Input } from "./input.ts";
 import type { Hand } from "./input.ts";
 import { Inspect } from "./inspect.ts";
-import { Marks } from "./marks.ts";
 import { Menu } from "./menu.ts";
 import { Names } from "./names.ts";
 import { Moving } from "./moving.ts";
@@ -66,7 +64,6 @@ export class Visit {
   jsMs = 0;
   onEnd: () => void = () => {};
   readonly #gloves = [new Glove(), new Glove()] as const;
-  readonly #marks = new Marks();
   readonly names: Names;
   readonly #due: (() => void)[] = [];
   readonly #before: { place: ReturnType<WorldScene["camera"]>; beforePicture: Mirror["beforePicture"]; fov: number };
@@ -139,7 +136,7 @@ export class Visit {
     // Not by the renderer's own loop: that one would go on in the page after the visit.
     xr.setAnimationLoop((nowMs: number, frame?: XRFrame) => frame !== undefined && this.#frame(nowMs, frame));
     session.addEventListener("end", () => this.#end(), { once: true });
-    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.#marks.object, this.names.mesh);
+    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.names.mesh);
     stage.eyes = this.rig.eyes;
     stage.camera.clearViewOffset();
     if (this.mode === "immersive-ar") stage.setSurroundings(false, false);
@@ -232,7 +229,6 @@ export class Visit {
     }
     this.#gloves.forEach((glove, i) => pointing.draw(glove, input.both[i]!, isMine));
     this.veil.update(dt_s, this.moving.isMoved && now.hasVignette);
-    this.#showMarks();
     this.names.update(rig.head, now.hasNames);
   }
 
@@ -368,15 +364,6 @@ export class Visit {
     box?.getCenter(this.#chosenAt);
   }
 
-  #showMarks(): void {
-    const { selected, hovered } = this.mirror;
-    this.#marks.show(this.#boxOf(selected), hovered === selected ? undefined : this.#boxOf(hovered));
-  }
-
-  #boxOf(id: Id | null): Box3 | undefined {
-    return id === null ? undefined : this.scene.boundsOf(id);
-  }
-
   // --- what others see ---------------------------------------------------------------------------
 
   /** Head, hands and pointer in the world's metres; good until the next picture. */
@@ -422,7 +409,7 @@ export class Visit {
     mirror.hover(null);
     mirror.beforePicture = this.#before.beforePicture;
     for (const act of this.#due.splice(0)) mirror.beforePicture(act);
-    for (const part of [this.veil, this.arc, this.table, this.desk, this.#marks, this.names, ...this.#gloves]) part.dispose();
+    for (const part of [this.veil, this.arc, this.table, this.desk, this.names, ...this.#gloves]) part.dispose();
     this.placing?.dispose();
     this.rig.room.removeFromParent();
     stage.eyes = stage.camera;
