@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,15 @@ import pytest
 from playwright.sync_api import expect
 
 from mirrorworld.world.changes import CommandState, Severity
-from tests.web.conftest import NO_DRAWING, READY_MS
-from tests.web.headset import VISIT, WAIT_MS, Wearer, put_on
+from tests.web.headset import VISIT, Worn, shot, wearing
 from tests.web.panel_world import FILLER, PanelWorld
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.peer, pytest.mark.timeout(600)]
 
 MIRROR = "window.__mirrorworld.mirror"
-SHOTS = os.environ.get("MIRRORWORLD_SHOTS", "")
-"""A folder that pictures of both eyes are put into; empty: none are taken."""
-
 # The canvas is read in the same picture that it is drawn in: it keeps nothing beyond that.
 TAKE_EYES = """() => new Promise((resolve) => requestAnimationFrame(() => {
   const copy = document.createElement("canvas");
@@ -53,53 +48,12 @@ COUNT_ACCENT = """() => new Promise((resolve) => requestAnimationFrame(() => {
   }));
 }))"""
 
-Worn = Callable[..., Wearer]
-
 
 @pytest.fixture
 def worn(browser: Browser, peers_dir: Path, line: PanelWorld) -> Iterator[Worn]:
     """A function that opens the bottling line's page beside an emulated headset."""
-    contexts = []
-    errors: list[str] = []
-
-    def open_(*, is_drawn: bool = False, has_headset: bool = True, **options) -> Wearer:
-        context = browser.new_context(
-            viewport={"width": 640, "height": 320} if is_drawn else {"width": 1280, "height": 900},
-            bypass_csp=True,
-            reduced_motion="reduce",
-            **options,
-        )
-        contexts.append(context)
-        if has_headset:
-            put_on(context, peers_dir)
-        page: Page = context.new_page()
-        if not is_drawn:
-            page.add_init_script(NO_DRAWING)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: errors.append(message.text) if message.type == "error" else None,
-        )
-        address, _, token = line.url.partition("/?token=")
-        context.request.post(f"{address}/api/session", data={"token": token})
-        page.set_default_navigation_timeout(2 * WAIT_MS)
-        page.goto(f"{address}/?quality=low")
-        page.wait_for_function(
-            "document.documentElement.dataset.ready === 'true'", timeout=2 * READY_MS
-        )
-        return Wearer(page)
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not errors, "the page threw:\n" + "\n".join(errors)
-
-
-def shot(wearer: Wearer, name: str) -> None:
-    """A picture of both eyes, where pictures are asked for."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        wearer.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+    with wearing(browser, peers_dir, line) as open_:
+        yield open_
 
 
 def test_goes_in_moves_points_reads_and_commands(line: PanelWorld, worn: Worn) -> None:

@@ -11,7 +11,7 @@ import { numberText } from "../format.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
-import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
+import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats, Wearer } from "./api.ts";
 import { AssetLibrary } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
@@ -110,8 +110,7 @@ export class WorldScene implements SceneApi {
   #insets: [number, number, number, number] = [0, 0, 0, 0];
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
-  /** Head, hands and pointer of who wears a headset; null: nobody does. */
-  wearer: (() => Body) | null = null;
+  wearer: Wearer | null = null;
 
   constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
     this.#canvas = canvas;
@@ -184,6 +183,10 @@ export class WorldScene implements SceneApi {
   }
 
   focus(id: Id, options: { fast?: boolean } = {}): void {
+    if (this.wearer !== null) {
+      this.wearer.goTo(id);
+      return;
+    }
     if (this.#population === null) this.#focusDue = id;
     const box = this.#boundsBelow(id);
     if (box.isEmpty()) return;
@@ -344,6 +347,10 @@ export class WorldScene implements SceneApi {
   }
 
   setCamera({ position, target }: CameraPlace, options: { mode?: CameraMode; isFlown?: boolean } = {}): void {
+    if (this.wearer !== null) {
+      this.wearer.show({ position, target });
+      return;
+    }
     this.#hasFramed = true;
     this.setMode(options.mode ?? "orbit");
     this.rig.goTo(new Vector3(...position), new Vector3(...target), options.isFlown !== true);
@@ -366,7 +373,7 @@ export class WorldScene implements SceneApi {
   }
 
   body(): Body {
-    if (this.wearer !== null) return this.wearer();
+    if (this.wearer !== null) return this.wearer.body();
     const { position, quaternion } = this.rig.camera;
     return { head: { position: position.toArray(), rotation: quaternion.toArray() }, left: null, right: null, pointer: null };
   }

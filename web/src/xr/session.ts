@@ -10,13 +10,14 @@ import type { HeatPanel } from "../heat/panel.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
 import type { WorldScene } from "../scene/scene.ts";
+import type { Tours } from "../tours/index.ts";
 import { t } from "../words.ts";
 import { Arc } from "./arc.ts";
 import { comfort, onComfort } from "./comfort.ts";
 import type { Company } from "./company.ts";
 import { Desk } from "./desk.ts";
-import { placeBefore } from "./entering.ts";
 import { Glove } from "./gloves.ts";
+import { Guide } from "./guide.ts";
 import { Input } from "./input.ts";
 import type { Hand } from "./input.ts";
 import { Inspect } from "./inspect.ts";
@@ -26,6 +27,7 @@ import { Moving } from "./moving.ts";
 import { Placing } from "./place.ts";
 import { Pointing } from "./pointing.ts";
 import { Rig } from "./rig.ts";
+import { Standing } from "./standing.ts";
 import { Table } from "./table.ts";
 import { Trend } from "./trend.ts";
 import { Veil } from "./veil.ts";
@@ -37,6 +39,7 @@ export interface Means {
   scene: WorldScene;
   heat: HeatPanel | null;
   company: Company | null;
+  tours: Tours | null;
 }
 
 const RATES = { calm: 72, fast: 120 } as const;
@@ -53,6 +56,7 @@ export class Visit {
   readonly arc = new Arc();
   readonly table: Table;
   readonly moving: Moving;
+  readonly standing: Standing;
   readonly menu: Menu;
   readonly trend: Trend;
   readonly desk: Desk;
@@ -69,6 +73,7 @@ export class Visit {
   readonly #before: { place: ReturnType<WorldScene["camera"]>; beforePicture: Mirror["beforePicture"]; fov: number };
   readonly #offs: (() => void)[] = [];
   readonly #hasFloor: boolean;
+  readonly #company: Company | null;
   #lastMs = 0;
   #isIn = false;
   #isOver = false;
@@ -81,34 +86,41 @@ export class Visit {
   readonly #at = new Vector3();
   readonly #scratch = new Vector3();
 
-  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company }: Means) {
+  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company, tours }: Means) {
     this.mode = mode;
     this.session = session;
     this.mirror = mirror;
     this.scene = scene;
+    this.#company = company;
     this.input = new Input(session);
     this.names = new Names(mirror, scene);
     this.table = new Table(this.rig);
     this.moving = new Moving(this.rig, this.veil, this.arc, this.table, (ray) => scene.hit(ray));
-    // Who stands in the plant has its floor and sky round them again; a real room is its own.
-    if (mode === "immersive-vr") this.moving.onStand = () => scene.stage.setSurroundings(true, true);
+    this.moving.onStand = () => {
+      // Who stands in the plant has its floor and sky round them again; a real room is its own.
+      if (mode === "immersive-vr") scene.stage.setSurroundings(true, true);
+      this.#see();
+      this.desk.reseat(this.#hasChosen ? this.#chosenAt : null);
+    };
+    this.standing = new Standing(this.rig, this.moving, mirror, scene, mode === "immersive-ar", (words) => this.desk.tell(words));
+    this.standing.onOwnWay = this.moving.onOwnMove = () => company?.letGo();
     this.trend = new Trend(mirror);
     const inspect = new Inspect(mirror, { goTo: (id) => this.goTo(id), close: () => this.desk.closeInspect(), tell: (words) => this.desk.tell(words) });
     inspect.onPoint = (handle) => this.trend.choose(handle);
     this.placing = mode === "immersive-ar" ? new Placing(session, this.rig) : null;
     const { placing } = this;
-    this.menu = new Menu(mirror, scene, heat, this.trend, company, {
+    const guide = new Guide(tours);
+    this.menu = new Menu(mirror, scene, { heat, trend: this.trend, company, guide }, {
       select: (id) => this.choose(id),
       goTo: (id) => this.goTo(id),
-      home: () => this.#home(),
+      home: () => this.standing.home(),
       toggleTable: () => this.toggleTable(),
       isOnTable: () => !this.rig.isLifeSize,
       replace: placing === null ? null : () => placing.open(),
       leave: () => void this.leave(),
       tell: (words) => this.desk.tell(words),
-      join: (at) => this.moving.stepIn(at),
     });
-    this.desk = new Desk(this.rig, mirror, this.menu, inspect);
+    this.desk = new Desk(this.rig, mirror, this.menu, inspect, guide);
     this.pointing = new Pointing(this.rig, scene, mirror, this.desk.slates, {
       choose: (id) => (this.placing?.isOpen ? this.#setDown() : this.choose(id)),
       holds: (hand) => void (this.placing?.isOpen || this.moving.holds(hand)),
@@ -142,12 +154,18 @@ export class Visit {
     if (this.mode === "immersive-ar") stage.setSurroundings(false, false);
     scene.rig.orbit.enabled = false;
     scene.drive(true);
-    scene.wearer = () => this.body();
+    scene.wearer = {
+      body: () => this.body(),
+      show: (place) => this.standing.show(place),
+      goTo: (id) => this.standing.goTo(id),
+      join: (body) => this.standing.join(body),
+    };
     mirror.beforePicture = (act) => void this.#due.push(act);
     this.#offs.push(
       onComfort(() => this.#applyComfort()),
       mirror.on("selection", ({ id }) => this.#takeChosen(id)),
       mirror.on("structure", () => this.#measure()),
+      this.#company?.onTold((words) => this.desk.tell(words)) ?? (() => {}),
     );
     this.#measure();
     try {
@@ -279,7 +297,7 @@ export class Visit {
       this.placing.open();
       this.desk.tell(t("Point at the floor or a table and press the trigger: the plant is set down there."));
     } else {
-      const { place, yaw } = this.#entry();
+      const { place, yaw } = this.standing.entry();
       this.rig.standAt(place);
       this.#see();
       this.rig.face(yaw);
@@ -288,29 +306,9 @@ export class Visit {
     this.#takeChosen(this.mirror.selected);
   }
 
-  /** Before what was looked at on the page. */
-  #entry(): { place: Vector3; yaw: number } {
-    const { position, target } = this.#before.place;
-    const { selected } = this.mirror;
-    const box = selected === null ? null : this.scene.boundsOf(selected) ?? null;
-    return placeBefore((ray) => this.scene.hit(ray), new Vector3(...position), new Vector3(...target), box);
-  }
-
-  #home(): void {
-    const { place, yaw } = this.#entry();
-    this.moving.stand(place, yaw);
-  }
-
   /** Stands before a twin, at life size. */
   goTo(id: Id): void {
-    const box = this.scene.boundsOf(id);
-    if (box === undefined) {
-      this.desk.tell(t("{name} has no place of its own.", { name: this.mirror.nameOf(id) }));
-      return;
-    }
-    this.mirror.select(id);
-    const { place, yaw } = placeBefore((ray) => this.scene.hit(ray), this.rig.head, box.getCenter(new Vector3()), box);
-    this.moving.stand(place, yaw);
+    this.standing.goTo(id);
   }
 
   /** The plant as a model before one, and back. */
@@ -324,7 +322,7 @@ export class Visit {
         this.scene.stage.setSurroundings(true, false);
         this.table.layBefore(true);
       });
-    } else this.#home();
+    } else this.standing.home();
   }
 
   /** In a real room: here it is. */
