@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mirrorworld.authoring.documents import Document
 from mirrorworld.people import routes
 from mirrorworld.world.changes import PutSheet
 from mirrorworld.world.model import Sheet
-from tests.web.headset import VISIT, Worn, shot, wearing
+from tests.web.headset import SHOTS, VISIT, Wearer, Worn, shot, wearing
 from tests.web.panel_world import FILLER, PanelWorld
 from tests.web.test_people import MEETING, OTHER, TOGETHER, join, stand_at, until
 
@@ -184,3 +185,108 @@ def test_a_tour_is_played_in_the_headset(worn: Worn, plant: PanelWorld) -> None:
     wearer.press("tour", "End")
     wearer.until(f"!{VISIT}.desk.tour.isShown")
     assert wearer.ask("document.querySelector('.tour-card').hidden")
+
+
+def test_the_plant_is_cut_open_by_hand(worn: Worn, plant: PanelWorld) -> None:
+    plant.tick()
+    wearer = worn(is_drawn=True)
+    wearer.enter()
+    section = f"{SCENE}.section"
+    wearer.open_menu()
+    wearer.press("menu", "Cut")
+    wearer.press("menu", "Cut here")
+    wearer.until(f"{section}.cut('y') !== null")
+    before = wearer.ask(f"{section}.cut('y').at")
+    wearer.press("menu", "By hand")
+    wearer.until(f"{VISIT}.cutting.isInHand")
+
+    # A grip in the air takes the plane along: down with the hand, and no further than that.
+    wearer.aim([0.4, 1.4, -3], at=[0.4, 1.4, -0.4])
+    wearer.pictures(4)
+    wearer.ask("device.controllers.right.updateButtonValue('squeeze', 1)")
+    wearer.until(f"{VISIT}.input.right.isSqueezed")
+    wearer.pictures(3)
+    wearer.aim([0.4, 1.25, -3], at=[0.4, 1.25, -0.4])
+    wearer.until(f"before => {section}.cut('y').at < before - 0.1", before)
+    wearer.ask("device.controllers.right.updateButtonValue('squeeze', 0)")
+    wearer.until(f"!{VISIT}.input.right.isSqueezed")
+    gripped = wearer.ask(f"{section}.cut('y').at")
+    wearer.aim([0.4, 1.6, -3], at=[0.4, 1.6, -0.4])
+    wearer.pictures(4)
+    assert wearer.ask(f"{section}.cut('y').at") == gripped
+    shot(wearer, "cut")
+
+    # The stick moves it too, and throws no arc meanwhile.
+    stood = wearer.head()
+    wearer.stick(0, -1)
+    wearer.until(f"before => {section}.cut('y').at > before + 0.05", gripped)
+    assert not wearer.ask(f"{VISIT}.arc.object.visible")
+    wearer.stick(0, 0)
+    assert math.dist(wearer.head(), stood) < 0.05
+    # Off again, and the hands are what they were.
+    wearer.press("menu", "Cut no longer")
+    wearer.until(f"!{section}.isOn && !{VISIT}.cutting.isInHand")
+    wearer.aim([0.25, 1.2, -3], at=[0.25, 1.4, -0.3])
+    wearer.stick(0, -1)
+    wearer.until(f"{VISIT}.arc.isSure")
+    wearer.stick(0, 0)
+
+
+def typed(wearer: Wearer, words: str) -> None:
+    """Presses keys one by one."""
+    for letter in words:
+        wearer.press("keys", "Space" if letter == " " else letter)
+
+
+def test_twins_are_found_and_notes_written_by_pointing_at_keys(
+    worn: Worn, plant: PanelWorld
+) -> None:
+    # Drawn only for who wants to look: dozens of keys are aimed at, picture by picture.
+    wearer = worn(is_drawn=bool(SHOTS))
+    wearer.enter()
+    wearer.open_menu()
+    wearer.press("menu", "Search")
+    wearer.until_said("keys", "Type some of a name")
+    typed(wearer, "fil")
+    wearer.until_said("keys", FILLER)
+    shot(wearer, "keys")
+    wearer.press("keys", "⌫")
+    wearer.until_said("keys", "fi|")
+    wearer.press("keys", FILLER)
+    wearer.until(f"!{VISIT}.desk.keys.isShown && {MIRROR}.selected === '{FILLER}'")
+    wearer.until(f"!{VISIT}.veil.mesh.visible")
+    box = wearer.ask(
+        f"(() => {{ const b = {SCENE}.boundsOf('{FILLER}');"
+        " return [b.min.x, b.min.z, b.max.x, b.max.z]; })()"
+    )
+    x, _, z = wearer.head()
+    away = math.hypot(max(box[0] - x, 0, x - box[2]), max(box[1] - z, 0, z - box[3]))
+    assert 0 < away < 4
+
+    # --- a note, by a bare hand, on the part that was pointed at
+    wearer.press("inspect", "Close")
+    wearer.ask(f"{VISIT}.mirror.select(null)")
+    wearer.ask(f"{VISIT}.desk.isMenuOpen && {VISIT}.desk.toggleMenu()")
+    wearer.ask("device.primaryInputMode = 'hand'")
+    wearer.until(f"{VISIT}.input.right.hasJoints")
+    wearer.ask("device.hands.right.position.set(0.25, 1.3, -0.3)")
+    wearer.point_at(FILLER)
+    wearer.click()
+    wearer.until_said("inspect", "[Write a note]")
+    wearer.press("inspect", "Write a note")
+    typed(wearer, "V")  # Sentences begin with a capital.
+    typed(wearer, "alve 3 drips")
+    wearer.press("keys", "Write it")
+    wearer.until(f"!{VISIT}.desk.keys.isShown")
+    wearer.until_said("inspect", "[Notes (1)]")
+    wearer.press("inspect", "Notes (1)")
+    wearer.until_said("inspect", "Valve 3 drips")
+    shot(wearer, "note")
+    # The server has it, on the surface and not in the middle.
+    room = "window.__mirrorworld.authoring.room"
+    wearer.until(f"{room}.line.state === 'live' && {room}.line.open === 0")
+    log = plant.do(lambda mirror: dict(mirror.world.writings))
+    (note,) = Document(log[FILLER]).notes().values()
+    assert note.text == "Valve 3 drips"
+    assert math.hypot(*note.at) > 0.2
+    assert wearer.ask(f"{SCENE}.stats().draw_calls") <= 120

@@ -57,6 +57,7 @@ else
 const people = isEmbedded ? null : mountPeople(mirror, scene);
 if (headset !== null && people !== null) headset.company = companyOf(people);
 const authoring = isEmbedded ? null : mountAuthoring(mirror, scene, slot("tools"));
+if (headset !== null) headset.authoring = authoring;
 watchSlots((left, right, top, bottom) => {
   if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
 });

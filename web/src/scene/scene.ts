@@ -237,6 +237,14 @@ export class WorldScene implements SceneApi {
     this.#applyView();
   }
 
+  /** Moves a cut that there is, for as long as a hand moves it: nothing else is told. `setCut` ends it. */
+  moveCut(axis: Axis, at: number): void {
+    const cut = this.section.cut(axis);
+    if (cut === null) return;
+    this.section.set(axis, { ...cut, at });
+    this.#moved();
+  }
+
   setXRay(isOn: boolean): void {
     this.xray.isOn = isOn;
     this.#applyView();

@@ -16,6 +16,7 @@ import type { Rig } from "./rig.ts";
 import { severityTone } from "./pen.ts";
 import { Slate } from "./slate.ts";
 import type { Line } from "./slate.ts";
+import type { Typing } from "./typing.ts";
 
 const EVERY_MS = 250;
 const UP = new Vector3(0, 1, 0);
@@ -33,8 +34,9 @@ export class Desk {
   readonly tag = new Slate("tag", 0.26, true);
   /** The words of a tour. */
   readonly tour = new Slate("tour", 0.44);
+  readonly keys = new Slate("keys", 0.46);
   /** What a ray can meet. */
-  readonly slates: readonly Slate[] = [this.menu, this.inspect, this.tour];
+  readonly slates: readonly Slate[] = [this.menu, this.inspect, this.tour, this.keys];
   /** The menu was asked for, beyond a glance. */
   isMenuOpen = false;
   readonly #rig: Rig;
@@ -42,6 +44,7 @@ export class Desk {
   readonly #menuPages: Menu;
   readonly #inspected: Inspect;
   readonly #guide: Guide;
+  readonly #typing: Typing;
   readonly #loose = new Set<Slate>();
   readonly #leader: ThreeLine<BufferGeometry, LineBasicMaterial>;
   readonly #leaderAt = new Float32Array(6);
@@ -54,12 +57,13 @@ export class Desk {
   readonly #scratch = new Vector3();
   readonly #scratch2 = new Vector3();
 
-  constructor(rig: Rig, mirror: Mirror, menu: Menu, inspect: Inspect, guide: Guide) {
+  constructor(rig: Rig, mirror: Mirror, menu: Menu, inspect: Inspect, guide: Guide, typing: Typing) {
     this.#rig = rig;
     this.#mirror = mirror;
     this.#menuPages = menu;
     this.#inspected = inspect;
     this.#guide = guide;
+    this.#typing = typing;
     const line = new BufferGeometry();
     line.setAttribute("position", new BufferAttribute(this.#leaderAt, 3));
     this.#leader = new ThreeLine(line, new LineBasicMaterial({ color: 0x57c7f2, transparent: true, opacity: 0.55, toneMapped: false, fog: false }));
@@ -91,6 +95,11 @@ export class Desk {
   }
 
   #hangInspect(twin: Vector3 | null): void {
+    if (this.#guide.isOn) {
+      // Beside the words of the tour, wherever it is that they speak of.
+      this.#hangBefore(this.inspect, 0.78, 0.08, 0.3);
+      return;
+    }
     const rig = this.#rig;
     const way = this.#scratch;
     if (twin === null) rig.aheadInRoom(way);
@@ -124,6 +133,7 @@ export class Desk {
     this.#hang(at);
     this.#lead(chosen);
     this.#showTour();
+    this.#showKeys();
     if (!wasPressed && nowMs - this.#shownMs < EVERY_MS) return;
     this.#shownMs = nowMs;
     this.refresh();
@@ -164,6 +174,18 @@ export class Desk {
     else this.#loose.delete(this.tour);
   }
 
+  /** Keys are there while something is typed for. */
+  #showKeys(): void {
+    const { isOn } = this.#typing;
+    if (isOn === this.keys.isShown) return;
+    this.keys.object.visible = isOn;
+    if (isOn) {
+      this.keys.show(this.#typing.lines());
+      this.#hangBefore(this.keys, 0.55, 0.3, 0);
+    }
+    else this.#loose.delete(this.keys);
+  }
+
   #hangTour(): void {
     this.#hangBefore(this.tour, 0.72, 0.16, -0.34);
   }
@@ -173,8 +195,16 @@ export class Desk {
     const said: Line[] = performance.now() - this.#saidMs < SAID_MS ? [{ kind: "text", text: this.#said, tone: "uncertain" }] : [];
     if (this.menu.isShown) this.menu.show([...said, ...this.#menuPages.lines()]);
     if (this.inspect.isShown) this.inspect.show([...said, ...this.#inspected.lines()]);
+    if (this.keys.isShown) this.#sayKeys();
     if (this.tour.isShown) this.tour.show([...said, ...this.#guide.lines()]);
     if (this.tag.isShown) this.tag.show(this.#tagLines());
+  }
+
+  /** What is found, and a text that grows, push the upper edge: keys stay under the finger. */
+  #sayKeys(): void {
+    const before_m = this.keys.height_m;
+    this.keys.show(this.#typing.lines());
+    this.keys.object.translateY((this.keys.height_m - before_m) / 2);
   }
 
   /** The menu lies over the wrist, and turns to the eyes; a glance at the hand shows it too. */

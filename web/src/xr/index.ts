@@ -5,6 +5,7 @@
 
 import "./xr.css";
 
+import type { Authoring } from "../authoring/index.ts";
 import { button, h, openDialog, segmented } from "../panels/dom.ts";
 import type { Mirror } from "../mirror.ts";
 import type { WorldScene } from "../scene/scene.ts";
@@ -30,6 +31,8 @@ export class Headset {
   readonly #heat: HeatPanel | null;
   /** Who else is here, and what one can do about it; null: nobody can be. */
   company: Company | null = null;
+  /** Notes to be read and written; null: there are none. */
+  authoring: Authoring | null = null;
   /** Tours to be played; null: there are none. */
   tours: Tours | null = null;
   #button: HTMLButtonElement | null = null;
@@ -138,7 +141,7 @@ export class Headset {
     });
     try {
       const [session, { Visit }] = await Promise.all([asked, import("./session.ts")]);
-      const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company, tours: this.tours });
+      const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company, tours: this.tours, authoring: this.authoring });
       visit.onEnd = () => {
         this.visit = null;
         overlay?.remove();

@@ -17,12 +17,13 @@ import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
 import type { Company } from "./company.ts";
+import type { Cutting } from "./cutting.ts";
 import type { Guide } from "./guide.ts";
 import { paint, rounded, severityTone } from "./pen.ts";
 import type { Line, Press } from "./slate.ts";
 import type { Trend } from "./trend.ts";
 
-export type Page = "home" | "time" | "alarms" | "twins" | "look" | "branches" | "commands" | "people" | "tours" | "comfort" | "help";
+export type Page = "home" | "time" | "alarms" | "twins" | "look" | "branches" | "commands" | "people" | "tours" | "cut" | "comfort" | "help";
 
 export interface MenuActs {
   select(id: Id): void;
@@ -34,6 +35,8 @@ export interface MenuActs {
   /** Puts it elsewhere in the real room; null: this is no room to put it in. */
   replace: (() => void) | null;
   leave(): void;
+  /** Finds a twin by typing. */
+  search(): void;
   tell(words: string): void;
 }
 
@@ -43,6 +46,7 @@ export interface MenuMeans {
   trend: Trend;
   company: Company | null;
   guide: Guide;
+  cutting: Cutting;
 }
 
 const ROWS = 5;
@@ -57,6 +61,7 @@ export class Menu {
   readonly #trend: Trend;
   readonly #company: Company | null;
   readonly #guide: Guide;
+  readonly #cutting: Cutting;
   readonly #branches: BranchStore;
   readonly #ghost: GhostView;
   #unwatch: (() => void) | null = null;
@@ -65,12 +70,13 @@ export class Menu {
   /** Whose ways are shown, of the people; 0: nobody's. */
   #person = 0;
 
-  constructor(mirror: Mirror, scene: SceneApi, { heat, trend, company, guide }: MenuMeans, acts: MenuActs) {
+  constructor(mirror: Mirror, scene: SceneApi, { heat, trend, company, guide, cutting }: MenuMeans, acts: MenuActs) {
     this.#mirror = mirror;
     this.#heat = heat;
     this.#trend = trend;
     this.#company = company;
     this.#guide = guide;
+    this.#cutting = cutting;
     this.#acts = acts;
     this.#branches = new BranchStore(mirror);
     this.#ghost = new GhostView(mirror, scene, () => {});
@@ -80,6 +86,7 @@ export class Menu {
     this.page = page;
     this.#from = 0;
     this.#unwatch?.();
+    if (page !== "cut") this.#cutting.letGo();
     this.#unwatch = page === "branches" ? this.#branches.watch() : null;
   }
 
@@ -98,6 +105,7 @@ export class Menu {
       case "branches": return this.#branchLines();
       case "commands": return this.#commands();
       case "people": return this.#people();
+      case "cut": return [...this.#title(t("Cut")), ...this.#cutting.lines(), this.#back()];
       case "tours": return this.#tours();
       case "comfort": return this.#comfort();
       case "help": return this.#help();
@@ -144,8 +152,8 @@ export class Menu {
         { label: acts.isOnTable() ? t("Life size") : t("On a table"), act: () => acts.toggleTable() },
         ...(acts.replace === null ? [{ label: t("Whole plant"), act: () => acts.home() }] : [{ label: t("Place again"), act: acts.replace }]),
       ] },
-      { kind: "buttons", buttons: [this.#to(t("People"), "people"), this.#to(t("Tours"), "tours")] },
-      { kind: "buttons", buttons: [this.#to(t("Comfort"), "comfort"), this.#to(t("Help"), "help")] },
+      { kind: "buttons", buttons: [{ label: t("Search"), act: () => acts.search() }, this.#to(t("People"), "people"), this.#to(t("Tours"), "tours")] },
+      { kind: "buttons", buttons: [this.#to(t("Cut"), "cut"), this.#to(t("Comfort"), "comfort"), this.#to(t("Help"), "help")] },
       { kind: "buttons", buttons: [{ label: t("Leave"), hold_ms: 500, act: () => acts.leave() }] },
     ];
   }
@@ -381,7 +389,7 @@ export class Menu {
       { kind: "text", text: t("Stick to the side: turn. The grip, or a pinch on a panel: take it along.") },
       { kind: "text", text: t("On a table: grip to move the plant, both hands to turn and scale it.") },
       { kind: "text", text: t("Y or B, or a look at your palm: this menu.") },
-      { kind: "text", text: t("Typing, drawing layouts and files are for the page."), tone: "dim" },
+      { kind: "text", text: t("Search and notes are typed on a panel; layouts and files are for the page."), tone: "dim" },
       this.#back(),
     ];
   }

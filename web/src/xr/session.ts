@@ -6,6 +6,7 @@
  */
 
 import { Vector3 } from "three";
+import type { Authoring } from "../authoring/index.ts";
 import type { HeatPanel } from "../heat/panel.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
@@ -15,6 +16,7 @@ import { t } from "../words.ts";
 import { Arc } from "./arc.ts";
 import { comfort, onComfort } from "./comfort.ts";
 import type { Company } from "./company.ts";
+import { Cutting } from "./cutting.ts";
 import { Desk } from "./desk.ts";
 import { Glove } from "./gloves.ts";
 import { Guide } from "./guide.ts";
@@ -23,6 +25,7 @@ import type { Hand } from "./input.ts";
 import { Inspect } from "./inspect.ts";
 import { Menu } from "./menu.ts";
 import { Names } from "./names.ts";
+import { Notes } from "./notes.ts";
 import { Moving } from "./moving.ts";
 import { Placing } from "./place.ts";
 import { Pointing } from "./pointing.ts";
@@ -30,6 +33,7 @@ import { Rig } from "./rig.ts";
 import { Standing } from "./standing.ts";
 import { Table } from "./table.ts";
 import { Trend } from "./trend.ts";
+import { Typing } from "./typing.ts";
 import { Veil } from "./veil.ts";
 
 export type Mode = "immersive-vr" | "immersive-ar";
@@ -40,6 +44,7 @@ export interface Means {
   heat: HeatPanel | null;
   company: Company | null;
   tours: Tours | null;
+  authoring: Authoring | null;
 }
 
 const RATES = { calm: 72, fast: 120 } as const;
@@ -59,6 +64,9 @@ export class Visit {
   readonly standing: Standing;
   readonly menu: Menu;
   readonly trend: Trend;
+  readonly cutting: Cutting;
+  readonly typing: Typing;
+  readonly notes: Notes;
   readonly desk: Desk;
   readonly pointing: Pointing;
   /** Where the plant is set down in a real room; null: in VR there is none. */
@@ -82,11 +90,13 @@ export class Visit {
   readonly #poses: readonly [Pose, Pose];
   readonly #pointer = { from: [0, 0, 0] as [number, number, number], to: [0, 0, 0] as [number, number, number] };
   readonly #chosenAt = new Vector3();
+  /** Where on it the twin that is chosen was pointed at; null: it was chosen from a list. */
+  #touched: { id: Id; place: Vector3 } | null = null;
   #hasChosen = false;
   readonly #at = new Vector3();
   readonly #scratch = new Vector3();
 
-  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company, tours }: Means) {
+  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company, tours, authoring }: Means) {
     this.mode = mode;
     this.session = session;
     this.mirror = mirror;
@@ -105,12 +115,21 @@ export class Visit {
     this.standing = new Standing(this.rig, this.moving, mirror, scene, mode === "immersive-ar", (words) => this.desk.tell(words));
     this.standing.onOwnWay = this.moving.onOwnMove = () => company?.letGo();
     this.trend = new Trend(mirror);
-    const inspect = new Inspect(mirror, { goTo: (id) => this.goTo(id), close: () => this.desk.closeInspect(), tell: (words) => this.desk.tell(words) });
+    this.typing = new Typing(mirror, { goTo: (id) => this.goTo(id), close: () => this.typing.close() });
+    this.notes = new Notes(authoring, mirror, scene);
+    this.notes.onRefused = (words) => this.desk.tell(words);
+    const inspect = new Inspect(mirror, this.notes, {
+      goTo: (id) => this.goTo(id),
+      close: () => this.desk.closeInspect(),
+      writeNote: (id) => this.#writeNote(id),
+      tell: (words) => this.desk.tell(words),
+    });
     inspect.onPoint = (handle) => this.trend.choose(handle);
     this.placing = mode === "immersive-ar" ? new Placing(session, this.rig) : null;
     const { placing } = this;
+    this.cutting = new Cutting(scene, this.rig);
     const guide = new Guide(tours);
-    this.menu = new Menu(mirror, scene, { heat, trend: this.trend, company, guide }, {
+    this.menu = new Menu(mirror, scene, { heat, trend: this.trend, company, guide, cutting: this.cutting }, {
       select: (id) => this.choose(id),
       goTo: (id) => this.goTo(id),
       home: () => this.standing.home(),
@@ -118,11 +137,12 @@ export class Visit {
       isOnTable: () => !this.rig.isLifeSize,
       replace: placing === null ? null : () => placing.open(),
       leave: () => void this.leave(),
+      search: () => this.typing.search(),
       tell: (words) => this.desk.tell(words),
     });
-    this.desk = new Desk(this.rig, mirror, this.menu, inspect, guide);
+    this.desk = new Desk(this.rig, mirror, this.menu, inspect, guide, this.typing);
     this.pointing = new Pointing(this.rig, scene, mirror, this.desk.slates, {
-      choose: (id) => (this.placing?.isOpen ? this.#setDown() : this.choose(id)),
+      choose: (id, place) => (this.placing?.isOpen ? this.#setDown() : this.#point(id, place)),
       holds: (hand) => void (this.placing?.isOpen || this.moving.holds(hand)),
       letsGo: (hand) => (this.placing?.isOpen ? this.#setDown() : this.moving.letsGo(hand)),
       takes: (slate) => this.desk.loosen(slate),
@@ -239,7 +259,8 @@ export class Visit {
       this.placing?.update(frame, space, pointer);
       pointing.update(input.both, pointer, nowMs);
       this.#grip(nowMs);
-      const isBusy = this.veil.isBlinking || this.placing?.isOpen === true;
+      this.cutting.update(dt_s, input.both.filter((hand) => pointing.aim(hand).carried === null), pointer);
+      const isBusy = this.veil.isBlinking || this.placing?.isOpen === true || this.cutting.isInHand;
       this.moving.update(dt_s, input.both, now, (hand) => this.#pointed(hand), isBusy);
       if (input.left.hasJustMenu || input.right.hasJustMenu) desk.toggleMenu();
       const wasPressed = input.both.some((hand) => hand.hasJustPressed || hand.hasJustReleased);
@@ -266,7 +287,7 @@ export class Visit {
     for (const hand of this.input.both) {
       const { carried } = this.pointing.aim(hand);
       const isHeld = hand.isPressed && this.pointing.isLong(hand, nowMs);
-      if (carried === null && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
+      if (carried === null && !this.cutting.isInHand && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
       else this.moving.gripping.delete(hand);
     }
     if (this.table.isHeld) this.placing?.release();
@@ -345,6 +366,17 @@ export class Visit {
     if (isSame) this.#takeChosen(id); // Chosen again: its panel comes back.
   }
 
+  #point(id: Id | null, place: Vector3): void {
+    this.#touched = id === null ? null : { id, place };
+    this.choose(id);
+  }
+
+  /** A note where the twin was pointed at, so that it hangs on that part of it. */
+  #writeNote(id: Id): void {
+    const place = this.#touched?.id === id ? this.#touched.place : null;
+    this.typing.note(this.mirror.nameOf(id), (text) => void this.notes.write(id, place, text));
+  }
+
   #takeChosen(id: Id | null): void {
     this.#takeBox();
     if (id === null) {
@@ -402,6 +434,7 @@ export class Visit {
     for (const off of this.#offs.splice(0)) off();
     this.input.close();
     this.menu.close();
+    this.typing.close();
     this.trend.close();
     scene.wearer = null;
     mirror.hover(null);
