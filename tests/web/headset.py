@@ -7,13 +7,21 @@ them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.web.conftest import NO_DRAWING, READY_MS
+from tests.web.living_world import LivingWorld
+
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+SHOTS = os.environ.get("MIRRORWORLD_SHOTS", "")
+"""A folder that pictures of both eyes are put into; empty: none are taken."""
 
 WAIT_MS = 120_000
 VISIT = "window.__mirrorworld.headset.visit"
@@ -235,3 +243,52 @@ class Wearer:
         if not self.ask(f"{VISIT}.desk.isMenuOpen"):
             self.button("y-button")
         self.until_said("menu", "[Leave]")
+
+
+Worn = Callable[..., Wearer]
+
+
+@contextlib.contextmanager
+def wearing(browser: Browser, peers: Path, world: LivingWorld) -> Iterator[Worn]:
+    """A function that opens a world's page beside an emulated headset."""
+    contexts = []
+    errors: list[str] = []
+
+    def open_(*, is_drawn: bool = False, has_headset: bool = True, **options) -> Wearer:
+        context = browser.new_context(
+            viewport={"width": 640, "height": 320} if is_drawn else {"width": 1280, "height": 900},
+            bypass_csp=True,
+            reduced_motion="reduce",
+            **options,
+        )
+        contexts.append(context)
+        if has_headset:
+            put_on(context, peers)
+        page = context.new_page()
+        if not is_drawn:
+            page.add_init_script(NO_DRAWING)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
+        address, _, token = world.url.partition("/?token=")
+        context.request.post(f"{address}/api/session", data={"token": token})
+        page.set_default_navigation_timeout(2 * WAIT_MS)
+        page.goto(f"{address}/?quality=low")
+        page.wait_for_function(
+            "document.documentElement.dataset.ready === 'true'", timeout=2 * READY_MS
+        )
+        return Wearer(page)
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not errors, "the page threw:\n" + "\n".join(errors)
+
+
+def shot(wearer: Wearer, name: str) -> None:
+    """A picture of both eyes, where pictures are asked for."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        wearer.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,15 @@ import pytest
 from playwright.sync_api import expect
 
 from mirrorworld.world.changes import CommandState, Severity
-from tests.web.conftest import NO_DRAWING, READY_MS
-from tests.web.headset import VISIT, WAIT_MS, Wearer, put_on
+from tests.web.headset import VISIT, Worn, shot, wearing
 from tests.web.panel_world import FILLER, PanelWorld
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.peer, pytest.mark.timeout(600)]
 
 MIRROR = "window.__mirrorworld.mirror"
-SHOTS = os.environ.get("MIRRORWORLD_SHOTS", "")
-"""A folder that pictures of both eyes are put into; empty: none are taken."""
-
 # The canvas is read in the same picture that it is drawn in: it keeps nothing beyond that.
 TAKE_EYES = """() => new Promise((resolve) => requestAnimationFrame(() => {
   const copy = document.createElement("canvas");
@@ -36,53 +31,29 @@ TAKE_EYES = """() => new Promise((resolve) => requestAnimationFrame(() => {
   resolve(new Set(window.eyes[0]).size > 20);
 }))"""
 
-Worn = Callable[..., Wearer]
+# Per eye, how many pixels are of the colour that what is selected is outlined with.
+COUNT_ACCENT = """() => new Promise((resolve) => requestAnimationFrame(() => {
+  const scene = document.getElementById("scene");
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [scene.width, scene.height];
+  const pen = copy.getContext("2d");
+  pen.drawImage(scene, 0, 0);
+  const half = copy.width >> 1;
+  resolve([0, half].map((x) => {
+    const { data } = pen.getImageData(x, 0, half, copy.height);
+    let n = 0;
+    for (let i = 0; i < data.length; i += 4)
+      n += data[i] < 140 && data[i + 1] > 140 && data[i + 2] > 180 && data[i + 2] - data[i] > 90;
+    return n;
+  }));
+}))"""
 
 
 @pytest.fixture
 def worn(browser: Browser, peers_dir: Path, line: PanelWorld) -> Iterator[Worn]:
     """A function that opens the bottling line's page beside an emulated headset."""
-    contexts = []
-    errors: list[str] = []
-
-    def open_(*, is_drawn: bool = False, has_headset: bool = True, **options) -> Wearer:
-        context = browser.new_context(
-            viewport={"width": 640, "height": 320} if is_drawn else {"width": 1280, "height": 900},
-            bypass_csp=True,
-            reduced_motion="reduce",
-            **options,
-        )
-        contexts.append(context)
-        if has_headset:
-            put_on(context, peers_dir)
-        page: Page = context.new_page()
-        if not is_drawn:
-            page.add_init_script(NO_DRAWING)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: errors.append(message.text) if message.type == "error" else None,
-        )
-        address, _, token = line.url.partition("/?token=")
-        context.request.post(f"{address}/api/session", data={"token": token})
-        page.set_default_navigation_timeout(2 * WAIT_MS)
-        page.goto(f"{address}/?quality=low")
-        page.wait_for_function(
-            "document.documentElement.dataset.ready === 'true'", timeout=2 * READY_MS
-        )
-        return Wearer(page)
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not errors, "the page threw:\n" + "\n".join(errors)
-
-
-def shot(wearer: Wearer, name: str) -> None:
-    """A picture of both eyes, where pictures are asked for."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        wearer.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+    with wearing(browser, peers_dir, line) as open_:
+        yield open_
 
 
 def test_goes_in_moves_points_reads_and_commands(line: PanelWorld, worn: Worn) -> None:
@@ -313,3 +284,28 @@ def test_both_eyes_see_it(line: PanelWorld, worn: Worn) -> None:
     left, right = wearer.ask("window.eyes")
     assert len(set(left)) > 20 and len(set(right)) > 20
     assert left != right
+
+
+def test_what_is_selected_is_outlined_for_both_eyes(line: PanelWorld, worn: Worn) -> None:
+    line.tick()
+    wearer = worn(is_drawn=True)
+    wearer.enter()
+    # Before it, with no hand in the way and no panel.
+    wearer.ask(f"{VISIT}.goTo('{FILLER}')")
+    wearer.until(f"!{VISIT}.veil.mesh.visible && {MIRROR}.selected === '{FILLER}'")
+    wearer.ask(f"{VISIT}.desk.closeInspect()")
+    # Arcs to what it is related to have the same colour: the line alone is taken away and put back.
+    line_of = f"{VISIT}.scene.stage.scene.children.find((each) => each.renderOrder === 25)"
+    wearer.ask(f"{line_of}.layers.set(31)")
+    wearer.pictures(3)
+    without = wearer.ask(COUNT_ACCENT)
+    wearer.ask(f"{line_of}.layers.set(0)")
+    wearer.pictures(3)
+    shot(wearer, "outline")
+    outlined = wearer.ask(COUNT_ACCENT)
+    assert all(now > before + 60 for now, before in zip(outlined, without, strict=True)), (
+        outlined,
+        without,
+    )
+    # The line costs calls, and a headset has few.
+    assert wearer.ask("window.__mirrorworld.scene.stats().draw_calls") <= 120

@@ -8,6 +8,7 @@ import { HeatPanel } from "./heat/panel.ts";
 import { openCorrelation } from "./heat/correlation.ts";
 import { Mirror } from "./mirror.ts";
 import { mountPeople, type People } from "./people/index.ts";
+import type { Panels } from "./panels/index.ts";
 import type { SceneApi, SceneStats } from "./scene/api.ts";
 import { NoScene } from "./scene/no_scene.ts";
 import { WorldScene } from "./scene/scene.ts";
@@ -19,7 +20,7 @@ import { language, t } from "./words.ts";
 import { companyOf } from "./xr/company.ts";
 import { type Headset, mountXr } from "./xr/index.ts";
 
-const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): void }>("./panels/index.ts");
+const PANELS = import.meta.glob<{ mountPanels(mirror: Mirror, scene: SceneApi): Panels }>("./panels/index.ts");
 
 function slot<T extends HTMLElement>(id: string): T {
   const element = document.getElementById(id);
@@ -48,10 +49,15 @@ if (scene instanceof WorldScene && !isEmbedded) {
   headset = mountXr(mirror, scene, slot("tools"), heat);
 }
 if (isEmbedded) mountEmbedded(mirror, scene);
-else for (const load of Object.values(PANELS)) (await load()).mountPanels(mirror, scene);
+else
+  for (const load of Object.values(PANELS)) {
+    const { tours } = (await load()).mountPanels(mirror, scene);
+    if (headset !== null) headset.tours = tours;
+  }
 const people = isEmbedded ? null : mountPeople(mirror, scene);
 if (headset !== null && people !== null) headset.company = companyOf(people);
 const authoring = isEmbedded ? null : mountAuthoring(mirror, scene, slot("tools"));
+if (headset !== null) headset.authoring = authoring;
 watchSlots((left, right, top, bottom) => {
   if (scene instanceof WorldScene) scene.setInsets(left, right, top, bottom);
 });

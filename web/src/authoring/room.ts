@@ -27,6 +27,8 @@ export class AuthorRoom {
   readonly #scene: SceneApi;
   /** Told when the panel has opened or closed, and when what one may do has changed. */
   onChange: () => void = () => {};
+  /** Told, beside the page's own toast, why something was not written. */
+  onRefused: (words: string) => void = () => {};
 
   constructor(mirror: Mirror, scene: SceneApi) {
     this.#mirror = mirror;
@@ -43,7 +45,11 @@ export class AuthorRoom {
         this.panel.refresh();
         this.onChange();
       },
-      refused: (_twin, detail, mend) => toasts.show({ tone: "bad", title: t("Not written"), detail: mend ? `${detail}; ${mend}` : detail }),
+      refused: (_twin, detail, mend) => {
+        const why = mend ? `${detail}; ${mend}` : detail;
+        toasts.show({ tone: "bad", title: t("Not written"), detail: why });
+        this.onRefused(`${t("Not written")}: ${why}`);
+      },
     });
     this.book = new Book(this.line, () => mirror.nowMs());
     const solid = drawn(scene);

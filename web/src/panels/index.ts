@@ -21,7 +21,7 @@ import { SeriesStore } from "./series.ts";
 import { openSourceDialog } from "./sources.ts";
 import { openShift, openShiftByAddress } from "../shift/index.ts";
 import { Looks } from "../looks/index.ts";
-import { Show } from "../tours/index.ts";
+import { Show, type Tours } from "../tours/index.ts";
 import { CommandTimes } from "./steps.ts";
 import { TimeBar } from "./timebar.ts";
 import { Toasts } from "./toasts.ts";
@@ -34,8 +34,13 @@ const PHONE = window.matchMedia("(max-width: 720px)");
 
 type Sheet = View | "none";
 
+/** What the panels have that other rooms of the page use. */
+export interface Panels {
+  readonly tours: Tours;
+}
+
 /** Builds all panels. Called once, before or after the world has come. */
-export function mountPanels(mirror: Mirror, scene: SceneApi): void {
+export function mountPanels(mirror: Mirror, scene: SceneApi): Panels {
   const slot = (id: string): HTMLElement => {
     const found = document.getElementById(id);
     if (!found) throw new Error(`index.html has no #${id}`);
@@ -242,6 +247,8 @@ export function mountPanels(mirror: Mirror, scene: SceneApi): void {
     }
     event.preventDefault();
   }
+
+  return { tours: tell };
 }
 
 /** The bar of sheets on a phone. */

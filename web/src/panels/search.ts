@@ -1,7 +1,7 @@
 // Finding twins, types and points as one types. Twins are asked of the server's index.
 
 import { labelText, shortId } from "../format.ts";
-import { type Id, text } from "../mirror.ts";
+import { type Id, type Mirror, text } from "../mirror.ts";
 import type { TwinsPage } from "../protocol.ts";
 import type { Context } from "./context.ts";
 import { h, setAttr } from "./dom.ts";
@@ -87,7 +87,7 @@ export class Search {
       this.close();
       return;
     }
-    this.show(query, this.localTwins(query), false);
+    this.show(query, namedLike(this.context.mirror, query).slice(0, TWINS), false);
     this.timer = window.setTimeout(() => void this.ask(query), ASK_AFTER_MS);
   }
 
@@ -99,28 +99,12 @@ export class Search {
       if (control.signal.aborted) return;
       const ids = page.twins.map((twin) => twin.id);
       const known = new Set(ids);
-      for (const id of this.localTwins(query)) if (!known.has(id)) ids.push(id);
+      for (const id of namedLike(this.context.mirror, query).slice(0, TWINS)) if (!known.has(id)) ids.push(id);
       this.show(query, ids.slice(0, TWINS), true);
       this.context.scene.highlight(ids, "result");
     } catch {
-      if (!control.signal.aborted) this.show(query, this.localTwins(query), true);
+      if (!control.signal.aborted) this.show(query, namedLike(this.context.mirror, query).slice(0, TWINS), true);
     }
-  }
-
-  /** Names and ids that the page has: answers at once, and when there is no line to the server. */
-  private localTwins(query: string): Id[] {
-    const { mirror } = this.context;
-    const wanted = query.toLowerCase();
-    const found: [number, Id][] = [];
-    if (mirror.twins.size > TWINS_LOOKED_AT && mirror.link.state === "live") return [];
-    for (const id of mirror.twins.keys()) {
-      const name = mirror.nameOf(id).toLowerCase();
-      const at = name.startsWith(wanted) ? 0 : name.includes(wanted) ? 1 : id.toLowerCase().includes(wanted) ? 2 : -1;
-      if (at < 0) continue;
-      found.push([at, id]);
-      if (found.length >= 64) break;
-    }
-    return found.sort((a, b) => a[0] - b[0]).slice(0, TWINS).map(([, id]) => id);
   }
 
   private find(query: string, twins: readonly Id[]): Result[] {
@@ -239,6 +223,21 @@ export class Search {
     this.mark(i);
     this.list.querySelector(`#search-${i}`)?.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** Twins by names and ids that the page has: answers at once, and when there is no line to the server. */
+export function namedLike(mirror: Mirror, query: string): Id[] {
+  const wanted = query.toLowerCase();
+  const found: [number, Id][] = [];
+  if (mirror.twins.size > TWINS_LOOKED_AT && mirror.link.state === "live") return [];
+  for (const id of mirror.twins.keys()) {
+    const name = mirror.nameOf(id).toLowerCase();
+    const at = name.startsWith(wanted) ? 0 : name.includes(wanted) ? 1 : id.toLowerCase().includes(wanted) ? 2 : -1;
+    if (at < 0) continue;
+    found.push([at, id]);
+    if (found.length >= 64) break;
+  }
+  return found.sort((a, b) => a[0] - b[0]).map(([, id]) => id);
 }
 
 function highlighted(label: string, query: string): HTMLElement {

@@ -81,10 +81,12 @@ export class Avatars implements SceneLayer {
     const named: { person: Person; at: Vector3; distance: number; scale: number }[] = [];
     const meeting = this.#meeting;
     for (const person of meeting.people().values()) {
-      // Who looks through another's eyes stands where that one stands.
-      if (person.id === meeting.me || person.id === this.hidden || person.place !== meeting.place || person.follows !== 0) continue;
+      if (person.id === meeting.me || person.id === this.hidden || person.place !== meeting.place) continue;
       const body = person.body;
       if (body === null) continue;
+      // Who looks through another's eyes stands where that one stands; who wears a headset has hands, and
+      // stands beside them.
+      if (person.follows !== 0 && body.left === null && body.right === null) continue;
       const at = new Vector3(...body.head.position);
       const distance = at.distanceTo(eye);
       if (distance < NEAR_M) continue;

@@ -23,7 +23,7 @@ export class MeetingBanner {
   }
 
   paint(): void {
-    const [kind, words, acts] = this.#say();
+    const [kind, words, acts] = standingOf(this.#meeting, this.#together);
     const recorded = this.#meeting.isIn ? standOf(this.#meeting) : "";
     this.element.hidden = kind === "" && recorded === "";
     const shown = `${kind}\0${words}\0${recorded}`;
@@ -42,23 +42,22 @@ export class MeetingBanner {
     if (recording?.state === "asking" && recording.by !== me) return [];
     return [button(recording?.state === "asking" ? t("Take the question back") : t("Stop recording"), () => this.#meeting.send({ "@": "StopRecording" }))];
   }
+}
 
-  #say(): [string, string, [string, () => void][]] {
-    const meeting = this.#meeting;
-    const together = this.#together;
-    const nameOf = (id: number): string => meeting.people().get(id)?.name ?? "";
-    if (meeting.state === "lost") return ["lost", t("The line to the meeting is lost. Trying again by itself."), []];
-    if (!meeting.isIn) return ["", "", []];
-    if (together.isOwnWay) return ["own", t("You go your own way"), [[t("Come back"), () => together.comeBack()]]];
-    const { leader } = together;
-    const own: [string, () => void] = [t("Own way"), () => together.goOwnWay()];
-    if (leader !== 0 && leader === meeting.presenter) return ["led", t("{name} presents; you look along", { name: nameOf(leader) }), [[t("Look around"), () => together.letGo()], own]];
-    if (leader !== 0) return ["led", t("You follow {name}", { name: nameOf(leader) }), [[t("Follow no longer"), () => together.letGo()]]];
-    if (together.isFree) return ["free", t("{name} presents; you look around", { name: nameOf(meeting.presenter) }), [[t("Look along"), () => together.follow(meeting.presenter)], own]];
-    if (meeting.presenter === meeting.me && meeting.me !== 0) {
-      const following = [...meeting.people().values()].filter((each) => each.follows === meeting.me).length;
-      return ["presenting", t(following === 1 ? "You present; one looks along" : "You present; {n} look along", { n: following }), [[t("Stop"), () => together.present(false)]]];
-    }
-    return ["", "", []];
+/** What there is to know: its kind, "" for nothing; the words; and the ways out of it. */
+export function standingOf(meeting: Meeting, together: Together): [kind: string, words: string, acts: [string, () => void][]] {
+  const nameOf = (id: number): string => meeting.people().get(id)?.name ?? "";
+  if (meeting.state === "lost") return ["lost", t("The line to the meeting is lost. Trying again by itself."), []];
+  if (!meeting.isIn) return ["", "", []];
+  if (together.isOwnWay) return ["own", t("You go your own way"), [[t("Come back"), () => together.comeBack()]]];
+  const { leader } = together;
+  const own: [string, () => void] = [t("Own way"), () => together.goOwnWay()];
+  if (leader !== 0 && leader === meeting.presenter) return ["led", t("{name} presents; you look along", { name: nameOf(leader) }), [[t("Look around"), () => together.letGo()], own]];
+  if (leader !== 0) return ["led", t("You follow {name}", { name: nameOf(leader) }), [[t("Follow no longer"), () => together.letGo()]]];
+  if (together.isFree) return ["free", t("{name} presents; you look around", { name: nameOf(meeting.presenter) }), [[t("Look along"), () => together.follow(meeting.presenter)], own]];
+  if (meeting.presenter === meeting.me && meeting.me !== 0) {
+    const following = [...meeting.people().values()].filter((each) => each.follows === meeting.me).length;
+    return ["presenting", t(following === 1 ? "You present; one looks along" : "You present; {n} look along", { n: following }), [[t("Stop"), () => together.present(false)]]];
   }
+  return ["", "", []];
 }

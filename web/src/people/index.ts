@@ -91,7 +91,7 @@ export function mountPeople(mirror: Mirror, scene: SceneApi): People {
     if (state === "out") writeLink(null);
   });
   together.onChange = () => {
-    if (avatars !== null) avatars.hidden = together.leader;
+    if (avatars !== null) avatars.hidden = together.looksThroughThem ? together.leader : 0;
     banner.paint();
     panel.mark();
   };

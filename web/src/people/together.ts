@@ -9,7 +9,7 @@
 import { Object3D, Quaternion, Vector3 } from "three";
 import type { PerspectiveCamera } from "three";
 import type { Mirror } from "../mirror.ts";
-import type { SceneApi } from "../scene/api.ts";
+import type { SceneApi, Wearer } from "../scene/api.ts";
 import type { Body, SceneLayer } from "../scene/layers.ts";
 import type { Meeting, Moment } from "./meeting.ts";
 
@@ -20,6 +20,12 @@ const TELL_MS = 100;
 const AHEAD_M = 6;
 /** How far beside somebody one arrives. */
 const BESIDE_M = 1.3;
+/** Who wears a headset is set down beside whom they follow once those are further away than this, have
+ * rested for a while or are away for long, and are elsewhere than at the jump before. */
+const AWAY_M = 4;
+const REST_M = 0.5;
+const REST_MS = 1000;
+const AWAY_MS = 5000;
 /** A press that moves no further than this is a click, and lets go of nobody. */
 const HELD_PX = 6;
 
@@ -40,6 +46,10 @@ export class Together implements SceneLayer {
   #agreed: Moment | null = null;
   #tellTimer = 0;
   #toldLeader = 0;
+  #hasLookedThrough = false;
+  /** Of whom somebody in a headset follows: where they last came to rest and when, since when they are
+   * away, and where they were at the last jump. */
+  #trail = { at: new Vector3(Infinity, 0, 0), restMs: 0, awayMs: 0, jumped: null as Vector3 | null };
   readonly #meeting: Meeting;
   readonly #mirror: Mirror;
   readonly #scene: SceneApi;
@@ -91,6 +101,11 @@ export class Together implements SceneLayer {
     return presenter !== 0 && presenter !== me && !this.isOwnWay && !this.#isFree ? presenter : 0;
   }
 
+  /** One sees what the leader sees, and so not the leader; in a headset one stands beside them. */
+  get looksThroughThem(): boolean {
+    return this.leader !== 0 && this.#scene.wearer === null;
+  }
+
   /** Somebody presents, and one could look through their eyes again. */
   get isFree(): boolean {
     const { presenter, me } = this.#meeting;
@@ -137,6 +152,10 @@ export class Together implements SceneLayer {
   goTo(id: number): void {
     const body = this.#meeting.latest(id);
     if (body === null) return;
+    if (this.#scene.wearer !== null) {
+      this.#scene.wearer.join(body);
+      return;
+    }
     const { position, ahead } = eyesOf(body);
     const side = new Vector3(-ahead.z, 0, ahead.x);
     if (side.lengthSq() < 1e-6) side.set(1, 0, 0);
@@ -146,10 +165,19 @@ export class Together implements SceneLayer {
   }
 
   /** Looks through the leader's eyes. */
-  update(_dt_s: number, _nowMs: number, camera: PerspectiveCamera): boolean {
+  update(_dt_s: number, nowMs: number, camera: PerspectiveCamera): boolean {
+    if (this.looksThroughThem !== this.#hasLookedThrough) {
+      this.#hasLookedThrough = this.looksThroughThem;
+      this.onChange();
+    }
     const person = this.#meeting.people().get(this.leader);
     const body = person?.body ?? null;
     if (body === null) return false;
+    const { wearer } = this.#scene;
+    if (wearer !== null) {
+      this.#jumpAfter(wearer, body, nowMs);
+      return this.#meeting.isMoving();
+    }
     const { position, ahead } = eyesOf(body);
     const turn = new Quaternion(...body.head.rotation);
     if (camera.position.distanceToSquared(position) > 1e-6 || camera.quaternion.angleTo(turn) > 1e-3) {
@@ -160,6 +188,25 @@ export class Together implements SceneLayer {
       camera.updateMatrixWorld();
     }
     return this.#meeting.isMoving();
+  }
+
+  /** Never a view that is moved under somebody: one jump, when whom they follow has got away. */
+  #jumpAfter(wearer: Wearer, body: Body, nowMs: number): void {
+    const trail = this.#trail;
+    const at = new Vector3(...body.head.position);
+    const own = wearer.body().head.position;
+    if (trail.at.distanceTo(at) > REST_M) {
+      trail.at.copy(at);
+      trail.restMs = nowMs;
+    }
+    const isAway = Math.hypot(at.x - own[0], at.z - own[2]) > AWAY_M && (trail.jumped === null || trail.jumped.distanceTo(at) > REST_M);
+    if (!isAway) {
+      trail.awayMs = nowMs;
+      return;
+    }
+    if (nowMs - trail.restMs < REST_MS && nowMs - trail.awayMs < AWAY_MS) return;
+    trail.jumped = at;
+    wearer.join(body);
   }
 
   // --- time --------------------------------------------------------------------------------
@@ -231,6 +278,7 @@ export class Together implements SceneLayer {
     const { leader } = this;
     if (leader !== this.#toldLeader) {
       this.#toldLeader = leader;
+      this.#trail.jumped = null;
       this.#meeting.stand({ follows: leader });
       this.#takeSelection();
     }

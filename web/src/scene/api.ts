@@ -33,6 +33,17 @@ export interface CameraPlace {
   target: [number, number, number];
 }
 
+/** Somebody in a headset: where they are, and how they are taken elsewhere, by jumps alone. */
+export interface Wearer {
+  /** Head, hands and pointer, in the scene's metres; good until the next picture. */
+  body(): Body;
+  /** Is set down where a camera stands, or where what it looks at is seen from the ground. */
+  show(place: CameraPlace): void;
+  goTo(id: string): void;
+  /** Is set down beside somebody, looking the way they look. */
+  join(body: Body): void;
+}
+
 export interface Badge {
   text: string;
   colour: string;
@@ -41,6 +52,8 @@ export interface Badge {
 export interface SceneApi {
   readonly mode: CameraMode;
   readonly labels: boolean;
+  /** Who wears a headset; null: nobody does, and cameras are free to move. */
+  readonly wearer: Wearer | null;
   /** Flies to a twin. Selecting alone does not move the camera. */
   focus(id: string, options?: { fast?: boolean }): void;
   home(options?: { fast?: boolean }): void;
@@ -82,6 +95,7 @@ export interface SceneApi {
   /** Draws nothing and follows no values while it is out of sight. */
   rest(isResting: boolean): void;
   camera(): CameraPlace;
-  /** Goes to a place: at once unless flown, and in the mode that is named, else round about. */
+  /** Goes to a place: at once unless flown, and in the mode that is named, else round about. Who wears
+   * a headset is set down there. */
   setCamera(place: CameraPlace, options?: { mode?: CameraMode; isFlown?: boolean }): void;
 }

@@ -9,6 +9,7 @@ import type { Body, Hit } from "./layers.ts";
 export class NoScene implements SceneApi {
   readonly mode: CameraMode = "orbit";
   readonly labels = false;
+  readonly wearer = null;
   readonly #notice: HTMLElement;
 
   constructor(canvas: HTMLCanvasElement, mirror: Mirror) {

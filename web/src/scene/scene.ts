@@ -11,7 +11,7 @@ import { numberText } from "../format.ts";
 import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
-import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats } from "./api.ts";
+import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats, Wearer } from "./api.ts";
 import { AssetLibrary } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
 import { Bottles } from "./bottles.ts";
@@ -113,8 +113,7 @@ export class WorldScene implements SceneApi {
   #insets: [number, number, number, number] = [0, 0, 0, 0];
   /** Called when something about the scene's own state changes (mode, labels). */
   onChange: () => void = () => {};
-  /** Head, hands and pointer of who wears a headset; null: nobody does. */
-  wearer: (() => Body) | null = null;
+  wearer: Wearer | null = null;
 
   constructor(canvas: HTMLCanvasElement, labels: HTMLElement, mirror: Mirror) {
     this.#canvas = canvas;
@@ -169,7 +168,7 @@ export class WorldScene implements SceneApi {
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
     this.stage.renderer.localClippingEnabled = true;
-    this.stage.scene.add(this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
+    this.stage.scene.add(this.#chosen.outline.inEyes, this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -197,6 +196,10 @@ export class WorldScene implements SceneApi {
   }
 
   focus(id: Id, options: { fast?: boolean } = {}): void {
+    if (this.wearer !== null) {
+      this.wearer.goTo(id);
+      return;
+    }
     if (this.#population === null) this.#focusDue = id;
     const box = this.#boundsBelow(id);
     if (box.isEmpty()) return;
@@ -252,6 +255,14 @@ export class WorldScene implements SceneApi {
       return;
     } else this.section.set(axis, cut);
     this.#applyView();
+  }
+
+  /** Moves a cut that there is, for as long as a hand moves it: nothing else is told. `setCut` ends it. */
+  moveCut(axis: Axis, at: number): void {
+    const cut = this.section.cut(axis);
+    if (cut === null) return;
+    this.section.set(axis, { ...cut, at });
+    this.#moved();
   }
 
   setXRay(isOn: boolean): void {
@@ -364,6 +375,10 @@ export class WorldScene implements SceneApi {
   }
 
   setCamera({ position, target }: CameraPlace, options: { mode?: CameraMode; isFlown?: boolean } = {}): void {
+    if (this.wearer !== null) {
+      this.wearer.show({ position, target });
+      return;
+    }
     this.#hasFramed = true;
     this.setMode(options.mode ?? "orbit");
     this.rig.goTo(new Vector3(...position), new Vector3(...target), options.isFlown !== true);
@@ -386,7 +401,7 @@ export class WorldScene implements SceneApi {
   }
 
   body(): Body {
-    if (this.wearer !== null) return this.wearer();
+    if (this.wearer !== null) return this.wearer.body();
     const { position, quaternion } = this.rig.camera;
     return { head: { position: position.toArray(), rotation: quaternion.toArray() }, left: null, right: null, pointer: null };
   }
@@ -832,9 +847,12 @@ export class WorldScene implements SceneApi {
     const middle = this.rig.mode === "walk" ? this.rig.camera.position : this.rig.orbit.target;
     stage.fitShadow(middle, Math.min(distance * 0.95, this.#reach() * 1.1));
     this.#choose(stage.renderer.xr.isPresenting ? stage.renderer.xr.getCamera() : stage.camera);
+    const { outline } = this.#chosen;
+    const { renderer } = stage;
+    if (renderer.xr.isPresenting) renderer.xr.updateCamera(stage.eyes);
+    outline.prepareEyes(renderer, renderer.xr.isPresenting ? renderer.xr.getCamera() : null);
     stage.draw(distance);
-    // The line is drawn over one flat picture: in a headset what is chosen glows instead.
-    if (!stage.renderer.xr.isPresenting) this.#chosen.outline.render(stage.renderer, stage.camera);
+    if (!renderer.xr.isPresenting) outline.render(renderer, stage.camera);
     this.#drawCalls = stage.renderer.info.render.calls;
     this.#triangles = stage.renderer.info.render.triangles;
   }

@@ -47,6 +47,11 @@ export class Section {
     return cut === undefined || bounds === null ? NaN : bounds.min[axis] + (bounds.max[axis] - bounds.min[axis]) * cut.at;
   }
 
+  /** How far the world reaches along an axis, metres; 0: there is none. */
+  extent(axis: Axis): number {
+    return this.#bounds === null ? 0 : this.#bounds.max[axis] - this.#bounds.min[axis];
+  }
+
   /** Cuts along an axis; null: no longer. */
   set(axis: Axis, cut: Cut | null): void {
     if (cut === null) this.#cuts.delete(axis);

@@ -12,7 +12,7 @@ import { AXES } from "./section.ts";
 import type { Axis } from "./section.ts";
 
 const STEPS = 200;
-const NAMES: Readonly<Record<Axis, string>> = { x: t("Across (x)"), y: t("Height (y)"), z: t("Along (z)") };
+export const AXIS_NAMES: Readonly<Record<Axis, string>> = { x: t("Across (x)"), y: t("Height (y)"), z: t("Along (z)") };
 
 const RUNG_WORDS: Readonly<Record<string, string>> = { least: t("very low"), low: t("low"), medium: t("medium"), good: t("good"), high: t("high") };
 
@@ -67,10 +67,10 @@ export class ViewPanel {
       const cut = on.checked ? { at: Number(at.value) / STEPS, isFlipped: flip.getAttribute("aria-pressed") === "true" } : null;
       this.#scene.setCut(axis, cut);
     };
-    const on = h("input", { attrs: { type: "checkbox", "aria-label": NAMES[axis] }, on: { change } });
+    const on = h("input", { attrs: { type: "checkbox", "aria-label": AXIS_NAMES[axis] }, on: { change } });
     const at = h("input", {
       class: "view-at",
-      attrs: { type: "range", min: "0", max: String(STEPS), value: axis === "y" ? "140" : "100", "aria-label": t("Where it is cut, {axis}", { axis: NAMES[axis] }) },
+      attrs: { type: "range", min: "0", max: String(STEPS), value: axis === "y" ? "140" : "100", "aria-label": t("Where it is cut, {axis}", { axis: AXIS_NAMES[axis] }) },
       on: { input: () => ((on.checked = true), change()) },
     });
     const flip = button(t("Other side"), () => {
@@ -80,7 +80,7 @@ export class ViewPanel {
     flip.setAttribute("aria-pressed", "false");
     const value = h("span", { class: "view-value num" });
     this.#rows.set(axis, { on, at, flip, value });
-    return h("div", { class: "view-cut" }, h("label", {}, on, NAMES[axis]), value, at, flip);
+    return h("div", { class: "view-cut" }, h("label", {}, on, AXIS_NAMES[axis]), value, at, flip);
   }
 
   /** Writes what is so now. */

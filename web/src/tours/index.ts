@@ -21,7 +21,14 @@ import { TourPlayer } from "./player.ts";
 
 const TOURS: SheetKind<Tour> = { kind: KIND, read, written, made: t("tour made"), renamed: t("tour renamed"), deleted: t("tour deleted") };
 
-export class Show {
+/** Tours as another room of the page plays them. */
+export interface Tours {
+  names(): readonly string[];
+  play(name: string): void;
+  readonly player: Pick<TourPlayer, "stop" | "step" | "close">;
+}
+
+export class Show implements Tours {
   /** The way to all of it, for the bar above. */
   readonly button = iconButton("share", t("Show and tell: link, picture, tours"), () => undefined, "show-button");
   readonly arrival: Arrival;
@@ -29,7 +36,7 @@ export class Show {
   private readonly popover: { close(): void; isOpen(): boolean };
   private readonly hasCaption = remembered("picture.caption", true);
   private readonly store: SheetStore<Tour>;
-  private readonly player: TourPlayer;
+  readonly player: TourPlayer;
   private readonly editor: TourEditor;
 
   constructor(private readonly context: Context) {
@@ -81,7 +88,11 @@ export class Show {
     return link.step > Math.max(length, 1) ? [t("The tour “{name}” has {n} steps.", { name: link.tour, n: length })] : [];
   }
 
-  private play(name: string): void {
+  names(): readonly string[] {
+    return this.store.names();
+  }
+
+  play(name: string): void {
     const shown = this.store.shown(name);
     if (shown?.value) this.player.open(name, shown.value, 0);
     else this.context.toast({ tone: "bad", title: t("This tour cannot be played"), detail: shown?.error ?? "" });

@@ -9,6 +9,20 @@ import { language, t } from "../words.ts";
 import { durationOf, type Tour } from "./model.ts";
 import { goTo } from "./steps.ts";
 
+/** What a tour shows now, for another way of showing it. */
+export interface Stop {
+  name: string;
+  /** From 0, of `n`. */
+  index: number;
+  n: number;
+  title: string;
+  text: string;
+  /** What of it could not be shown. */
+  missing: string;
+  hasBack: boolean;
+  hasNext: boolean;
+}
+
 export class TourPlayer {
   readonly element: HTMLElement;
   name: string | null = null;
@@ -55,6 +69,22 @@ export class TourPlayer {
 
   get isOn(): boolean {
     return this.name !== null;
+  }
+
+  /** What is shown now; null: no tour is played. */
+  get stop(): Stop | null {
+    const { tour, index, name } = this;
+    if (tour === null || name === null) return null;
+    const step = tour.steps[index];
+    const n = tour.steps.length;
+    return {
+      name, index, n,
+      title: step?.title || (step === undefined ? t("This tour has no steps yet") : ""),
+      text: step?.text ?? tour.description,
+      missing: this.missing.hidden ? "" : this.missing.textContent ?? "",
+      hasBack: index > 0,
+      hasNext: index < n - 1 || (tour.isEndless && n > 0),
+    };
   }
 
   /** Plays a tour from a step on (from 0). */
@@ -148,17 +178,16 @@ export class TourPlayer {
   }
 
   private paint(): void {
-    const { tour, index } = this;
-    if (tour === null) return;
-    const step = tour.steps[index];
-    const n = tour.steps.length;
-    setText(this.count, step === undefined ? this.name! : t("{name} · step {i} of {n}", { name: this.name!, i: index + 1, n }));
-    setText(this.title, step?.title || (step === undefined ? t("This tour has no steps yet") : ""));
-    setText(this.text, step?.text ?? tour.description);
-    this.title.hidden = this.title.textContent === "";
+    const { stop } = this;
+    if (stop === null) return;
+    const { name, index, n, title, text } = stop;
+    setText(this.count, n === 0 ? name : t("{name} · step {i} of {n}", { name, i: index + 1, n }));
+    setText(this.title, title);
+    setText(this.text, text);
+    this.title.hidden = title === "";
     this.missing.hidden = true;
-    this.back.disabled = index <= 0;
-    this.next.disabled = index >= n - 1 && !tour.isEndless;
+    this.back.disabled = !stop.hasBack;
+    this.next.disabled = !stop.hasNext;
     this.play.disabled = n < 2;
     const label = this.isPlaying ? t("Pause the tour") : t("Play by itself");
     setIcon(this.play.querySelector("svg")!, this.isPlaying ? "pause" : "play");

@@ -8,6 +8,7 @@ import { BufferAttribute, BufferGeometry, Group, Line as ThreeLine, LineBasicMat
 import { keyValues } from "../scene/key_values.ts";
 import type { Mirror } from "../mirror.ts";
 import { comfort } from "./comfort.ts";
+import type { Guide } from "./guide.ts";
 import type { Hand } from "./input.ts";
 import type { Inspect } from "./inspect.ts";
 import type { Menu } from "./menu.ts";
@@ -15,6 +16,7 @@ import type { Rig } from "./rig.ts";
 import { severityTone } from "./pen.ts";
 import { Slate } from "./slate.ts";
 import type { Line } from "./slate.ts";
+import type { Typing } from "./typing.ts";
 
 const EVERY_MS = 250;
 const UP = new Vector3(0, 1, 0);
@@ -30,14 +32,19 @@ export class Desk {
   readonly menu = new Slate("menu", 0.25);
   readonly inspect = new Slate("inspect", 0.44);
   readonly tag = new Slate("tag", 0.26, true);
+  /** The words of a tour. */
+  readonly tour = new Slate("tour", 0.44);
+  readonly keys = new Slate("keys", 0.46);
   /** What a ray can meet. */
-  readonly slates: readonly Slate[] = [this.menu, this.inspect];
+  readonly slates: readonly Slate[] = [this.menu, this.inspect, this.tour, this.keys];
   /** The menu was asked for, beyond a glance. */
   isMenuOpen = false;
   readonly #rig: Rig;
   readonly #mirror: Mirror;
   readonly #menuPages: Menu;
   readonly #inspected: Inspect;
+  readonly #guide: Guide;
+  readonly #typing: Typing;
   readonly #loose = new Set<Slate>();
   readonly #leader: ThreeLine<BufferGeometry, LineBasicMaterial>;
   readonly #leaderAt = new Float32Array(6);
@@ -50,16 +57,18 @@ export class Desk {
   readonly #scratch = new Vector3();
   readonly #scratch2 = new Vector3();
 
-  constructor(rig: Rig, mirror: Mirror, menu: Menu, inspect: Inspect) {
+  constructor(rig: Rig, mirror: Mirror, menu: Menu, inspect: Inspect, guide: Guide, typing: Typing) {
     this.#rig = rig;
     this.#mirror = mirror;
     this.#menuPages = menu;
     this.#inspected = inspect;
+    this.#guide = guide;
+    this.#typing = typing;
     const line = new BufferGeometry();
     line.setAttribute("position", new BufferAttribute(this.#leaderAt, 3));
     this.#leader = new ThreeLine(line, new LineBasicMaterial({ color: 0x57c7f2, transparent: true, opacity: 0.55, toneMapped: false, fog: false }));
     this.#leader.frustumCulled = false;
-    this.object.add(this.menu.object, this.inspect.object, this.tag.object, this.#leader);
+    this.object.add(...[...this.slates, this.tag].map(({ object }) => object), this.#leader);
   }
 
   /** Words that everybody who wears the headset should read, for a while. */
@@ -82,7 +91,15 @@ export class Desk {
     const wasOpen = this.inspect.isShown;
     this.inspect.object.visible = true;
     this.#shownMs = -Infinity;
-    if (wasOpen && this.#loose.has(this.inspect)) return;
+    if (!wasOpen || !this.#loose.has(this.inspect)) this.#hangInspect(twin);
+  }
+
+  #hangInspect(twin: Vector3 | null): void {
+    if (this.#guide.isOn) {
+      // Beside the words of the tour, wherever it is that they speak of.
+      this.#hangBefore(this.inspect, 0.78, 0.08, 0.3);
+      return;
+    }
     const rig = this.#rig;
     const way = this.#scratch;
     if (twin === null) rig.aheadInRoom(way);
@@ -115,6 +132,8 @@ export class Desk {
     this.#wear(hand, nowMs);
     this.#hang(at);
     this.#lead(chosen);
+    this.#showTour();
+    this.#showKeys();
     if (!wasPressed && nowMs - this.#shownMs < EVERY_MS) return;
     this.#shownMs = nowMs;
     this.refresh();
@@ -127,11 +146,48 @@ export class Desk {
     this.menu.object.visible = this.isMenuOpen;
     this.#shownMs = -Infinity;
     // Where no hand can carry it, it hangs before the eyes.
+    this.#hangBefore(this.menu, 0.6, 0.12, 0);
+  }
+
+  /** Hangs a panel before the eyes: so far away, so far below them, and so far to the side of the hand that points. */
+  #hangBefore({ object }: Slate, away_m: number, down_m: number, side_m: number): void {
     const rig = this.#rig;
-    const { position } = this.menu.object;
-    position.copy(rig.headInRoom).addScaledVector(rig.aheadInRoom(this.#scratch), 0.6);
-    position.y -= 0.12;
-    this.#faceHead(this.menu.object);
+    const ahead = rig.aheadInRoom(this.#scratch);
+    const side = this.#scratch2.crossVectors(ahead, UP).multiplyScalar(comfort().pointing === "right" ? side_m : -side_m);
+    object.position.copy(rig.headInRoom).addScaledVector(ahead, away_m).add(side);
+    object.position.y -= down_m;
+    this.#faceHead(object);
+  }
+
+  /** One stands elsewhere: what hangs by the way to something hangs by the new way to it. */
+  reseat(chosen: Vector3 | null): void {
+    if (this.inspect.isShown && !this.#loose.has(this.inspect)) this.#hangInspect(chosen);
+    if (this.tour.isShown && !this.#loose.has(this.tour)) this.#hangTour();
+  }
+
+  /** The words of a tour come with it and go with it; they hang away from what is chosen. */
+  #showTour(): void {
+    const { isOn } = this.#guide;
+    if (isOn === this.tour.isShown) return;
+    this.tour.object.visible = isOn;
+    if (isOn) this.#hangTour();
+    else this.#loose.delete(this.tour);
+  }
+
+  /** Keys are there while something is typed for. */
+  #showKeys(): void {
+    const { isOn } = this.#typing;
+    if (isOn === this.keys.isShown) return;
+    this.keys.object.visible = isOn;
+    if (isOn) {
+      this.keys.show(this.#typing.lines());
+      this.#hangBefore(this.keys, 0.55, 0.3, 0);
+    }
+    else this.#loose.delete(this.keys);
+  }
+
+  #hangTour(): void {
+    this.#hangBefore(this.tour, 0.72, 0.16, -0.34);
   }
 
   /** Says again what is shown, if it is another thing now. */
@@ -139,7 +195,16 @@ export class Desk {
     const said: Line[] = performance.now() - this.#saidMs < SAID_MS ? [{ kind: "text", text: this.#said, tone: "uncertain" }] : [];
     if (this.menu.isShown) this.menu.show([...said, ...this.#menuPages.lines()]);
     if (this.inspect.isShown) this.inspect.show([...said, ...this.#inspected.lines()]);
+    if (this.keys.isShown) this.#sayKeys();
+    if (this.tour.isShown) this.tour.show([...said, ...this.#guide.lines()]);
     if (this.tag.isShown) this.tag.show(this.#tagLines());
+  }
+
+  /** What is found, and a text that grows, push the upper edge: keys stay under the finger. */
+  #sayKeys(): void {
+    const before_m = this.keys.height_m;
+    this.keys.show(this.#typing.lines());
+    this.keys.object.translateY((this.keys.height_m - before_m) / 2);
   }
 
   /** The menu lies over the wrist, and turns to the eyes; a glance at the hand shows it too. */
@@ -208,7 +273,7 @@ export class Desk {
   }
 
   dispose(): void {
-    for (const slate of [this.menu, this.inspect, this.tag]) slate.dispose();
+    for (const slate of [...this.slates, this.tag]) slate.dispose();
     this.#leader.geometry.dispose();
     this.#leader.material.dispose();
     this.object.removeFromParent();

@@ -11,7 +11,12 @@ const STEPS = 60;
 const STRIDE_M = 0.75;
 const DOWN = new Vector3(0, -1, 0);
 
-type Meets = (ray: Ray) => Hit;
+/** Where the eyes of who stands are, over their floor; and who holds them higher does not stand. */
+const EYES_M = 1.6;
+const EYES_MAX_M = 2.6;
+const BESIDE_M = 1.3;
+
+export type Meets = (ray: Ray) => Hit;
 
 const ray = new Ray(new Vector3(), DOWN.clone());
 
@@ -50,4 +55,32 @@ export function placeBefore(meets: Meets, eye: Vector3, target: Vector3, box: Bo
   }
   place.y = 0;
   return { place, yaw };
+}
+
+/** The floor that somebody stands on whose eyes are there; NaN: they float, or are inside of something. */
+export function floorUnder(meets: Meets, eye: Vector3): number {
+  const floor_m = groundAt(meets, eye.x, eye.z, Math.max(0, eye.y - EYES_M));
+  return eye.y - floor_m < EYES_MAX_M ? floor_m : NaN;
+}
+
+/**
+ * A free place beside somebody: to their right, else to their left, else behind them, else further out.
+ * Under who floats it is the ground.
+ *
+ * @param ahead where they look
+ * @returns the place, floor included, and the compass direction in which they look
+ */
+export function placeBeside(meets: Meets, eye: Vector3, ahead: Vector3): { place: Vector3; yaw: number } {
+  const yaw = Math.atan2(-ahead.x, -ahead.z);
+  const own_m = floorUnder(meets, eye);
+  const floor_m = Number.isNaN(own_m) ? 0 : own_m;
+  const place = new Vector3();
+  for (let i = 0; i < STEPS; i++) {
+    const turn = yaw + [-Math.PI / 2, Math.PI / 2, Math.PI, -Math.PI / 4, Math.PI / 4][i % 5]!;
+    const away_m = BESIDE_M + Math.floor(i / 5) * STRIDE_M;
+    place.set(eye.x - Math.sin(turn) * away_m, 0, eye.z - Math.cos(turn) * away_m);
+    place.y = groundAt(meets, place.x, place.z, floor_m);
+    if (!Number.isNaN(place.y)) return { place, yaw };
+  }
+  return { place: place.set(eye.x, floor_m, eye.z), yaw };
 }

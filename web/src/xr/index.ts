@@ -5,9 +5,11 @@
 
 import "./xr.css";
 
+import type { Authoring } from "../authoring/index.ts";
 import { button, h, openDialog, segmented } from "../panels/dom.ts";
 import type { Mirror } from "../mirror.ts";
 import type { WorldScene } from "../scene/scene.ts";
+import type { Tours } from "../tours/index.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
 import type { HeatPanel } from "../heat/panel.ts";
@@ -29,6 +31,10 @@ export class Headset {
   readonly #heat: HeatPanel | null;
   /** Who else is here, and what one can do about it; null: nobody can be. */
   company: Company | null = null;
+  /** Notes to be read and written; null: there are none. */
+  authoring: Authoring | null = null;
+  /** Tours to be played; null: there are none. */
+  tours: Tours | null = null;
   #button: HTMLButtonElement | null = null;
   #isEntering = false;
   /** Why the last try failed; "": it did not. */
@@ -135,7 +141,7 @@ export class Headset {
     });
     try {
       const [session, { Visit }] = await Promise.all([asked, import("./session.ts")]);
-      const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company });
+      const visit = new Visit(mode, session, { mirror: this.#mirror, scene: this.#scene, heat: this.#heat, company: this.company, tours: this.tours, authoring: this.authoring });
       visit.onEnd = () => {
         this.visit = null;
         overlay?.remove();

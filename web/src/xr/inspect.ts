@@ -4,7 +4,7 @@
  * shown until the plant has confirmed it, or it ended otherwise.
  */
 
-import { ageText, decimalsFor, labelText, numberText, unitText } from "../format.ts";
+import { ageText, decimalsFor, labelText, numberText, unitText, whenText } from "../format.ts";
 import { type Command, type Id, type Mirror, type OperationType, type PointRef, text } from "../mirror.ts";
 import { acknowledge } from "../panels/alarms.ts";
 import { latest, request } from "../panels/asking.ts";
@@ -14,6 +14,7 @@ import { isNumeric, isPlottable, qualityWords, unitOf, valueOf, valueText } from
 import { CommandState, Kind } from "../protocol.ts";
 import type { Scalar } from "../protocol.ts";
 import { t } from "../words.ts";
+import type { Notes } from "./notes.ts";
 import { severityTone } from "./pen.ts";
 import type { Tone } from "./pen.ts";
 import type { Line, Press } from "./slate.ts";
@@ -21,6 +22,9 @@ import type { Line, Press } from "./slate.ts";
 const HOLD_MS = 900;
 const VALUES_A_PAGE = 6;
 const ALARMS_MAX = 2;
+const REPLIES_MAX = 3;
+/** Letters of a note that the panel has room for; the rest is in the page. */
+const NOTE_LETTERS = 600;
 
 /** A point and the value wanted for it, or an operation and what it is given. */
 type Asking = { point: PointRef; wish: number } | { operation: OperationType; given: Map<string, number> };
@@ -29,6 +33,8 @@ type Asking = { point: PointRef; wish: number } | { operation: OperationType; gi
 export interface InspectActs {
   goTo(id: Id): void;
   close(): void;
+  /** Opens the keys for a note about the twin that is chosen. */
+  writeNote(id: Id): void;
   tell(words: string): void;
 }
 
@@ -36,17 +42,20 @@ export class Inspect {
   /** Which point the trend on the wrist shows. */
   onPoint: (handle: number) => void = () => {};
   readonly #mirror: Mirror;
+  readonly #notes: Notes;
   readonly #acts: InspectActs;
   #page = 0;
   /** What is being asked for: a point, an operation, or nothing yet. */
   #asking: Asking | null = null;
   #isAskOpen = false;
+  #areNotesOpen = false;
   #chosen = -1;
   /** Why the last request was not taken. */
   #problem = "";
 
-  constructor(mirror: Mirror, acts: InspectActs) {
+  constructor(mirror: Mirror, notes: Notes, acts: InspectActs) {
     this.#mirror = mirror;
+    this.#notes = notes;
     this.#acts = acts;
   }
 
@@ -54,7 +63,7 @@ export class Inspect {
   reset(): void {
     this.#page = 0;
     this.#asking = null;
-    this.#isAskOpen = false;
+    this.#isAskOpen = this.#areNotesOpen = false;
     this.#problem = "";
     this.#chosen = -1;
   }
@@ -67,6 +76,7 @@ export class Inspect {
     const lines: Line[] = [{ kind: "title", text: mirror.nameOf(id), note: [twin.type ? mirror.typeName(twin.type) : "", id].filter(Boolean).join("  ·  ") }];
     if (!mirror.time.live) lines.push({ kind: "text", text: t("You look at the past."), tone: "uncertain" });
     if (this.#isAskOpen) lines.push(...this.#askLines(id));
+    else if (this.#areNotesOpen) lines.push(...this.#noteLines(id));
     else lines.push(...this.#alarmLines(id), ...this.#valueLines(id));
     return lines;
   }
@@ -96,6 +106,38 @@ export class Inspect {
     if (mirror.branch === null && this.#controls(id).n > 0) buttons.push({ label: t("Ask for…"), act: () => void (this.#isAskOpen = true), tone: "accent" });
     buttons.push({ label: t("Close"), act: () => this.#acts.close() });
     lines.push({ kind: "buttons", buttons });
+    if (this.#notes.isThere) {
+      const n = this.#notes.of(id).length;
+      const notes: Press[] = n === 0 ? [] : [{ label: t("Notes ({n})", { n }), act: () => this.#showNotes(true) }];
+      lines.push({ kind: "buttons", buttons: [...notes, { label: t("Write a note"), act: () => this.#acts.writeNote(id) }] });
+    }
+    return lines;
+  }
+
+  // --- notes -----------------------------------------------------------------------------------------
+
+  #showNotes(areOpen: boolean): void {
+    this.#areNotesOpen = areOpen;
+    this.#page = 0;
+  }
+
+  /** One note at a time, with what was answered to it. */
+  #noteLines(id: Id): Line[] {
+    const all = this.#notes.of(id);
+    const n = all.length;
+    this.#page = Math.min(this.#page, Math.max(0, n - 1));
+    const ref = all[this.#page];
+    const lines: Line[] = [];
+    if (ref === undefined) lines.push({ kind: "text", text: t("There is no note about it."), tone: "dim" });
+    else {
+      const { note } = ref;
+      lines.push({ kind: "value", name: note.author, value: whenText(note.created, this.#mirror.nowMs()) }, { kind: "text", text: cut(note.text) || t("(drawn, no words)") });
+      const replies = Object.values(note.replies ?? {}).sort((a, b) => a.created - b.created).slice(-REPLIES_MAX);
+      for (const reply of replies) lines.push({ kind: "text", text: `${reply.author}: ${cut(reply.text)}`, tone: "soft" });
+    }
+    const page = (step: number): void => void (this.#page = (this.#page + step + n) % n);
+    if (n > 1) lines.push({ kind: "buttons", buttons: [{ label: "‹", act: () => page(-1) }, { label: t("{page} of {pages}", { page: this.#page + 1, pages: n }), act: () => page(1) }, { label: "›", act: () => page(1) }] });
+    lines.push({ kind: "buttons", buttons: [{ label: t("Back"), act: () => this.#showNotes(false) }, { label: t("Write a note"), act: () => this.#acts.writeNote(id) }, { label: t("Close"), act: () => this.#acts.close() }] });
     return lines;
   }
 
@@ -263,4 +305,8 @@ export class Inspect {
     if (command.detail) lines.push({ kind: "text", text: command.detail, tone: state > CommandState.CONFIRMED ? "bad" : "dim" });
     return lines;
   }
+}
+
+function cut(words: string): string {
+  return words.length > NOTE_LETTERS ? `${words.slice(0, NOTE_LETTERS)}…` : words;
 }

@@ -3,7 +3,6 @@
  * chosen point, time, alarms, twins by their place, colours by value, branches, people, comfort.
  */
 
-import type { Vector3 } from "three";
 import { GhostView } from "../branches/ghost.ts";
 import { BranchStore } from "../branches/store.ts";
 import { clockText, labelText, whenText } from "../format.ts";
@@ -18,11 +17,13 @@ import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
 import { comfort, setComfort } from "./comfort.ts";
 import type { Company } from "./company.ts";
+import type { Cutting } from "./cutting.ts";
+import type { Guide } from "./guide.ts";
 import { paint, rounded, severityTone } from "./pen.ts";
 import type { Line, Press } from "./slate.ts";
 import type { Trend } from "./trend.ts";
 
-export type Page = "home" | "time" | "alarms" | "twins" | "look" | "branches" | "commands" | "people" | "comfort" | "help";
+export type Page = "home" | "time" | "alarms" | "twins" | "look" | "branches" | "commands" | "people" | "tours" | "cut" | "comfort" | "help";
 
 export interface MenuActs {
   select(id: Id): void;
@@ -34,9 +35,18 @@ export interface MenuActs {
   /** Puts it elsewhere in the real room; null: this is no room to put it in. */
   replace: (() => void) | null;
   leave(): void;
+  /** Finds a twin by typing. */
+  search(): void;
   tell(words: string): void;
-  /** Stands beside somebody. */
-  join(at: Vector3): void;
+}
+
+/** What the pages of the menu show. */
+export interface MenuMeans {
+  heat: HeatPanel | null;
+  trend: Trend;
+  company: Company | null;
+  guide: Guide;
+  cutting: Cutting;
 }
 
 const ROWS = 5;
@@ -50,17 +60,23 @@ export class Menu {
   readonly #heat: HeatPanel | null;
   readonly #trend: Trend;
   readonly #company: Company | null;
+  readonly #guide: Guide;
+  readonly #cutting: Cutting;
   readonly #branches: BranchStore;
   readonly #ghost: GhostView;
   #unwatch: (() => void) | null = null;
   #from = 0;
   #parent: Id | null = null;
+  /** Whose ways are shown, of the people; 0: nobody's. */
+  #person = 0;
 
-  constructor(mirror: Mirror, scene: SceneApi, heat: HeatPanel | null, trend: Trend, company: Company | null, acts: MenuActs) {
+  constructor(mirror: Mirror, scene: SceneApi, { heat, trend, company, guide, cutting }: MenuMeans, acts: MenuActs) {
     this.#mirror = mirror;
     this.#heat = heat;
     this.#trend = trend;
     this.#company = company;
+    this.#guide = guide;
+    this.#cutting = cutting;
     this.#acts = acts;
     this.#branches = new BranchStore(mirror);
     this.#ghost = new GhostView(mirror, scene, () => {});
@@ -70,6 +86,7 @@ export class Menu {
     this.page = page;
     this.#from = 0;
     this.#unwatch?.();
+    if (page !== "cut") this.#cutting.letGo();
     this.#unwatch = page === "branches" ? this.#branches.watch() : null;
   }
 
@@ -88,6 +105,8 @@ export class Menu {
       case "branches": return this.#branchLines();
       case "commands": return this.#commands();
       case "people": return this.#people();
+      case "cut": return [...this.#title(t("Cut")), ...this.#cutting.lines(), this.#back()];
+      case "tours": return this.#tours();
       case "comfort": return this.#comfort();
       case "help": return this.#help();
     }
@@ -123,6 +142,7 @@ export class Menu {
     return [
       { kind: "title", text: mirror.world || "Mirrorworld", note: this.#timeWords() },
       ...this.#trend.lines(),
+      ...this.#led(),
       { kind: "buttons", buttons: [
         this.#to(nNew > 0 ? t("Alarms ({n})", { n: nNew }) : t("Alarms"), "alarms", nNew > 0 ? { tone: severityTone(alarms[0]?.severity ?? 0) } : {}),
         this.#to(t("Time"), "time"), this.#to(t("Twins"), "twins"),
@@ -132,9 +152,17 @@ export class Menu {
         { label: acts.isOnTable() ? t("Life size") : t("On a table"), act: () => acts.toggleTable() },
         ...(acts.replace === null ? [{ label: t("Whole plant"), act: () => acts.home() }] : [{ label: t("Place again"), act: acts.replace }]),
       ] },
-      { kind: "buttons", buttons: [this.#to(t("People"), "people"), this.#to(t("Comfort"), "comfort"), this.#to(t("Help"), "help")] },
+      { kind: "buttons", buttons: [{ label: t("Search"), act: () => acts.search() }, this.#to(t("People"), "people"), this.#to(t("Tours"), "tours")] },
+      { kind: "buttons", buttons: [this.#to(t("Cut"), "cut"), this.#to(t("Comfort"), "comfort"), this.#to(t("Help"), "help")] },
       { kind: "buttons", buttons: [{ label: t("Leave"), hold_ms: 500, act: () => acts.leave() }] },
     ];
+  }
+
+  /** What somebody else does with one's place, and the way out of it, before all else. */
+  #led(): Line[] {
+    const standing = this.#company?.standing();
+    if (!standing?.words) return [];
+    return [{ kind: "text", text: standing.words, tone: "accent" }, ...(standing.presses.length > 0 ? [{ kind: "buttons" as const, buttons: standing.presses }] : [])];
   }
 
   // --- time ------------------------------------------------------------------------------------------
@@ -312,12 +340,27 @@ export class Menu {
     const all = company?.others() ?? [];
     const { shown, turn } = this.#paged(all, ROWS);
     if (all.length === 0) lines.push({ kind: "text", text: t("Nobody else is here."), tone: "dim" });
-    for (const { name, note, at } of shown)
-      lines.push({ kind: "value", name, value: note, ...(at === null ? {} : { press: { label: name, act: () => this.#acts.join(at) } }) });
-    if (shown.some(({ at }) => at !== null)) lines.push({ kind: "text", text: t("Press a name to stand beside them."), tone: "dim" });
+    for (const { id, name, note, presses } of shown) {
+      const isOpen = id === this.#person;
+      lines.push({ kind: "value", name, value: note, press: { label: name, isOn: isOpen, act: () => void (this.#person = isOpen ? 0 : id) } });
+      if (isOpen) lines.push({ kind: "buttons", buttons: presses });
+    }
+    if (shown.length > 0) lines.push({ kind: "text", text: t("Press a name to stand beside them, to follow them, or to have them come."), tone: "dim" });
+    lines.push(...this.#led());
     const presses = company?.presses() ?? [];
     for (let i = 0; i < presses.length; i += 3) lines.push({ kind: "buttons", buttons: presses.slice(i, i + 3) });
     lines.push(this.#back(...turn));
+    return lines;
+  }
+
+  #tours(): Line[] {
+    const guide = this.#guide;
+    const all = guide.names();
+    const { shown, turn } = this.#paged(all, ROWS);
+    const lines = this.#title(t("Tours"));
+    if (all.length === 0) lines.push({ kind: "text", text: t("There is no tour. They are made in the page."), tone: "dim" });
+    for (const name of shown) lines.push({ kind: "value", name, value: "", press: { label: name, act: () => guide.play(name) } });
+    lines.push(this.#back(...turn, ...(guide.isOn ? [{ label: t("End the tour"), act: () => guide.close() }] : [])));
     return lines;
   }
 
@@ -346,7 +389,7 @@ export class Menu {
       { kind: "text", text: t("Stick to the side: turn. The grip, or a pinch on a panel: take it along.") },
       { kind: "text", text: t("On a table: grip to move the plant, both hands to turn and scale it.") },
       { kind: "text", text: t("Y or B, or a look at your palm: this menu.") },
-      { kind: "text", text: t("Typing, drawing layouts and files are for the page."), tone: "dim" },
+      { kind: "text", text: t("Search and notes are typed on a panel; layouts and files are for the page."), tone: "dim" },
       this.#back(),
     ];
   }

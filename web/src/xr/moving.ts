@@ -27,6 +27,8 @@ export interface Pointed {
 export class Moving {
   /** One is being moved smoothly: edges go dark, for who wants that. */
   isMoved = false;
+  /** Called when the hands take the visitor elsewhere, and not somebody else or the menu. */
+  onOwnMove: () => void = () => {};
   /** Called when somebody stands elsewhere. */
   onStand: () => void = () => {};
   readonly #rig: Rig;
@@ -108,6 +110,7 @@ export class Moving {
 
   #land(): void {
     if (!this.#arc.isSure) return;
+    this.onOwnMove();
     const place = this.#arc.landing.clone();
     if (!this.#rig.isLifeSize) this.stepIn(place);
     else this.stand(place, null);
@@ -168,6 +171,7 @@ export class Moving {
       return;
     }
     this.#isCut = false;
+    this.onOwnMove();
     rig.move(x, z);
     if (Math.abs(ground_m - rig.floor_m) > 0.02) rig.standAt(this.#landing.set(rig.head.x, ground_m, rig.head.z));
     this.isMoved = true;

@@ -19,6 +19,8 @@ const LONG_MS = 350;
 const LONG_PICTURES = 10;
 const HELD_PICTURES = 20;
 const NOTHING_M = 40;
+/** What is put where one points lies so far before the surface, and is seen. */
+const BEFORE_M = 0.012;
 /** A scrubbed bar follows a held trigger this often. */
 const DRAG_MS = 120;
 
@@ -39,8 +41,8 @@ class Aim {
 }
 
 export interface PointingActs {
-  /** The trigger was short, and not on a panel. */
-  choose(id: Id | null): void;
+  /** The trigger was short, and not on a panel. `place`: where the ray met it, a little before its surface. */
+  choose(id: Id | null, place: Vector3): void;
   /** The trigger is held, not on a panel. */
   holds(hand: Hand): void;
   /** It is let go of after it was held. */
@@ -172,7 +174,7 @@ export class Pointing {
       if (aim.carried !== null && !hand.isSqueezed) aim.carried = null;
       if (pressed.slate === null && hand.hasJustReleased) {
         if (this.isLong(hand, nowMs)) this.#acts.letsGo(hand);
-        else this.#acts.choose(aim.twin);
+        else this.#acts.choose(aim.twin, aim.ray.at(Math.max(0, aim.distance_m - BEFORE_M), new Vector3()));
       }
       aim.pressed = null;
     }

@@ -6,30 +6,34 @@
  */
 
 import { Vector3 } from "three";
-import type { Box3 } from "three";
+import type { Authoring } from "../authoring/index.ts";
 import type { HeatPanel } from "../heat/panel.ts";
 import type { Id, Mirror } from "../mirror.ts";
 import type { Body, Pose } from "../scene/layers.ts";
 import type { WorldScene } from "../scene/scene.ts";
+import type { Tours } from "../tours/index.ts";
 import { t } from "../words.ts";
 import { Arc } from "./arc.ts";
 import { comfort, onComfort } from "./comfort.ts";
 import type { Company } from "./company.ts";
+import { Cutting } from "./cutting.ts";
 import { Desk } from "./desk.ts";
-import { placeBefore } from "./entering.ts";
 import { Glove } from "./gloves.ts";
+import { Guide } from "./guide.ts";
 import { Input } from "./input.ts";
 import type { Hand } from "./input.ts";
 import { Inspect } from "./inspect.ts";
-import { Marks } from "./marks.ts";
 import { Menu } from "./menu.ts";
 import { Names } from "./names.ts";
+import { Notes } from "./notes.ts";
 import { Moving } from "./moving.ts";
 import { Placing } from "./place.ts";
 import { Pointing } from "./pointing.ts";
 import { Rig } from "./rig.ts";
+import { Standing } from "./standing.ts";
 import { Table } from "./table.ts";
 import { Trend } from "./trend.ts";
+import { Typing } from "./typing.ts";
 import { Veil } from "./veil.ts";
 
 export type Mode = "immersive-vr" | "immersive-ar";
@@ -39,6 +43,8 @@ export interface Means {
   scene: WorldScene;
   heat: HeatPanel | null;
   company: Company | null;
+  tours: Tours | null;
+  authoring: Authoring | null;
 }
 
 const RATES = { calm: 72, fast: 120 } as const;
@@ -55,8 +61,12 @@ export class Visit {
   readonly arc = new Arc();
   readonly table: Table;
   readonly moving: Moving;
+  readonly standing: Standing;
   readonly menu: Menu;
   readonly trend: Trend;
+  readonly cutting: Cutting;
+  readonly typing: Typing;
+  readonly notes: Notes;
   readonly desk: Desk;
   readonly pointing: Pointing;
   /** Where the plant is set down in a real room; null: in VR there is none. */
@@ -66,12 +76,12 @@ export class Visit {
   jsMs = 0;
   onEnd: () => void = () => {};
   readonly #gloves = [new Glove(), new Glove()] as const;
-  readonly #marks = new Marks();
   readonly names: Names;
   readonly #due: (() => void)[] = [];
   readonly #before: { place: ReturnType<WorldScene["camera"]>; beforePicture: Mirror["beforePicture"]; fov: number };
   readonly #offs: (() => void)[] = [];
   readonly #hasFloor: boolean;
+  readonly #company: Company | null;
   #lastMs = 0;
   #isIn = false;
   #isOver = false;
@@ -80,40 +90,59 @@ export class Visit {
   readonly #poses: readonly [Pose, Pose];
   readonly #pointer = { from: [0, 0, 0] as [number, number, number], to: [0, 0, 0] as [number, number, number] };
   readonly #chosenAt = new Vector3();
+  /** Where on it the twin that is chosen was pointed at; null: it was chosen from a list. */
+  #touched: { id: Id; place: Vector3 } | null = null;
   #hasChosen = false;
   readonly #at = new Vector3();
   readonly #scratch = new Vector3();
 
-  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company }: Means) {
+  constructor(mode: Mode, session: XRSession, { mirror, scene, heat, company, tours, authoring }: Means) {
     this.mode = mode;
     this.session = session;
     this.mirror = mirror;
     this.scene = scene;
+    this.#company = company;
     this.input = new Input(session);
     this.names = new Names(mirror, scene);
     this.table = new Table(this.rig);
     this.moving = new Moving(this.rig, this.veil, this.arc, this.table, (ray) => scene.hit(ray));
-    // Who stands in the plant has its floor and sky round them again; a real room is its own.
-    if (mode === "immersive-vr") this.moving.onStand = () => scene.stage.setSurroundings(true, true);
+    this.moving.onStand = () => {
+      // Who stands in the plant has its floor and sky round them again; a real room is its own.
+      if (mode === "immersive-vr") scene.stage.setSurroundings(true, true);
+      this.#see();
+      this.desk.reseat(this.#hasChosen ? this.#chosenAt : null);
+    };
+    this.standing = new Standing(this.rig, this.moving, mirror, scene, mode === "immersive-ar", (words) => this.desk.tell(words));
+    this.standing.onOwnWay = this.moving.onOwnMove = () => company?.letGo();
     this.trend = new Trend(mirror);
-    const inspect = new Inspect(mirror, { goTo: (id) => this.goTo(id), close: () => this.desk.closeInspect(), tell: (words) => this.desk.tell(words) });
+    this.typing = new Typing(mirror, { goTo: (id) => this.goTo(id), close: () => this.typing.close() });
+    this.notes = new Notes(authoring, mirror, scene);
+    this.notes.onRefused = (words) => this.desk.tell(words);
+    const inspect = new Inspect(mirror, this.notes, {
+      goTo: (id) => this.goTo(id),
+      close: () => this.desk.closeInspect(),
+      writeNote: (id) => this.#writeNote(id),
+      tell: (words) => this.desk.tell(words),
+    });
     inspect.onPoint = (handle) => this.trend.choose(handle);
     this.placing = mode === "immersive-ar" ? new Placing(session, this.rig) : null;
     const { placing } = this;
-    this.menu = new Menu(mirror, scene, heat, this.trend, company, {
+    this.cutting = new Cutting(scene, this.rig);
+    const guide = new Guide(tours);
+    this.menu = new Menu(mirror, scene, { heat, trend: this.trend, company, guide, cutting: this.cutting }, {
       select: (id) => this.choose(id),
       goTo: (id) => this.goTo(id),
-      home: () => this.#home(),
+      home: () => this.standing.home(),
       toggleTable: () => this.toggleTable(),
       isOnTable: () => !this.rig.isLifeSize,
       replace: placing === null ? null : () => placing.open(),
       leave: () => void this.leave(),
+      search: () => this.typing.search(),
       tell: (words) => this.desk.tell(words),
-      join: (at) => this.moving.stepIn(at),
     });
-    this.desk = new Desk(this.rig, mirror, this.menu, inspect);
+    this.desk = new Desk(this.rig, mirror, this.menu, inspect, guide, this.typing);
     this.pointing = new Pointing(this.rig, scene, mirror, this.desk.slates, {
-      choose: (id) => (this.placing?.isOpen ? this.#setDown() : this.choose(id)),
+      choose: (id, place) => (this.placing?.isOpen ? this.#setDown() : this.#point(id, place)),
       holds: (hand) => void (this.placing?.isOpen || this.moving.holds(hand)),
       letsGo: (hand) => (this.placing?.isOpen ? this.#setDown() : this.moving.letsGo(hand)),
       takes: (slate) => this.desk.loosen(slate),
@@ -139,18 +168,24 @@ export class Visit {
     // Not by the renderer's own loop: that one would go on in the page after the visit.
     xr.setAnimationLoop((nowMs: number, frame?: XRFrame) => frame !== undefined && this.#frame(nowMs, frame));
     session.addEventListener("end", () => this.#end(), { once: true });
-    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.#marks.object, this.names.mesh);
+    stage.scene.add(this.rig.room, this.arc.object, this.table.tray, this.names.mesh);
     stage.eyes = this.rig.eyes;
     stage.camera.clearViewOffset();
     if (this.mode === "immersive-ar") stage.setSurroundings(false, false);
     scene.rig.orbit.enabled = false;
     scene.drive(true);
-    scene.wearer = () => this.body();
+    scene.wearer = {
+      body: () => this.body(),
+      show: (place) => this.standing.show(place),
+      goTo: (id) => this.standing.goTo(id),
+      join: (body) => this.standing.join(body),
+    };
     mirror.beforePicture = (act) => void this.#due.push(act);
     this.#offs.push(
       onComfort(() => this.#applyComfort()),
       mirror.on("selection", ({ id }) => this.#takeChosen(id)),
       mirror.on("structure", () => this.#measure()),
+      this.#company?.onTold((words) => this.desk.tell(words)) ?? (() => {}),
     );
     this.#measure();
     try {
@@ -224,7 +259,8 @@ export class Visit {
       this.placing?.update(frame, space, pointer);
       pointing.update(input.both, pointer, nowMs);
       this.#grip(nowMs);
-      const isBusy = this.veil.isBlinking || this.placing?.isOpen === true;
+      this.cutting.update(dt_s, input.both.filter((hand) => pointing.aim(hand).carried === null), pointer);
+      const isBusy = this.veil.isBlinking || this.placing?.isOpen === true || this.cutting.isInHand;
       this.moving.update(dt_s, input.both, now, (hand) => this.#pointed(hand), isBusy);
       if (input.left.hasJustMenu || input.right.hasJustMenu) desk.toggleMenu();
       const wasPressed = input.both.some((hand) => hand.hasJustPressed || hand.hasJustReleased);
@@ -232,7 +268,6 @@ export class Visit {
     }
     this.#gloves.forEach((glove, i) => pointing.draw(glove, input.both[i]!, isMine));
     this.veil.update(dt_s, this.moving.isMoved && now.hasVignette);
-    this.#showMarks();
     this.names.update(rig.head, now.hasNames);
   }
 
@@ -252,7 +287,7 @@ export class Visit {
     for (const hand of this.input.both) {
       const { carried } = this.pointing.aim(hand);
       const isHeld = hand.isPressed && this.pointing.isLong(hand, nowMs);
-      if (carried === null && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
+      if (carried === null && !this.cutting.isInHand && (hand.isSqueezed || isHeld)) this.moving.gripping.add(hand);
       else this.moving.gripping.delete(hand);
     }
     if (this.table.isHeld) this.placing?.release();
@@ -283,7 +318,7 @@ export class Visit {
       this.placing.open();
       this.desk.tell(t("Point at the floor or a table and press the trigger: the plant is set down there."));
     } else {
-      const { place, yaw } = this.#entry();
+      const { place, yaw } = this.standing.entry();
       this.rig.standAt(place);
       this.#see();
       this.rig.face(yaw);
@@ -292,29 +327,9 @@ export class Visit {
     this.#takeChosen(this.mirror.selected);
   }
 
-  /** Before what was looked at on the page. */
-  #entry(): { place: Vector3; yaw: number } {
-    const { position, target } = this.#before.place;
-    const { selected } = this.mirror;
-    const box = selected === null ? null : this.scene.boundsOf(selected) ?? null;
-    return placeBefore((ray) => this.scene.hit(ray), new Vector3(...position), new Vector3(...target), box);
-  }
-
-  #home(): void {
-    const { place, yaw } = this.#entry();
-    this.moving.stand(place, yaw);
-  }
-
   /** Stands before a twin, at life size. */
   goTo(id: Id): void {
-    const box = this.scene.boundsOf(id);
-    if (box === undefined) {
-      this.desk.tell(t("{name} has no place of its own.", { name: this.mirror.nameOf(id) }));
-      return;
-    }
-    this.mirror.select(id);
-    const { place, yaw } = placeBefore((ray) => this.scene.hit(ray), this.rig.head, box.getCenter(new Vector3()), box);
-    this.moving.stand(place, yaw);
+    this.standing.goTo(id);
   }
 
   /** The plant as a model before one, and back. */
@@ -328,7 +343,7 @@ export class Visit {
         this.scene.stage.setSurroundings(true, false);
         this.table.layBefore(true);
       });
-    } else this.#home();
+    } else this.standing.home();
   }
 
   /** In a real room: here it is. */
@@ -351,6 +366,17 @@ export class Visit {
     if (isSame) this.#takeChosen(id); // Chosen again: its panel comes back.
   }
 
+  #point(id: Id | null, place: Vector3): void {
+    this.#touched = id === null ? null : { id, place };
+    this.choose(id);
+  }
+
+  /** A note where the twin was pointed at, so that it hangs on that part of it. */
+  #writeNote(id: Id): void {
+    const place = this.#touched?.id === id ? this.#touched.place : null;
+    this.typing.note(this.mirror.nameOf(id), (text) => void this.notes.write(id, place, text));
+  }
+
   #takeChosen(id: Id | null): void {
     this.#takeBox();
     if (id === null) {
@@ -366,15 +392,6 @@ export class Visit {
     const box = selected === null ? undefined : this.scene.boundsOf(selected);
     this.#hasChosen = box !== undefined;
     box?.getCenter(this.#chosenAt);
-  }
-
-  #showMarks(): void {
-    const { selected, hovered } = this.mirror;
-    this.#marks.show(this.#boxOf(selected), hovered === selected ? undefined : this.#boxOf(hovered));
-  }
-
-  #boxOf(id: Id | null): Box3 | undefined {
-    return id === null ? undefined : this.scene.boundsOf(id);
   }
 
   // --- what others see ---------------------------------------------------------------------------
@@ -417,12 +434,13 @@ export class Visit {
     for (const off of this.#offs.splice(0)) off();
     this.input.close();
     this.menu.close();
+    this.typing.close();
     this.trend.close();
     scene.wearer = null;
     mirror.hover(null);
     mirror.beforePicture = this.#before.beforePicture;
     for (const act of this.#due.splice(0)) mirror.beforePicture(act);
-    for (const part of [this.veil, this.arc, this.table, this.desk, this.#marks, this.names, ...this.#gloves]) part.dispose();
+    for (const part of [this.veil, this.arc, this.table, this.desk, this.names, ...this.#gloves]) part.dispose();
     this.placing?.dispose();
     this.rig.room.removeFromParent();
     stage.eyes = stage.camera;
