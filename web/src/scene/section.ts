@@ -48,7 +48,7 @@ export class Section {
   }
 
   /** How far the world reaches along an axis, metres; 0: there is none. */
-  extent(axis: Axis): number {
+  reach(axis: Axis): number {
     return this.#bounds === null ? 0 : this.#bounds.max[axis] - this.#bounds.min[axis];
   }
 

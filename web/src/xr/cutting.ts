@@ -54,7 +54,7 @@ export class Cutting {
       this.#grip = { hand, from: this.#along(hand), at: cut.at };
       hand.tap(0.4, 20);
     }
-    const extent_m = this.#scene.section.extent(this.#axis);
+    const extent_m = this.#scene.section.reach(this.#axis);
     if (this.#grip !== null && extent_m > 0) {
       const gain = Math.max(1, extent_m / (REACH_M * this.#rig.scale));
       this.#move(this.#grip.at + ((this.#along(this.#grip.hand) - this.#grip.from) * gain) / extent_m);
