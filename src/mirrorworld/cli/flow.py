@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,9 +67,11 @@ def show(
         print(json.dumps({"nodes": nodes, "links": links, "grounds": grounds}))
         return
     _say(" → ".join(node.name for node in drawn.model.nodes))
-    table = Table("twin", "what", "value", "by", "mend")
+    table, front = _table(
+        (one.twin for one in drawn.grounds), "twin", "what", "value", "by", "mend"
+    )
     for one in drawn.grounds:
-        _row(table, one.twin, one.what, one.value, one.by, one.mend)
+        _row(table, one.twin[front:], one.what, one.value, one.by, one.mend)
     out.print(table)
 
 
@@ -141,13 +144,14 @@ def validate(
             )
         )
         return
-    table = Table("figure", "twin", "measured", "predicted", "error", "95 % interval", "inside")
+    columns = ("figure", "twin", "measured", "predicted", "error", "95 % interval", "inside")
+    table, front = _table((row.twin for row in told.rows), *columns)
     for row in told.rows:
         inside = "yes" if row.is_within else "no"
         span = f"{_number(row.low)} – {_number(row.high)}"
         error = f"{row.error:+.1%}" if row.error == row.error else ""
         _row(
-            table, f"{row.what} [{row.unit}]", row.twin, _number(row.measured),
+            table, f"{row.what} [{row.unit}]", row.twin[front:], _number(row.measured),
             _number(row.predicted), error, span, inside,
         )  # fmt: skip
     out.print(table)
@@ -394,7 +398,8 @@ def _tell_fit(found: LineFit, *, as_json: bool) -> None:
         sheet = json.loads(found.sheet.body)
         print(json.dumps({"fits": rows, "sheet": sheet, "notes": found.notes}))
         return
-    table = Table("machine", "working", "runs", "waits", "down", "cycle s", "scrap", "W at work")
+    columns = ("machine", "working", "runs", "waits", "down", "cycle s", "scrap", "W at work")
+    table, front = _table(found.machines, *columns)
     from mirrorworld.simulation.fitting.machine import Does
 
     for twin, one in found.machines.items():
@@ -403,14 +408,15 @@ def _tell_fit(found: LineFit, *, as_json: bool) -> None:
         cycle = f"{one.cycle_s:.4g}" if one.cycle_s else ""
         scrap = f"{one.scrap:.2%}" if one.scrap is not None else ""
         power = f"{watts:.0f}" if watts is not None else ""
-        _row(table, twin, f"{one.busy:.1%}", *shares, cycle, scrap, power)
+        _row(table, twin[front:], f"{one.busy:.1%}", *shares, cycle, scrap, power)
     out.print(table)
-    table = Table("twin", "what", "family", "mean s", "95 % interval", "seen", "p", "notes")
+    columns = ("twin", "what", "family", "mean s", "95 % interval", "seen", "p", "notes")
+    table, front = _table((one.twin for one in found.fits), *columns)
     for one in found.fits:
         fit_, p = one.fit, one.fit.ks_p if one.fit.ad_p != one.fit.ad_p else one.fit.ad_p
         low, high = fit_.interval_s
         _row(
-            table, one.twin, one.what, fit_.name, _number(fit_.mean_s),
+            table, one.twin[front:], one.what, fit_.name, _number(fit_.mean_s),
             f"{_number(low)} – {_number(high)}", str(fit_.samples.events),
             f"{p:.2f}" if p == p else "", "; ".join(fit_.notes),
         )  # fmt: skip
@@ -481,6 +487,15 @@ def _write(name: str, directory: Path | None, found: LineFit) -> None:
 
 def _plain(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _table(twins: Iterable[str], *columns: str) -> tuple[Table, int]:
+    """A table, and how much of the front of all twins' names its title says for all: what tells
+    them apart then has room on a narrow screen."""
+    named = [twin for twin in twins if twin]
+    shared = os.path.commonprefix(named) if len(set(named)) > 1 else ""  # noqa: RUF071
+    below = shared[: shared.rfind("/") + 1]
+    return Table(*columns, title=f"twins below {below}" if below else None), len(below)
 
 
 def _row(table: Table, *cells: str) -> None:
