@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirrorworld.app import open_line as flow
-    from mirrorworld.app import open_world as open
+    from mirrorworld.at_rest import open_line as flow
+    from mirrorworld.at_rest import open_world as open
     from mirrorworld.client import connect
 
     __version__: str
@@ -27,11 +27,11 @@ def __getattr__(name: str) -> Any:
 
         return connect
     if name == "open":
-        from mirrorworld.app import open_world
+        from mirrorworld.at_rest import open_world
 
         return open_world
     if name == "flow":
-        from mirrorworld.app import open_line
+        from mirrorworld.at_rest import open_line
 
         return open_line
     if name == "__version__":

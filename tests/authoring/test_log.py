@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map
 
-from mirrorworld.app import open_world
+from mirrorworld.at_rest import open_world
 from mirrorworld.authoring import updates
 from mirrorworld.authoring.documents import Author, Document, NotYoursError
 from mirrorworld.bench import coedit

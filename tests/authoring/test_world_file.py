@@ -13,7 +13,7 @@ import pytest
 from pycrdt import Doc, Map
 from typer.testing import CliRunner
 
-from mirrorworld.app import export_world, import_world, opened
+from mirrorworld.at_rest import export_world, import_world, opened
 from mirrorworld.authoring import updates
 from mirrorworld.authoring.documents import Document
 from mirrorworld.cli import app

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrorworld.app import opened
+from mirrorworld.at_rest import opened
 from mirrorworld.cli.mapping import body_of
 from mirrorworld.live.guard import RoleGuard
 from mirrorworld.live.mirror import Mirror

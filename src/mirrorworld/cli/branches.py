@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mirrorworld.app import open_world
+from mirrorworld.at_rest import open_world
 from mirrorworld.cli.commands import app, fail, out, read_options
 from mirrorworld.client import Branch, ClientError, World, connect
 from mirrorworld.installed import UsageError

@@ -21,12 +21,11 @@ from mirrorworld.app import (
     DEFAULT_PORT,
     DEFAULT_WORLD,
     UpOptions,
-    export_world,
-    import_world,
     reach_of,
     sources_from,
 )
 from mirrorworld.app import up as run_up
+from mirrorworld.at_rest import export_world, import_world
 from mirrorworld.installed import UsageError, connectors, demo_worlds, unspoken
 from mirrorworld.kept import directory_of
 from mirrorworld.live.sources import scheme_of

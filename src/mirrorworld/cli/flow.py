@@ -464,7 +464,7 @@ def _draw_passages(drawn: Drawn, runs: list[Result], file: Path) -> None:
 
 def _write(name: str, directory: Path | None, found: LineFit) -> None:
     """Keeps the fit in the world, by its server if it is running."""
-    from mirrorworld.app import open_world
+    from mirrorworld.at_rest import open_world
     from mirrorworld.client import connect
     from mirrorworld.client.errors import ClientError
     from mirrorworld.installed import UsageError

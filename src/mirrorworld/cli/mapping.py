@@ -14,7 +14,7 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
-from mirrorworld.app import opened
+from mirrorworld.at_rest import opened
 from mirrorworld.cli.commands import app, fail, out
 from mirrorworld.installed import UsageError
 from mirrorworld.kept import directory_of
