@@ -188,9 +188,8 @@ def rows(
 
 
 def joined(tables: list[pa.Table]) -> pa.Table:
-    """Rows below each other; figures that some have not are null there."""
-    if len(tables) == 1:
-        return tables[0]
+    """Rows below each other; figures that some have not are null there. Of one type each, however
+    many tables there are: a run that was cut short has the columns of a whole one."""
     plain = [
         table.set_column(
             table.column_names.index("status"), "status", table["status"].cast(pa.string())
