@@ -155,7 +155,7 @@ def test_a_cut_hides_what_is_beyond_it_from_eye_and_pointer(page: Page) -> None:
     panel.get_by_role("checkbox", name="Across (x)").check()
     # The cut goes through between the second tank and the third.
     slider = panel.get_by_role("slider", name="Where it is cut, Across (x)")
-    metres = f"() => {SCENE}.section.metres('x')"
+    metres = f"() => {SCENE}.switches.section.metres('x')"
     ends = []
     for place in (0, 200):
         slider.fill(str(place))
@@ -166,7 +166,7 @@ def test_a_cut_hides_what_is_beyond_it_from_eye_and_pointer(page: Page) -> None:
     panel.get_by_role("button", name="Other side").first.click()
     wait(page, f"([x, y]) => {SCENE}.pickAt(x, y) === 'tank2'", [x, y])
     panel.get_by_role("checkbox", name="Across (x)").uncheck()
-    assert not page.evaluate(f"{SCENE}.section.isOn")
+    assert not page.evaluate(f"{SCENE}.switches.section.isOn")
     panel.get_by_role("button", name="Low").click()
     wait(page, f"() => {SCENE}.stats().quality === 'low'")
     assert page.evaluate("localStorage.getItem('mirrorworld.quality')") == "low"
@@ -177,9 +177,9 @@ def test_a_cut_hides_what_is_beyond_it_from_eye_and_pointer(page: Page) -> None:
 def test_a_cut_is_dragged_in_the_scene_and_moved_by_keys(page: Page) -> None:
     handle = page.get_by_role("slider", name="Move the cut, Across (x)")
     assert handle.count() == 0, "no cut, no handle"
-    page.evaluate(f"{SCENE}.setCut('x', {{ at: 0.5, isFlipped: false }})")
+    page.evaluate(f"{SCENE}.switches.setCut('x', {{ at: 0.5, isFlipped: false }})")
     handle.wait_for(timeout=WAIT_MS)
-    metres = f"{SCENE}.section.metres('x')"
+    metres = f"{SCENE}.switches.section.metres('x')"
     before = page.evaluate(metres)
     box = handle.bounding_box()
     assert box is not None
@@ -220,7 +220,7 @@ def test_a_cut_is_dragged_in_the_scene_and_moved_by_keys(page: Page) -> None:
     wait(page, f"(dragged) => {metres} > dragged", dragged)
     page.keyboard.press("End")
     page.keyboard.press("ArrowRight")
-    wait(page, f"() => {SCENE}.section.cut('x').at === 1")
+    wait(page, f"() => {SCENE}.switches.section.cut('x').at === 1")
     wait(
         page,
         f"""() => {{
@@ -231,14 +231,14 @@ def test_a_cut_is_dragged_in_the_scene_and_moved_by_keys(page: Page) -> None:
     text = f"{page.evaluate(metres):.2f} m"
     assert handle.get_attribute("aria-valuetext") == text
     page.keyboard.press("Delete")
-    wait(page, f"() => !{SCENE}.section.isOn")
+    wait(page, f"() => !{SCENE}.switches.section.isOn")
     handle.wait_for(state="hidden", timeout=WAIT_MS)
 
 
 def test_two_clicks_measure_from_corner_to_corner_and_escape_ends(page: Page) -> None:
     page.locator("#scene").focus()
     page.keyboard.press("m")
-    wait(page, f"() => {SCENE}.measure.isOn")
+    wait(page, f"() => {SCENE}.switches.measure.isOn")
     corners = page.evaluate(
         f"""() => ['tank0', 'tank1'].map((id) => {{
             const {{ max }} = {SCENE}.boundsOf(id);
@@ -250,14 +250,14 @@ def test_two_clicks_measure_from_corner_to_corner_and_escape_ends(page: Page) ->
     for x, y in corners:
         # A little inside of the body: the corner is near enough to be meant.
         page.mouse.click(x - 5, y + 4)
-    wait(page, f"() => {SCENE}.measure.result !== null")
-    result = page.evaluate(f"{SCENE}.measure.result")
+    wait(page, f"() => {SCENE}.switches.measure.result !== null")
+    result = page.evaluate(f"{SCENE}.switches.measure.result")
     assert result["distance_m"] == pytest.approx(4.0, abs=1e-3)
     assert abs(result["dy_m"]) < 1e-3
     assert "4.00 m" in page.locator(".measure-label").inner_text()
     assert page.evaluate(f"{MIRROR}.selected") is None, "a click that measures selects nothing"
     page.keyboard.press("Escape")
-    wait(page, f"() => !{SCENE}.measure.isOn")
+    wait(page, f"() => !{SCENE}.switches.measure.isOn")
     assert page.locator(".measure-label").is_hidden()
 
 
@@ -265,7 +265,7 @@ def test_an_xray_spares_what_is_selected(page: Page) -> None:
     page.evaluate(f"{MIRROR}.select('tank1')")
     page.locator("#scene").focus()
     page.keyboard.press("x")
-    wait(page, f"() => {SCENE}.xray.isOn")
+    wait(page, f"() => {SCENE}.switches.xray.isOn")
     dims = f"() => ['tank0', 'tank1', 'tank2'].map((id) => {SCENE}.twinState(id).dim)"
     assert page.evaluate(dims) == [254, 0, 254]
     page.evaluate(f"{MIRROR}.select('tank2')")

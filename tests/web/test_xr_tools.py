@@ -191,7 +191,7 @@ def test_the_plant_is_cut_open_by_hand(worn: Worn, plant: PanelWorld) -> None:
     plant.tick()
     wearer = worn(is_drawn=True)
     wearer.enter()
-    section = f"{SCENE}.section"
+    section = f"{SCENE}.switches.section"
     wearer.open_menu()
     wearer.press("menu", "Cut")
     wearer.press("menu", "Cut here")

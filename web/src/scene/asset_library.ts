@@ -10,6 +10,7 @@ import { Group, LoadingManager, Mesh } from "three";
 import type { BufferGeometry, Object3D } from "three";
 import type { KTX2Loader } from "three/examples/jsm/loaders/KTX2Loader.js";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { apiUrl } from "../rest.ts";
 import { readModel } from "./asset_model.ts";
 import type { AssetModel } from "./asset_model.ts";
 import { STORED, storedLook } from "./look.ts";
@@ -19,6 +20,12 @@ type Has = (extension: string) => boolean;
 
 /** Units from the origin of its mesh that a vertex may be; the same as on the server. */
 const REACH_MAX = 1e6;
+
+/** Where an asset of the world, or a file that people attached, is to be had. */
+export function assetUrl(name: string): string {
+  if (name.startsWith(STORED)) return apiUrl(`blobs/${name.slice(STORED.length)}`).href;
+  return apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`).href;
+}
 
 /** Loads assets, each once. A name that cannot be loaded is remembered as null and said once. */
 export class AssetLibrary {
@@ -76,6 +83,20 @@ export class AssetLibrary {
       this.#loading.set(name, loading);
     }
     return loading;
+  }
+
+  /** Loads some, and calls `came` when all are here, and before that at most once every `everyMs`. */
+  loadAll(names: ReadonlySet<string>, everyMs: number, came: () => void): void {
+    let nLeft = names.size;
+    let lastMs = performance.now();
+    for (const name of names)
+      void this.load(name).then(() => {
+        nLeft -= 1;
+        const now = performance.now();
+        if (nLeft > 0 && now - lastMs < everyMs) return;
+        lastMs = now;
+        came();
+      });
   }
 }
 

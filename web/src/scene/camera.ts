@@ -15,6 +15,8 @@ const FLIGHT_MS = 900;
 const MAP_FOV_DEG = 11;
 const FROM_ABOVE = new Vector3(0, 1, 1e-4).normalize();
 const UP = new Vector3(0, 1, 0);
+/** From where all is seen at first. */
+const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 
 interface Flight {
   fromPosition: Vector3;
@@ -166,6 +168,16 @@ export class CameraRig {
     position.y = Math.max(position.y, 0.5);
     if (this.mode === "walk") this.setMode("orbit");
     this.#fly(position, sphere.center, options.fast === true);
+  }
+
+  /** Flies to where all is seen: what is long along its length in a narrow window, and across in a wide one. */
+  home(bounds: Box3, isFast: boolean): void {
+    const size = bounds.getSize(new Vector3());
+    const way = HOME_WAY.clone();
+    const isTall = this.#canvas.clientWidth < this.#canvas.clientHeight * 0.8;
+    if (isTall && size.x > size.z * 1.2) way.set(0.75, 0.78, 0.55);
+    else if (!isTall && size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
+    this.frame(bounds, { fast: isFast, from: way, margin: 0.96 });
   }
 
   /** The least distance at which all corners of a box are inside the free part of the view. */

@@ -2,17 +2,15 @@
 
 import type { Mirror } from "../mirror.ts";
 import type { SceneApi } from "./api.ts";
+import type { ViewSwitches } from "./view_switches.ts";
 
 interface Reach {
   /** Ordinal of the twin at a place of the window; -1: none. */
   pick(clientX: number, clientY: number): number;
   /** Asks for a frame. */
   wake(): void;
-  /** The tape measure, which takes clicks while it is out. */
-  readonly measure: { readonly isOn: boolean; point(clientX: number, clientY: number): void; click(clientX: number, clientY: number): void };
-  setMeasuring(isOn: boolean): void;
-  toggleXRay(): void;
-  toggleCut(): void;
+  /** The tape measure of them takes clicks while it is out. */
+  readonly switches: ViewSwitches;
 }
 
 export class Hands {
@@ -45,8 +43,8 @@ export class Hands {
       const from = this.#pressed;
       this.#pressed = null;
       if (from === null || Math.hypot(event.clientX - from.x, event.clientY - from.y) > 6) return;
-      if (this.#reach.measure.isOn) {
-        this.#reach.measure.click(event.clientX, event.clientY);
+      if (this.#reach.switches.measure.isOn) {
+        this.#reach.switches.measure.click(event.clientX, event.clientY);
         this.#reach.wake();
         return;
       }
@@ -54,7 +52,7 @@ export class Hands {
       this.#mirror.select(ordinal < 0 ? null : this.#mirror.twinAt(ordinal)?.id ?? null);
     });
     canvas.addEventListener("dblclick", (event) => {
-      if (this.#reach.measure.isOn) return;
+      if (this.#reach.switches.measure.isOn) return;
       const ordinal = this.#reach.pick(event.clientX, event.clientY);
       const id = this.#mirror.twinAt(ordinal)?.id;
       if (id !== undefined) this.#scene.focus(id);
@@ -92,18 +90,18 @@ export class Hands {
         break;
       case "m":
       case "M":
-        this.#reach.setMeasuring(!this.#reach.measure.isOn);
+        this.#reach.switches.setMeasuring(!this.#reach.switches.measure.isOn);
         break;
       case "x":
       case "X":
-        this.#reach.toggleXRay();
+        this.#reach.switches.setXRay(!this.#reach.switches.xray.isOn);
         break;
       case "c":
       case "C":
-        this.#reach.toggleCut();
+        this.#reach.switches.toggleCut();
         break;
       case "Escape":
-        if (this.#reach.measure.isOn) this.#reach.setMeasuring(false);
+        if (this.#reach.switches.measure.isOn) this.#reach.switches.setMeasuring(false);
         else this.#mirror.select(null);
         break;
       case "PageDown":
@@ -137,7 +135,7 @@ export class Hands {
     if (this.#pointer === null) return;
     const { x, y } = this.#pointer;
     this.#pointer = null;
-    this.#reach.measure.point(x, y);
+    this.#reach.switches.measure.point(x, y);
     const id = this.#mirror.twinAt(this.#reach.pick(x, y))?.id ?? null;
     this.#mirror.hover(id);
   }

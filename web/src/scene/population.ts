@@ -134,14 +134,27 @@ export class Population {
     this.open(-1);
   }
 
+  /**
+   * The thing whose inside is to be drawn: what is selected, unless it is far away, else what is nearest; -1: none.
+   *
+   * @param selected ordinal; -1: nothing
+   * @param isMap seen from above through a long lens: what counts is how large things are seen
+   */
+  holderSeen(selected: number, eye: Vector3, isMap: boolean): number {
+    const holder = this.#holderOf(selected);
+    const box = this.boundsOf(holder);
+    const isFar = box !== undefined && box.distanceToPoint(eye) > box.getSize(SIZE).length() * (isMap ? 30 : 6);
+    return holder < 0 || isFar ? this.#nearestHolder(eye, isMap ? 5 : 0.9) : holder;
+  }
+
   /** What stands for a twin and has an inside to be drawn: itself, or what it is in; -1: nothing. */
-  holderOf(ordinal: number): number {
+  #holderOf(ordinal: number): number {
     const holder = this.#holders.has(ordinal) ? ordinal : this.#insideOf.get(ordinal) ?? -1;
     return this.#holders.has(holder) ? holder : -1;
   }
 
   /** The thing with an inside that is nearest, seen from a place, within `reach` of its own size; -1. */
-  nearestHolder(place: Vector3, reach: number): number {
+  #nearestHolder(place: Vector3, reach: number): number {
     let best = -1;
     let least = reach;
     for (const ordinal of this.#holders) {
@@ -226,6 +239,15 @@ export class Population {
 
   boundsOf(ordinal: number): Box3 | undefined {
     return this.#boundsOf.get(ordinal);
+  }
+
+  /** Where a twin stands; of one that has no place of its own, where its parts are. */
+  boundsBelow(id: Id, depth = 0): Box3 {
+    const { mirror } = this.#means;
+    const own = this.boundsOf(mirror.ordinal(id));
+    const box = own === undefined ? new Box3() : own.clone();
+    if (own === undefined && depth < 8) for (const child of mirror.children(id)) box.union(this.boundsBelow(child, depth + 1));
+    return box;
   }
 
   /** What a twin looks like, for its outline. */

@@ -1,19 +1,19 @@
 /**
  * The scene: joins stage, camera, population, labels and outline, and keeps them up to the mirror.
  *
- * It draws when something has changed or moves, and rests otherwise.
+ * It draws when something has changed or moves, and rests otherwise. What moves of itself is known to
+ * `Motion`, how one looks into things to `ViewSwitches`: here they are only asked at the right moment.
  */
 
-import { Box3, Plane, Vector3 } from "three";
+import { Box3, Vector3 } from "three";
 import type { Camera, Ray } from "three";
 import type { Id, Mirror } from "../mirror.ts";
-import { numberText } from "../format.ts";
-import { apiUrl } from "../rest.ts";
 import { theme } from "../style/theme.ts";
 import { t } from "../words.ts";
 import type { Badge, CameraMode, CameraPlace, SceneApi, SceneStats, Wearer } from "./api.ts";
-import { AssetLibrary } from "./asset_library.ts";
+import { AssetLibrary, assetUrl } from "./asset_library.ts";
 import { Beacons } from "./beacons.ts";
+import { Beside } from "./beside.ts";
 import { Bottles } from "./bottles.ts";
 import { CameraRig } from "./camera.ts";
 import { middleOf, onCanvas, rayAt } from "./canvas_places.ts";
@@ -22,56 +22,38 @@ import { Conditions } from "./conditions.ts";
 import { chooseAll, View } from "./crowd.ts";
 import type { Fleet } from "./fleet.ts";
 import { FramePace } from "./frame_pace.ts";
-import { Ghosts, type Of } from "./ghosts.ts";
+import type { Of } from "./ghosts.ts";
 import { Hands } from "./hands.ts";
 import { keyValues } from "./key_values.ts";
 import { Labels } from "./labels.ts";
-import { Measure } from "./measure.ts";
 import { NO_HIT } from "./layers.ts";
 import type { Body, Hit, SceneLayer } from "./layers.ts";
-import { assetName, STORED } from "./look.ts";
-import { ghostsOf } from "./other.ts";
+import { assetName } from "./look.ts";
+import { Motion } from "./motion.ts";
 import type { OtherTwin } from "./other.ts";
-import { PointReader, tagSource } from "./point_reader.ts";
+import { tagSource } from "./point_reader.ts";
 import { Population } from "./population.ts";
 import { isAsked, storedQuality } from "./quality.ts";
 import type { Shape } from "./outline.ts";
-import { CutHandles } from "./cut_handles.ts";
-import { AXES, Section } from "./section.ts";
-import type { Axis, Cut } from "./section.ts";
 import { Stage } from "./stage.ts";
 import { TagTexture } from "./tags.ts";
-import { twoEyes } from "./trial.ts";
+import { goRound } from "./trial.ts";
 import type { Trial } from "./trial.ts";
 import { Channel, TwinStates } from "./twin_state.ts";
-import { XRay } from "./xray.ts";
+import { ViewSwitches } from "./view_switches.ts";
 
-const FLOOR = new Plane(new Vector3(0, 1, 0), 0);
-const HOME_WAY = new Vector3(-0.2, 0.54, 1);
 /** While assets come in one by one, the scene is not built anew more often than this. */
 const REBUILD_MS = 700;
-
-/** Where an asset of the world, or a file that people attached, is to be had. */
-function assetUrl(name: string): URL {
-  if (name.startsWith(STORED)) return apiUrl(`blobs/${name.slice(STORED.length)}`);
-  return apiUrl(`assets/${name}${/\.\w+$/.test(name) ? "" : ".glb"}`);
-}
 
 export class WorldScene implements SceneApi {
   readonly stage: Stage;
   readonly rig: CameraRig;
   readonly #mirror: Mirror;
   readonly #canvas: HTMLCanvasElement;
-  readonly section = new Section();
-  readonly xray: XRay;
-  readonly measure: Measure;
-  readonly #cutHandles: CutHandles;
+  readonly switches: ViewSwitches;
   /** Called when cuts, measuring, x-ray or quality change. */
   onView: () => void = () => {};
-  readonly #library = new AssetLibrary(
-    (name) => assetUrl(name).href,
-    (extension) => this.stage.renderer.extensions.has(extension),
-  );
+  readonly #library = new AssetLibrary(assetUrl, (extension) => this.stage.renderer.extensions.has(extension));
   readonly #states = new TwinStates();
   readonly #conditions: Conditions;
   readonly #hands: Hands;
@@ -79,19 +61,16 @@ export class WorldScene implements SceneApi {
   readonly #labels: Labels;
   readonly #chosen: Chosen;
   readonly #beacons = new Beacons();
-  readonly #ghosts = new Ghosts();
+  readonly #beside = new Beside(this.#library);
   readonly #view = new View();
   readonly #heatListeners = new Set<(owner: string) => void>();
   #heatOwner = "";
-  #otherOf: Of = "branch";
-  #others: readonly OtherTwin[] = [];
-  #notes = new Map<number, string>();
   #badges: ReadonlyMap<number, Badge> | null = null;
   readonly #bottles: Bottles;
   readonly #isStill = window.matchMedia("(prefers-reduced-motion: reduce)");
   #population: Population | null = null;
   readonly #pace: FramePace;
-  readonly #points: PointReader;
+  readonly #motion: Motion;
   #isRebuildDue = false;
   #hasFramed = false;
   #hasMoved = true;
@@ -130,45 +109,39 @@ export class WorldScene implements SceneApi {
       name: (ordinal) => this.#nameOf(ordinal),
       values: (ordinal) => keyValues(mirror, ordinal),
       alarm: (ordinal) => this.#alarmOf(ordinal),
-      note: (ordinal) => this.#notes.get(ordinal) ?? this.#badges?.get(ordinal)?.text ?? "",
-      noteColour: (ordinal) => (this.#notes.has(ordinal) ? "" : this.#badges?.get(ordinal)?.colour ?? ""),
+      note: (ordinal) => this.#beside.note(ordinal) ?? this.#badges?.get(ordinal)?.text ?? "",
+      noteColour: (ordinal) => (this.#beside.note(ordinal) === undefined ? this.#badges?.get(ordinal)?.colour ?? "" : ""),
     });
     this.stage.onQuality = () => {
       this.#labels.max = this.stage.rung.labels;
       this.#moved();
       this.onView();
     };
-    this.xray = new XRay(mirror, this.#states);
-    this.measure = new Measure(labels, {
+    this.switches = new ViewSwitches({
       canvas,
-      camera: this.rig.camera,
-      placeAt: (x, y) => this.#placeAt(x, y),
-      say: (metres) => `${numberText(metres, 2)} m`,
+      labels,
+      mirror,
+      states: this.#states,
+      stage: this.stage,
+      rig: this.rig,
+      insets: () => this.#covered(),
+      roots: () => (this.#population === null ? [this.#bottles.group] : [this.#population.group, this.#bottles.group]),
+      hit: (ray) => this.hit(ray),
+      boundsOf: (ordinal) => this.#population?.boundsOf(ordinal),
+      wake: () => this.invalidate(),
+      moved: () => this.#moved(),
+      changed: () => this.onView(),
     });
-    this.#cutHandles = new CutHandles({
-      canvas,
-      camera: this.rig.camera,
-      section: this.section,
-      target: () => this.rig.target(),
-      insets: () => (this.#isPlaced ? [0, 0, 0, 0] : this.#insets),
-      say: (metres) => `${numberText(metres, 2)} m`,
-      set: (axis, cut) => this.setCut(axis, cut),
-    });
-    labels.after(this.#cutHandles.host);
-    this.#points = new PointReader(mirror);
     this.#conditions = new Conditions(mirror, this.#states);
     this.#hands = new Hands(canvas, mirror, this, {
       pick: (x, y) => this.#pickAt(x, y),
       wake: () => this.invalidate(),
-      measure: this.measure,
-      setMeasuring: (isOn) => this.setMeasuring(isOn),
-      toggleXRay: () => this.setXRay(!this.xray.isOn),
-      toggleCut: () => this.setCut("y", this.section.isOn ? null : { at: 0.6, isFlipped: false }),
+      switches: this.switches,
     });
     this.#bottles = new Bottles(this.#library, mirror, this.rig.camera);
     this.#bottles.onLoad = () => this.invalidate();
-    this.stage.renderer.localClippingEnabled = true;
-    this.stage.scene.add(this.#chosen.outline.inEyes, this.#beacons.mesh, this.#bottles.group, this.#ghosts.group, this.section.group, this.measure.group);
+    this.#motion = new Motion(mirror, this.#states, this.#bottles, (fleet) => this.#follow(fleet));
+    this.stage.scene.add(this.#chosen.outline.inEyes, this.#beacons.mesh, this.#bottles.group, this.#beside.group);
     this.rig.onMove = () => this.#moved();
     this.rig.camera.position.set(-9, 9, 18);
     this.rig.orbit.target.set(0, 1, 0);
@@ -201,7 +174,7 @@ export class WorldScene implements SceneApi {
       return;
     }
     if (this.#population === null) this.#focusDue = id;
-    const box = this.#boundsBelow(id);
+    const box = this.#population?.boundsBelow(id) ?? new Box3();
     if (box.isEmpty()) return;
     const around = box.clone().expandByScalar(Math.max(box.getSize(new Vector3()).length() * 0.12, 0.35));
     this.rig.frame(around, { fast: options.fast === true, margin: 1.35 });
@@ -210,13 +183,7 @@ export class WorldScene implements SceneApi {
   home(options: { fast?: boolean } = {}): void {
     const bounds = this.#population?.bounds;
     if (bounds === undefined || bounds.isEmpty()) return;
-    const size = bounds.getSize(new Vector3());
-    const way = HOME_WAY.clone();
-    // What is long is seen along its length where the window is narrow, and across where it is wide.
-    const isTall = this.#canvas.clientWidth < this.#canvas.clientHeight * 0.8;
-    if (isTall && size.x > size.z * 1.2) way.set(0.75, 0.78, 0.55);
-    else if (!isTall && size.z > size.x * 1.2) way.set(-0.7, 0.6, 0.8);
-    this.rig.frame(bounds, { fast: options.fast === true, from: way, margin: 0.96 });
+    this.rig.home(bounds, options.fast === true);
   }
 
   brokenLook(id: Id): string {
@@ -242,57 +209,6 @@ export class WorldScene implements SceneApi {
     this.onChange();
   }
 
-  /** Cuts the scene open along an axis; null: no longer. */
-  setCut(axis: Axis, cut: Cut | null): void {
-    // One key ends all cuts.
-    if (cut === null && axis === "y" && this.section.cut("y") === null) for (const each of AXES) this.section.set(each, null);
-    else if (cut !== null && this.section.cut(axis) !== null) {
-      // Materials know of it already: only the plane moves.
-      this.section.set(axis, cut);
-      this.stage.renderer.shadowMap.needsUpdate = true;
-      this.#moved();
-      this.onView();
-      return;
-    } else this.section.set(axis, cut);
-    this.#applyView();
-  }
-
-  /** Moves a cut that there is, for as long as a hand moves it: nothing else is told. `setCut` ends it. */
-  moveCut(axis: Axis, at: number): void {
-    const cut = this.section.cut(axis);
-    if (cut === null) return;
-    this.section.set(axis, { ...cut, at });
-    this.#moved();
-  }
-
-  setXRay(isOn: boolean): void {
-    this.xray.isOn = isOn;
-    this.#applyView();
-  }
-
-  setMeasuring(isOn: boolean): void {
-    this.measure.set(isOn);
-    this.invalidate();
-    this.onView();
-  }
-
-  /** Cuts and shells are a matter of materials: those that are new have to be told. */
-  #applyView(): void {
-    const { renderer } = this.stage;
-    for (const root of [this.#population?.group, this.#bottles.group]) {
-      if (root === undefined) continue;
-      this.section.apply(root);
-      this.xray.apply(root);
-    }
-    this.xray.update();
-    const hasSamples = renderer.getContextAttributes()?.antialias === true;
-    if (this.xray.isOn) this.#states.uniforms["isXRay"]!.value = hasSamples ? 1 : 2;
-    this.stage.hasOcclusion = !this.xray.isOn && !this.#states.isHeat;
-    renderer.shadowMap.needsUpdate = true;
-    this.#moved();
-    this.onView();
-  }
-
   highlight(ids: Iterable<Id>, kind: "related" | "result" = "result"): void {
     this.#chosen.highlight(ids, kind);
     this.invalidate();
@@ -308,7 +224,7 @@ export class WorldScene implements SceneApi {
       for (const listener of this.#heatListeners) listener(owner);
     }
     this.#states.setHeat(levels, colours);
-    this.stage.hasOcclusion = levels === null && !this.xray.isOn;
+    this.switches.shade();
     this.#population?.areas.show(levels !== null);
     this.#pace.ask();
   }
@@ -321,19 +237,11 @@ export class WorldScene implements SceneApi {
   }
 
   showOther(twins: readonly OtherTwin[] | null, of: Of = "branch"): void {
-    if (twins === null && this.#others.length === 0) return;
-    this.#others = twins ?? [];
-    this.#otherOf = of;
-    this.#ghosts.setTheme(theme.mode, of);
-    this.#notes = new Map(this.#others.filter(({ note }) => note !== "").map(({ ordinal, note }) => [ordinal, note]));
-    this.#drawOther();
+    if (twins === null && this.#beside.isEmpty) return;
+    this.#beside.show(twins ?? [], of, theme.mode);
+    this.#beside.draw(this.#population);
     this.#labels.refresh();
     this.#moved();
-  }
-
-  #drawOther(): void {
-    if (this.#others.length === 0 || this.#population === null) this.#ghosts.clear();
-    else this.#ghosts.set(ghostsOf(this.#others, this.#population, this.#library));
   }
 
   bodies(): Uint8Array {
@@ -353,7 +261,7 @@ export class WorldScene implements SceneApi {
 
   place(host: HTMLElement | null): void {
     // A canvas that moves within the document keeps what it has drawn and what it knows.
-    (host ?? document.body).prepend(this.#canvas, this.#labelRoot, this.#cutHandles.host);
+    (host ?? document.body).prepend(this.#canvas, this.#labelRoot, this.switches.host);
     this.#isPlaced = host !== null;
     this.#applyInsets();
     this.#moved();
@@ -397,7 +305,7 @@ export class WorldScene implements SceneApi {
   }
 
   hit(ray: Ray): Hit {
-    return this.#population?.hit(ray, this.section.range(ray)) ?? NO_HIT;
+    return this.#population?.hit(ray, this.switches.section.range(ray)) ?? NO_HIT;
   }
 
   body(): Body {
@@ -463,7 +371,7 @@ export class WorldScene implements SceneApi {
 
   /** How many bodies of another world are drawn beside this one, and how many labels tell of it. */
   others(): { drawn: number; noted: number } {
-    return { drawn: this.#ghosts.count, noted: this.#notes.size };
+    return this.#beside.counts;
   }
 
   /** How a twin is shown; and how many beacons there are in all. */
@@ -478,40 +386,20 @@ export class WorldScene implements SceneApi {
     };
   }
 
-  /**
-   * Draws `n` frames of a turn around all there is, and says what each cost.
-   *
-   * @param isStereo for two eyes, as in a headset
-   * @param near how far away, relative to where all is seen
-   */
+  /** What frames of a turn around all there is cost: see `goRound`. */
   trial(n: number, isStereo: boolean, near = 1): Trial {
-    const { stage, rig } = this;
-    const bounds = this.#population?.bounds ?? new Box3();
-    const middle = middleOf(bounds);
-    const away = Math.max(bounds.getSize(new Vector3()).length(), 10) * near;
-    const place = rig.camera.position.clone();
-    const found: Trial = { ms: [], draw_calls: 0, triangles: 0 };
-    for (let i = 0; i < n; i++) {
-      const angle = (i / n) * 2 * Math.PI;
-      const start = performance.now();
-      rig.camera.position.set(middle.x + Math.cos(angle) * away, middle.y + away * 0.4, middle.z + Math.sin(angle) * away);
-      rig.camera.lookAt(middle);
-      rig.camera.updateMatrixWorld();
-      this.#advance(1 / 60, start);
-      stage.renderer.info.reset();
-      if (isStereo) {
-        const eyes = twoEyes(rig.camera, stage.renderer);
-        this.#choose(eyes);
-        stage.renderer.render(stage.scene, eyes);
-      } else {
+    const tried = {
+      stage: this.stage,
+      rig: this.rig,
+      bounds: this.#population?.bounds ?? new Box3(),
+      advance: (dt_s: number, nowMs: number): void => void this.#advance(dt_s, nowMs),
+      choose: (camera: Camera): void => this.#choose(camera),
+      draw: (nowMs: number): void => {
         this.#draw();
-        this.#labels.update(rig.camera, this.#canvas.clientWidth, this.#canvas.clientHeight, start, true);
-      }
-      found.ms.push(performance.now() - start);
-      found.draw_calls = Math.max(found.draw_calls, stage.renderer.info.render.calls);
-      found.triangles = Math.max(found.triangles, stage.renderer.info.render.triangles);
-    }
-    rig.camera.position.copy(place);
+        this.#labels.update(this.rig.camera, this.#canvas.clientWidth, this.#canvas.clientHeight, nowMs, true);
+      },
+    };
+    const found = goRound(tried, n, isStereo, near);
     this.#moved();
     return found;
   }
@@ -524,22 +412,17 @@ export class WorldScene implements SceneApi {
     this.#applyInsets();
   }
 
-  /** Panels cover nothing of a scene that has a place of its own. */
+  /** What panels cover: nothing of a scene that has a place of its own. */
+  #covered(): readonly [number, number, number, number] {
+    return this.#isPlaced ? [0, 0, 0, 0] : this.#insets;
+  }
+
   #applyInsets(): void {
-    const [left, right, top, bottom] = this.#isPlaced ? [0, 0, 0, 0] : this.#insets;
+    const [left, right, top, bottom] = this.#covered();
     this.rig.setInsets(left, right, top, bottom);
     this.#labels.setInsets(left, right, top, bottom);
     // A panel that opened for what was just selected must not hide it.
     if (performance.now() - this.#selectedMs < 1500) this.#reveal();
-  }
-
-  /** Where a twin stands; of one that has no place of its own, where its parts are. */
-  #boundsBelow(id: Id, depth = 0): Box3 {
-    const own = this.#population?.boundsOf(this.#mirror.ordinal(id));
-    const box = own === undefined ? new Box3() : own.clone();
-    if (own === undefined && depth < 8)
-      for (const child of this.#mirror.children(id)) box.union(this.#boundsBelow(child, depth + 1));
-    return box;
   }
 
   /** Draws the inside of what is selected, or of what one has come near to. */
@@ -547,15 +430,10 @@ export class WorldScene implements SceneApi {
     const population = this.#population;
     if (population === null) return;
     const { selected } = this.#mirror;
-    const eye = this.rig.camera.position;
-    // From above one looks through a long lens: what counts is how large things are seen.
-    const reach = this.rig.mode === "map" ? 5 : 0.9;
-    let holder = selected === null ? -1 : population.holderOf(this.#mirror.ordinal(selected));
-    const box = population.boundsOf(holder);
-    const isFar = box !== undefined && box.distanceToPoint(eye) > box.getSize(new Vector3()).length() * (this.rig.mode === "map" ? 30 : 6);
-    if (holder < 0 || isFar) holder = population.nearestHolder(eye, reach);
+    const ordinal = selected === null ? -1 : this.#mirror.ordinal(selected);
+    const holder = population.holderSeen(ordinal, this.rig.camera.position, this.rig.mode === "map");
     if (!population.open(holder)) return;
-    if (this.section.isOn || this.xray.isOn) this.#applyView();
+    this.switches.renew();
     this.#labels.setAnchors(population.anchors);
     this.#takeSelection();
     this.stage.renderer.shadowMap.needsUpdate = true;
@@ -573,10 +451,7 @@ export class WorldScene implements SceneApi {
 
   #listen(): void {
     const mirror = this.#mirror;
-    mirror.on("structure", () => {
-      this.#isRebuildDue = true;
-      this.invalidate();
-    });
+    mirror.on("structure", () => this.#askRebuild());
     mirror.on("values", ({ handles }) => this.#takeValues(handles));
     mirror.on("events", () => this.#takeAlarms());
     mirror.on("selection", () => this.#takeSelection());
@@ -592,7 +467,7 @@ export class WorldScene implements SceneApi {
   #rebuild(): void {
     const mirror = this.#mirror;
     this.#isRebuildDue = false;
-    this.#points.forget();
+    this.#motion.forget();
     const before = this.#population;
     this.#states.reserve(mirror.nOrdinals);
     this.#tagTexture.reset(tagSource(this.#mirror));
@@ -610,12 +485,12 @@ export class WorldScene implements SceneApi {
     const middle = population.bounds.isEmpty() ? new Vector3() : population.bounds.getCenter(new Vector3());
     const radius = population.bounds.isEmpty() ? 12 : population.bounds.getSize(new Vector3()).length() / 2;
     this.stage.setExtent(middle, radius);
-    this.section.setExtent(population.bounds);
-    if (this.section.isOn || this.xray.isOn) this.#applyView();
+    this.switches.section.setExtent(population.bounds);
+    this.switches.renew();
     this.rig.setExtent(population.bounds.isEmpty() ? new Box3(new Vector3(-6, 0, -6), new Vector3(6, 3, 6)) : population.bounds);
     this.#labels.setAnchors(population.anchors);
     this.#bottles.setStructure(population.fleets);
-    this.#fetch(population.missing);
+    this.#library.loadAll(population.missing, REBUILD_MS, () => this.#askRebuild());
     if (!this.#hasFramed && mirror.nTwins > 0) {
       if (population.missing.size === 0) this.#hasFramed = true;
       this.home({ fast: true });
@@ -626,25 +501,15 @@ export class WorldScene implements SceneApi {
     this.#takeAlarms();
     this.#takeSelection();
     this.#takeHover();
-    this.#drawOther();
+    this.#beside.draw(population);
     this.#pace.rest(this.#isResting);
     this.stage.renderer.shadowMap.needsUpdate = true;
     for (const listener of this.#builtListeners) listener();
   }
 
-  /** Loads assets, and builds anew when those that are here now are worth it. */
-  #fetch(names: ReadonlySet<string>): void {
-    let nLeft = names.size;
-    let lastMs = performance.now();
-    for (const name of names)
-      void this.#library.load(name).then(() => {
-        nLeft -= 1;
-        const now = performance.now();
-        if (nLeft > 0 && now - lastMs < REBUILD_MS) return;
-        lastMs = now;
-        this.#isRebuildDue = true;
-        this.invalidate();
-      });
+  #askRebuild(): void {
+    this.#isRebuildDue = true;
+    this.invalidate();
   }
 
   #takeValues(handles: Uint32Array | null): void {
@@ -670,7 +535,7 @@ export class WorldScene implements SceneApi {
 
   #takeSelection(): void {
     this.#chosen.takeSelection(this.#population, this.stage.palette);
-    if (this.xray.isOn) this.xray.update();
+    this.switches.takeSelection();
     this.#selectedMs = performance.now();
     this.#hasMoved = true;
     this.#reveal();
@@ -697,17 +562,10 @@ export class WorldScene implements SceneApi {
   #setTheme(): void {
     this.stage.setTheme(theme.mode);
     const { palette } = this.stage;
-    const uniforms = this.#states.uniforms;
-    uniforms["highlightColor"]!.value.copy(palette.related);
-    uniforms["staleColor"]!.value.copy(palette.uncertain);
-    uniforms["badColor"]!.value.copy(palette.bad);
-    uniforms["shellColor"]!.value.copy(palette.shell);
-    uniforms["cutColor"]!.value.copy(palette.cut);
-    this.section.setColor(palette.accent);
-    this.measure.setColor(palette.accent);
-    palette.alarm.forEach((color, i) => uniforms["alarmColors"]!.value[i].copy(color));
+    this.#states.setTheme(palette);
+    this.switches.setTheme(palette);
     this.#chosen.setTheme(palette);
-    this.#ghosts.setTheme(theme.mode, this.#otherOf);
+    this.#beside.setTheme(theme.mode);
     this.#beacons.setTheme(theme.mode, palette.alarm);
     if (this.#population !== null) this.#isRebuildDue = true; // Plates take their colours when built.
     this.invalidate();
@@ -728,15 +586,6 @@ export class WorldScene implements SceneApi {
   #pickAt(clientX: number, clientY: number): number {
     if (this.#population === null) return -1;
     return this.hit(rayAt(this.#canvas, this.rig.camera, clientX, clientY)).ordinal;
-  }
-
-  /** What is at a place of the window, for measuring: a twin's surface, else the floor. */
-  #placeAt(clientX: number, clientY: number): { place: Vector3; box: Box3 | null } | null {
-    const ray = rayAt(this.#canvas, this.rig.camera, clientX, clientY);
-    const { ordinal, distance_m } = this.hit(ray);
-    if (ordinal >= 0) return { place: ray.at(distance_m, new Vector3()), box: this.#population?.boundsOf(ordinal) ?? null };
-    const place = ray.intersectPlane(FLOOR, new Vector3());
-    return place === null ? null : { place, box: null };
   }
 
   // --- frames --------------------------------------------------------------------------------
@@ -789,8 +638,7 @@ export class WorldScene implements SceneApi {
 
   #placeLabels(nowMs: number): boolean {
     const { clientWidth, clientHeight } = this.#canvas;
-    if (this.measure.isOn) this.measure.place();
-    if (this.#hasMoved) this.#cutHandles.update();
+    this.switches.place(this.#hasMoved);
     return this.#labels.update(this.rig.camera, clientWidth, clientHeight, nowMs, this.#hasMoved);
   }
 
@@ -805,26 +653,10 @@ export class WorldScene implements SceneApi {
     const isStill = this.#isStill.matches;
     const time_s = isStill ? 0.35 : (nowMs / 1000) % 3600;
     let moves = this.#tagTexture.tick(nowMs);
-    const mirror = this.#mirror;
-    const runs = (mirror.time.live && mirror.link.state === "live") || (!mirror.time.live && mirror.time.speed > 0);
-    const pace = mirror.time.live ? 1 : Math.min(mirror.time.speed, 20);
-    if (runs && !isStill) {
-      let machines = false;
-      const read = (ordinal: number, point: string): number => this.#points.read(ordinal, point);
-      const isStale = (ordinal: number): boolean => this.#states.get(ordinal, Channel.Stale) > 0;
-      for (const fleet of population.fleets)
-        if (fleet.isMoving && fleet.update(read, dt_s * pace, isStale)) {
-          machines = true;
-          this.#follow(fleet);
-        }
-      machines = this.#bottles.update(dt_s * pace) || machines;
-      if (machines && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
-      moves = machines || moves;
-      if (population.pipes.count > 0) {
-        population.pipes.setTime(time_s);
-        moves = true;
-      }
-    } else if (Number(this.#putAll()) + Number(this.#bottles.settle()) > 0) this.stage.renderer.shadowMap.needsUpdate = true;
+    const { hasMoved, goesOn } = this.#motion.update(population, dt_s, time_s, isStill);
+    moves = goesOn || moves;
+    // Shadows of what goes on moving may be late.
+    if (hasMoved && (!goesOn || this.#pace.nFrames % this.stage.rung.shadowEvery === 0)) this.stage.renderer.shadowMap.needsUpdate = true;
     moves = (this.#chosen.update(time_s) && !isStill) || moves;
     if (this.#beacons.count > 0) {
       this.#beacons.setTime(isStill ? 0.6 : time_s);
@@ -867,20 +699,8 @@ export class WorldScene implements SceneApi {
     if (isOther && this.#pace.nFrames % this.stage.rung.shadowEvery === 0) this.stage.renderer.shadowMap.needsUpdate = true;
   }
 
-  /** Where time stands still, or nothing is to move, all is as it then was. */
-  #putAll(): boolean {
-    let moved = false;
-    for (const fleet of this.#population?.fleets ?? [])
-      if (fleet.isMoving && fleet.put((ordinal, point) => this.#points.read(ordinal, point))) {
-        moved = true;
-        this.#follow(fleet);
-      }
-    return moved;
-  }
-
   /** Vehicles have gone on: what is shown of them goes along. */
   #follow(fleet: Fleet): void {
-    if (fleet.gone.size === 0) return;
     const { selected } = this.#chosen;
     const isSelected = [...fleet.gone].some((i) => fleet.members[i]!.ordinal === selected);
     this.#population?.follow(fleet);

@@ -18,6 +18,7 @@ import {
 } from "three";
 import { heatColours, N_COLOURS } from "../heat/colours.ts";
 import type { IUniform, Material, WebGLProgramParametersWithUniforms } from "three";
+import type { Palette } from "./palette.ts";
 
 export const TWINS_PER_ROW = 256;
 
@@ -62,6 +63,12 @@ export class TwinStates {
   constructor() {
     this.#texture = this.#make();
     this.#heatTexture = this.#makeHeat();
+  }
+
+  setTheme({ related, uncertain, bad, shell, cut, alarm }: Palette): void {
+    const colours = { highlightColor: related, staleColor: uncertain, badColor: bad, shellColor: shell, cutColor: cut };
+    for (const [name, colour] of Object.entries(colours)) this.uniforms[name]!.value.copy(colour);
+    alarm.forEach((colour, i) => this.uniforms["alarmColors"]!.value[i].copy(colour));
   }
 
   /** Makes room for `n` twins. */

@@ -38,8 +38,8 @@ export class ViewPanel {
         scene.stage.ask(asked);
       },
     );
-    this.#measure = button(t("Measure (M)"), () => scene.setMeasuring(!scene.measure.isOn));
-    this.#xray = button(t("X-ray (X)"), () => scene.setXRay(!scene.xray.isOn));
+    this.#measure = button(t("Measure (M)"), () => scene.switches.setMeasuring(!scene.switches.measure.isOn));
+    this.#xray = button(t("X-ray (X)"), () => scene.switches.setXRay(!scene.switches.xray.isOn));
     const cuts = AXES.map((axis) => this.#row(axis));
     this.element = h(
       "section",
@@ -65,7 +65,7 @@ export class ViewPanel {
   #row(axis: Axis): HTMLElement {
     const change = (): void => {
       const cut = on.checked ? { at: Number(at.value) / STEPS, isFlipped: flip.getAttribute("aria-pressed") === "true" } : null;
-      this.#scene.setCut(axis, cut);
+      this.#scene.switches.setCut(axis, cut);
     };
     const on = h("input", { attrs: { type: "checkbox", "aria-label": AXIS_NAMES[axis] }, on: { change } });
     const at = h("input", {
@@ -86,7 +86,8 @@ export class ViewPanel {
   /** Writes what is so now. */
   show(): void {
     if (!this.isOpen) return;
-    const { stage, section, measure, xray } = this.#scene;
+    const { stage, switches } = this.#scene;
+    const { section, measure, xray } = switches;
     const fps = numberText(Math.round(stage.fps));
     setText(this.#said, stage.asked === "auto" ? t("Now {rung}, as fast as this machine allows: {fps} pictures a second while you move", { rung: RUNG_WORDS[stage.rung.name] ?? stage.rung.name, fps }) : t("Kept so on this device"));
     for (const [axis, { on, at, flip, value }] of this.#rows) {

@@ -127,7 +127,7 @@ export class Visit {
     inspect.onPoint = (handle) => this.trend.choose(handle);
     this.placing = mode === "immersive-ar" ? new Placing(session, this.rig) : null;
     const { placing } = this;
-    this.cutting = new Cutting(scene, this.rig);
+    this.cutting = new Cutting(scene.switches, this.rig);
     const guide = new Guide(tours);
     this.menu = new Menu(mirror, scene, { heat, trend: this.trend, company, guide, cutting: this.cutting }, {
       select: (id) => this.choose(id),
