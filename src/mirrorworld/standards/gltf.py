@@ -1,18 +1,15 @@
 """glTF 2.0: whether a file from a stranger may be given to a browser to draw.
 
-Reads the file and follows every reference that drawing follows: what lies outside of it is refused
-by name, since nothing is ever fetched; so is what is broken, and what is more than a page can draw.
-Of what is packed (meshopt, Draco, KTX2) it counts what that says it unpacks to. Changes nothing,
-unpacks nothing and draws nothing. Clauses are those of the glTF 2.0 specification (ISO/IEC 12113).
+Follows every reference that drawing follows: what lies outside of the file is refused by name,
+since nothing is ever fetched; so is what is broken, and what is more than a page can draw. Of what
+is packed (meshopt, Draco, KTX2) it counts what that says it unpacks to. Changes nothing, unpacks
+nothing and draws nothing; how values lie in the bytes is known to `gltf_values`. Clauses are those
+of the glTF 2.0 specification (ISO/IEC 12113).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +24,27 @@ from mirrorworld.standards.gltf_packed import (
     KTX2,
     MESHOPT,
     PackedError,
-    check_meshopt,
     draco_triangles,
     ktx2_size,
-    meshopt_of,
+)
+from mirrorworld.standards.gltf_values import (
+    FILE_BYTES_MAX,
+    WIDTHS,
+    GltfError,
+    Values,
+    count_of,
+    data_of,
+    opened,
+    refuse,
 )
 
-FILE_BYTES_MAX: Final = 64 << 20
-JSON_BYTES_MAX: Final = 16 << 20
+__all__ = ["GltfError", "GltfModel", "check"]
+
 ITEMS_MAX: Final = 20_000
 """Entries of any one list at the top of a file: nodes, meshes, accessors."""
 PICTURES_MAX: Final = 256
 DEPTH_MAX: Final = 64
 """Of nodes within nodes."""
-VALUES_BYTES_MAX: Final = 256 << 20
-"""Of all accessors together: they may overlap, and a browser may unpack each on its own."""
 VERTICES_MAX: Final = 2_000_000
 TRIANGLES_MAX: Final = 1_000_000
 """As drawn: a mesh that two nodes show counts twice."""
@@ -78,19 +81,6 @@ DRAWN: Final = frozenset(
 NOT_DRAWN: Final = frozenset({"EXT_mesh_gpu_instancing"})
 """Extensions that change what is drawn even where a file only uses them."""
 
-_JSON_CHUNK: Final = 0x4E4F534A
-_BIN_CHUNK: Final = 0x004E4942
-_COMPONENTS: Final = {
-    5120: np.dtype("<i1"),
-    5121: np.dtype("<u1"),
-    5122: np.dtype("<i2"),
-    5123: np.dtype("<u2"),
-    5125: np.dtype("<u4"),
-    5126: np.dtype("<f4"),
-}
-_WIDTHS: Final = {
-    "SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16,
-}  # fmt: skip
 _PICTURES: Final = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -109,10 +99,6 @@ _LISTS: Final = (
 
 _Shape = tuple[int, int, NDArray[np.float64]]
 """(triangles, vertices, corners: low and high)."""
-
-
-class GltfError(ValueError):
-    """A file that is not drawn; the message names the place in it and the mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,63 +125,8 @@ def check(path: Path) -> GltfModel:
     """
     size = path.stat().st_size
     if size > FILE_BYTES_MAX:
-        _refuse("file", f"{size} bytes; a model has at most {FILE_BYTES_MAX >> 20} MiB")
-    if size < 12:
-        _refuse("file", f"{size} bytes are no glTF")
-    content = path.read_bytes()
-    if content[:4] == b"glTF":
-        text, binary = _chunks(memoryview(content))
-    else:
-        text, binary = content, None
-    if len(text) > JSON_BYTES_MAX:
-        _refuse("JSON", f"{len(text)} bytes; at most {JSON_BYTES_MAX >> 20} MiB: export it as .glb")
-    return _Examined(_parsed(text), binary).model()
-
-
-def _chunks(view: memoryview) -> tuple[bytes, memoryview | None]:
-    """The JSON and the binary chunk of a GLB container (chapter 4)."""
-    size = len(view)
-    _, version, length = struct.unpack("<III", view[:12])
-    if version != 2:
-        _refuse("header", f"glTF {version}; version 2 is drawn: export it anew as glTF 2.0")
-    if length != size:
-        _refuse("header", f"the file says {length} bytes and has {size}: it was cut off or padded")
-    found: dict[int, tuple[int, int]] = {}
-    at, first = 12, True
-    while at < size:
-        if at + 8 > size:
-            _refuse("chunks", "the file ends within the head of a chunk")
-        chunk_size, kind = struct.unpack("<II", view[at : at + 8])
-        if chunk_size % 4 or at + 8 + chunk_size > size:
-            _refuse("chunks", f"a chunk of {chunk_size} bytes at byte {at} does not fit")
-        if first and kind != _JSON_CHUNK:
-            _refuse("chunks", "the first chunk is not JSON")
-        first = False
-        found.setdefault(kind, (at + 8, chunk_size))  # others are for extensions: passed over
-        at += 8 + chunk_size
-    if _JSON_CHUNK not in found:
-        _refuse("chunks", "there is no JSON")
-    start, chunk_size = found[_JSON_CHUNK]
-    text = bytes(view[start : start + chunk_size])
-    if _BIN_CHUNK not in found:
-        return text, None
-    start, chunk_size = found[_BIN_CHUNK]
-    return text, view[start : start + chunk_size]
-
-
-def _parsed(text: bytes) -> dict[str, Any]:
-    def no_number(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no number of JSON")
-
-    try:
-        root = json.loads(text.decode("utf-8"), parse_constant=no_number)
-    except RecursionError:
-        _refuse("JSON", "it is nested too deeply")
-    except ValueError as error:
-        _refuse("JSON", str(error)[:200])
-    if not isinstance(root, dict):
-        _refuse("JSON", "it is no object")
-    return root
+        refuse("file", f"{size} bytes; a model has at most {FILE_BYTES_MAX >> 20} MiB")
+    return _Examined(*opened(path.read_bytes())).model()
 
 
 class _Examined:
@@ -203,16 +134,10 @@ class _Examined:
 
     def __init__(self, root: dict[str, Any], binary: memoryview | None) -> None:
         self._root = root
-        self._binary = binary
-        self._buffers: list[memoryview] = []
+        self._values = Values(root, binary)
         self._streams: set[str] = set()
         """Of Draco, with what is read of each."""
-        self._packed: set[int] = set()
-        """Accessors whose values are packed: only what is said of them is known."""
         self._pixels = 0
-        self._values: list[NDArray[Any]] = []
-        """Of each accessor, shape (count, width)."""
-        self._values_bytes = 0
         self._visits = 0
         self._primitives = 0
         self._boxes: dict[int, NDArray[np.float64]] = {}
@@ -222,17 +147,14 @@ class _Examined:
 
     def model(self) -> GltfModel:
         self._take_head()
-        self._packed = self._draco_accessors()
-        for i, buffer in enumerate(self._list("buffers")):
-            self._buffers.append(self._buffer(i, buffer))
-        for i in range(len(self._list("bufferViews"))):
-            self._unpacked_view(i)
-        for i, accessor in enumerate(self._list("accessors")):
-            self._values.append(self._read(i, accessor))
-        for i, image in enumerate(self._list("images")):
+        self._values.read(self._draco_accessors())
+        for i, image in enumerate(self._values.entries("images")):
             self._image(f"images[{i}]", image)
         self._take_materials()
-        meshes = [self._mesh(f"meshes[{i}]", mesh) for i, mesh in enumerate(self._list("meshes"))]
+        meshes = [
+            self._mesh(f"meshes[{i}]", mesh)
+            for i, mesh in enumerate(self._values.entries("meshes"))
+        ]
         return self._drawn(meshes)
 
     # --- the whole ---
@@ -240,178 +162,39 @@ class _Examined:
     def _take_head(self) -> None:
         asset = self._root.get("asset")
         if not isinstance(asset, dict) or not str(asset.get("version", "")).startswith("2."):
-            _refuse("asset.version", "glTF 2.0 is drawn: export the model anew")
+            refuse("asset.version", "glTF 2.0 is drawn: export the model anew")
         for name in _LISTS:
             entries = self._root.get(name, [])
             if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-                _refuse(name, "must be a list of objects")
+                refuse(name, "must be a list of objects")
             most = PICTURES_MAX if name == "images" else ITEMS_MAX
             if len(entries) > most:
-                _refuse(name, f"{len(entries)} of them; at most {most} are drawn")
+                refuse(name, f"{len(entries)} of them; at most {most} are drawn")
         for listed in ("extensionsRequired", "extensionsUsed"):
             names = self._root.get(listed, [])
             if not isinstance(names, list):
-                _refuse(listed, "must be a list")
+                refuse(listed, "must be a list")
             for name in map(str, names):
                 if name in NOT_DRAWN or (listed == "extensionsRequired" and name not in DRAWN):
-                    _refuse(
+                    refuse(
                         listed,
                         f"'{name:.60}' is not drawn here; export the model without it",
                     )
-
-    def _list(self, name: str) -> list[dict[str, Any]]:
-        return self._root.get(name, [])
-
-    def _at(self, where: str, name: str, index: Any) -> dict[str, Any]:
-        """The entry that an index names."""
-        entries = self._list(name)
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(entries):
-            _refuse(where, f"{name}[{index!s:.20}] is not there; the file has {len(entries)}")
-        return entries[index]
-
-    # --- bytes ---
-
-    def _buffer(self, i: int, buffer: dict[str, Any]) -> memoryview:
-        where = f"buffers[{i}]"
-        is_fallback = self._meshopt(where, buffer) is not None
-        most = VALUES_BYTES_MAX if is_fallback else FILE_BYTES_MAX
-        size = _count(where, "byteLength", buffer.get("byteLength"), most, least=1)
-        uri = buffer.get("uri")
-        if is_fallback and uri is None:
-            return memoryview(b"")
-        if uri is not None:
-            data = memoryview(_data_of(f"{where}.uri", uri)[1])
-        elif i == 0 and self._binary is not None:
-            data = self._binary
-        else:
-            _refuse(where, "it has neither a data: URI nor the file's binary chunk")
-        if len(data) < size:
-            _refuse(where, f"it says {size} bytes and has {len(data)}")
-        return data[:size]
-
-    def _meshopt(self, where: str, about: dict[str, Any]) -> dict[str, Any] | None:
-        try:
-            return meshopt_of(about)
-        except PackedError as error:
-            _refuse(where, str(error))
-
-    def _unpacked_view(self, index: int) -> None:
-        """Looks at a buffer view; a packed one counts as what it unpacks to."""
-        where = f"bufferViews[{index}]"
-        view = self._list("bufferViews")[index]
-        packed = self._meshopt(where, view)
-        if packed is None:
-            self._view(index)
-            return
-        start = _count(where, "byteOffset", view.get("byteOffset", 0), VALUES_BYTES_MAX)
-        size = _count(where, "byteLength", view.get("byteLength"), VALUES_BYTES_MAX, least=1)
-        room = self._at(where, "buffers", view.get("buffer"))["byteLength"]
-        if start + size > room:
-            _refuse(where, f"bytes {start} to {start + size} of a buffer that has {room}")
-        stream, _ = self._slice(f"{where}.extensions", {**packed, "byteStride": 0})
-        try:
-            check_meshopt(packed, stream, size)
-        except PackedError as error:
-            _refuse(where, str(error))
-        self._add_values(where, size)
-
-    def _add_values(self, where: str, size: int) -> None:
-        self._values_bytes += size
-        if self._values_bytes > VALUES_BYTES_MAX:
-            _refuse(where, f"all accessors have more than {VALUES_BYTES_MAX >> 20} MiB of values")
-
-    def _view(self, index: Any, where: str = "") -> tuple[memoryview, int]:
-        """(bytes of a buffer view, stride; 0: packed)."""
-        where = where or f"bufferViews[{index}]"
-        view = self._at(where, "bufferViews", index)
-        if self._meshopt(where, view) is not None:
-            _refuse(where, "it is packed, and only values of accessors may be (meshopt)")
-        return self._slice(where, view)
-
-    def _slice(self, where: str, view: dict[str, Any]) -> tuple[memoryview, int]:
-        """(bytes of a part of a buffer, stride)."""
-        number: Any = view.get("buffer")
-        self._at(where, "buffers", number)
-        buffer = self._buffers[number]
-        start = _count(where, "byteOffset", view.get("byteOffset", 0), FILE_BYTES_MAX)
-        size = _count(where, "byteLength", view.get("byteLength"), FILE_BYTES_MAX, least=1)
-        if start + size > len(buffer):
-            _refuse(where, f"bytes {start} to {start + size} of a buffer that has {len(buffer)}")
-        return buffer[start : start + size], self._stride(where, view)
-
-    def _stride(self, where: str, view: dict[str, Any]) -> int:
-        stride = _count(where, "byteStride", view.get("byteStride", 0), 252)
-        if stride and (stride < 4 or stride % 4):
-            _refuse(where, f"byteStride is {stride}; 4 to 252 in steps of 4 (5.11)")
-        return stride
-
-    def _accessor(self, where: str, index: Any, kinds: tuple[str, ...]) -> NDArray[Any]:
-        """The values of an accessor of one of some types."""
-        kind = self._at(where, "accessors", index)["type"]
-        if kind not in kinds:
-            _refuse(where, f"accessors[{index}] is {kind}; {' or '.join(kinds)} is wanted")
-        return self._values[index]
-
-    def _read(self, index: int, accessor: dict[str, Any]) -> NDArray[Any]:
-        """The values of an accessor, checked to lie in their buffer; zeros if they are packed."""
-        where = f"accessors[{index}]"
-        count = _count(where, "count", accessor.get("count"), FILE_BYTES_MAX, least=1)
-        width = _WIDTHS.get(str(accessor.get("type")))
-        dtype = _dtype(accessor)
-        if width is None or dtype is None:
-            _refuse(where, "its type or componentType is none of glTF (3.6.2.2)")
-        self._add_values(where, count * width * dtype.itemsize)
-        if "bufferView" in accessor:
-            view = self._at(where, "bufferViews", accessor["bufferView"])
-            if self._meshopt(where, view) is None:
-                data, stride = self._view(accessor["bufferView"], where)
-                values = _strided(where, data, accessor, dtype, count, width, stride)
-            else:
-                stride = self._stride(where, view)
-                _placed(where, view["byteLength"], accessor, dtype, count, width, stride)
-                values = _zeros(count, width, dtype)
-                self._packed.add(index)
-        else:
-            values = _zeros(count, width, dtype)
-        sparse = accessor.get("sparse")
-        return values if sparse is None else self._sparse(where, sparse, values)
-
-    def _sparse(self, where: str, sparse: Any, values: NDArray[Any]) -> NDArray[Any]:
-        """Values with those of a sparse accessor put in (3.6.2.3)."""
-        if not isinstance(sparse, dict):
-            _refuse(where, "its sparse part is no object")
-        count = _count(where, "sparse.count", sparse.get("count"), len(values), least=1)
-        parts: list[NDArray[Any]] = []
-        for name, width in (("indices", 1), ("values", values.shape[1])):
-            part = sparse.get(name)
-            if not isinstance(part, dict):
-                _refuse(where, f"sparse.{name} is missing")
-            view, _ = self._view(part.get("bufferView"), f"{where}.sparse.{name}")
-            dtype = values.dtype if name == "values" else _dtype(part)
-            if dtype is None or (name == "indices" and dtype.kind != "u"):
-                _refuse(where, "sparse.indices are not of an unsigned type")
-            parts.append(_strided(f"{where}.sparse.{name}", view, part, dtype, count, width, 0))
-        at = parts[0][:, 0]
-        if int(at.max()) >= len(values) or (np.diff(at.astype(np.int64)) <= 0).any():
-            _refuse(where, "sparse.indices do not rise within the accessor")
-        filled = values.copy()
-        filled[at] = parts[1]
-        return filled
 
     # --- pictures and materials ---
 
     def _image(self, where: str, image: dict[str, Any]) -> None:
         uri = image.get("uri")
         if uri is not None:
-            data = _data_of(f"{where}.uri", uri)[1]
+            data = data_of(f"{where}.uri", uri)[1]
         else:
-            data = self._view(image.get("bufferView"), where)[0]
+            data = self._values.view(image.get("bufferView"), where)[0]
         size = self._picture_size(where, data)
         if max(size) > TEXTURE_SIDE_MAX:
-            _refuse(where, f"{size[0]} × {size[1]} pixels; a side has at most {TEXTURE_SIDE_MAX}")
+            refuse(where, f"{size[0]} × {size[1]} pixels; a side has at most {TEXTURE_SIDE_MAX}")
         self._pixels += size[0] * size[1]
         if self._pixels > TEXTURE_PIXELS_MAX:
-            _refuse(where, f"all textures have more than {TEXTURE_PIXELS_MAX // 10**6} megapixels")
+            refuse(where, f"all textures have more than {TEXTURE_PIXELS_MAX // 10**6} megapixels")
 
     def _picture_size(self, where: str, data: bytes | memoryview) -> tuple[int, int]:
         head = bytes(data[:PICTURE_BYTES])
@@ -419,23 +202,23 @@ class _Examined:
             try:
                 return ktx2_size(data)
             except PackedError as error:
-                _refuse(where, f"in KTX2: {error}")
+                refuse(where, f"in KTX2: {error}")
         found = next((kind for magic, kind in _PICTURES.items() if head.startswith(magic)), "")
         size = picture_size(found, head)
         if size is None or 0 in size:
-            _refuse(where, "it is no PNG, JPEG, WebP or KTX2 picture")
+            refuse(where, "it is no PNG, JPEG, WebP or KTX2 picture")
         return size
 
     def _take_materials(self) -> None:
-        for i, texture in enumerate(self._list("textures")):
+        for i, texture in enumerate(self._values.entries("textures")):
             for source in (texture, *_objects(texture.get("extensions"))):
                 if "source" in source:
-                    self._at(f"textures[{i}]", "images", source["source"])
+                    self._values.entry(f"textures[{i}]", "images", source["source"])
             if "sampler" in texture:
-                self._at(f"textures[{i}]", "samplers", texture["sampler"])
-        for i, material in enumerate(self._list("materials")):
+                self._values.entry(f"textures[{i}]", "samplers", texture["sampler"])
+        for i, material in enumerate(self._values.entries("materials")):
             for name, slot in _slots(material):
-                self._at(f"materials[{i}].{name}", "textures", slot.get("index"))
+                self._values.entry(f"materials[{i}].{name}", "textures", slot.get("index"))
 
     # --- what is drawn ---
 
@@ -443,16 +226,16 @@ class _Examined:
         """(triangles, vertices, corners) of a mesh."""
         primitives = mesh.get("primitives")
         if not isinstance(primitives, list) or not primitives:
-            _refuse(where, "it has no primitives")
+            refuse(where, "it has no primitives")
         self._primitives += len(primitives)
         if self._primitives > ITEMS_MAX:
-            _refuse(where, f"all meshes have more than {ITEMS_MAX} primitives")
+            refuse(where, f"all meshes have more than {ITEMS_MAX} primitives")
         triangles = vertices = 0
         corners = _nothing()
         for j, primitive in enumerate(primitives):
             there = f"{where}.primitives[{j}]"
             if not isinstance(primitive, dict):
-                _refuse(there, "it is no object")
+                refuse(there, "it is no object")
             drawn, n, box = self._primitive(there, primitive)
             triangles, vertices = triangles + drawn, vertices + n
             _widen(corners, box)
@@ -461,36 +244,36 @@ class _Examined:
         return triangles, vertices, corners
 
     def _primitive(self, where: str, primitive: dict[str, Any]) -> _Shape:
-        mode = _count(where, "mode", primitive.get("mode", _TRIANGLES), 6)
+        mode = count_of(where, "mode", primitive.get("mode", _TRIANGLES), 6)
         attributes = primitive.get("attributes")
         if not isinstance(attributes, dict) or "POSITION" not in attributes:
-            _refuse(where, "it has no POSITION")
+            refuse(where, "it has no POSITION")
         if len(attributes) > 32:
-            _refuse(where, f"{len(attributes)} attributes; at most 32")
+            refuse(where, f"{len(attributes)} attributes; at most 32")
         if "material" in primitive:
-            self._at(where, "materials", primitive["material"])
+            self._values.entry(where, "materials", primitive["material"])
         index = attributes["POSITION"]
         draco = _draco_of(primitive)
         if draco is not None:
             self._draco(f"{where}.extensions.{DRACO}", primitive, draco)
         box = self._corners(where, index)
-        n = len(self._values[index])
+        n = len(self._values.of(index))
         for name, other in attributes.items():
             there = f"{where}.attributes.{name:.40}"
-            found = self._accessor(there, other, _ATTRIBUTES.get(name, (*_WIDTHS,)))
+            found = self._values.accessor(there, other, _ATTRIBUTES.get(name, (*WIDTHS,)))
             if len(found) != n:
-                _refuse(there, f"{len(found)} values for {n} vertices")
+                refuse(there, f"{len(found)} values for {n} vertices")
         n_corners = n
         if "indices" in primitive:
             there = f"{where}.indices"
-            indices = self._accessor(there, primitive["indices"], ("SCALAR",))
+            indices = self._values.accessor(there, primitive["indices"], ("SCALAR",))
             if indices.dtype.kind != "u":
-                _refuse(there, "they are not of an unsigned type (3.7.2.1)")
+                refuse(there, "they are not of an unsigned type (3.7.2.1)")
             number = primitive["indices"]
             if number not in self._highest:
                 self._highest[number] = int(indices.max())
             if self._highest[number] >= n:
-                _refuse(there, f"vertex {self._highest[number]} of {n}")
+                refuse(there, f"vertex {self._highest[number]} of {n}")
             n_corners = len(indices)
         triangles = n_corners // 3 if mode == _TRIANGLES else max(0, n_corners - 2)
         return triangles if mode >= _TRIANGLES else 0, n, box
@@ -514,50 +297,51 @@ class _Examined:
     def _draco(self, where: str, primitive: dict[str, Any], draco: dict[str, Any]) -> None:
         """Looks whether a Draco stream can be what the primitive says."""
         if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
-            _refuse(where, "the primitive is drawn otherwise than as triangles")
+            refuse(where, "the primitive is drawn otherwise than as triangles")
         names = draco.get("attributes")
         if not isinstance(names, dict) or "POSITION" not in names:
-            _refuse(where, "its attributes have no POSITION")
+            refuse(where, "its attributes have no POSITION")
         for name in names:
             if name not in primitive["attributes"]:
-                _refuse(where, f"the primitive has no attribute {name:.40}")
-        stream, _ = self._view(draco.get("bufferView"), where)
-        corners = self._accessor(f"{where}, indices", primitive.get("indices"), ("SCALAR",))
+                refuse(where, f"the primitive has no attribute {name:.40}")
+        stream, _ = self._values.view(draco.get("bufferView"), where)
+        corners = self._values.accessor(f"{where}, indices", primitive.get("indices"), ("SCALAR",))
         try:
             triangles = draco_triangles(stream)
         except PackedError as error:
-            _refuse(where, str(error))
+            refuse(where, str(error))
         if triangles * 3 > len(corners):
-            _refuse(where, f"it holds {triangles} triangles, and the file says {len(corners) // 3}")
+            refuse(where, f"it holds {triangles} triangles, and the file says {len(corners) // 3}")
         # A stream that primitives share is unpacked anew for each that reads it otherwise.
         key = repr((draco["bufferView"], primitive["indices"], names, primitive["attributes"]))
         if key in self._streams:
             return
         self._streams.add(key)
         read = [primitive["attributes"][name] for name in names]
+        n_accessors = len(self._values.entries("accessors"))
         arrays = [
             corners,
-            *(self._values[i] for i in read if type(i) is int and i < len(self._values)),
+            *(self._values.of(i) for i in read if type(i) is int and i < n_accessors),
         ]
-        self._add_values(where, sum(len(each) * each.shape[1] * 4 for each in arrays))
+        self._values.add(where, sum(len(each) * each.shape[1] * 4 for each in arrays))
 
     def _corners(self, where: str, index: Any) -> NDArray[np.float64]:
         """Low and high of positions; read once, however many primitives share them."""
         if isinstance(index, int) and index in self._boxes:
             return self._boxes[index]
-        positions = self._accessor(f"{where}.attributes.POSITION", index, ("VEC3",))
+        positions = self._values.accessor(f"{where}.attributes.POSITION", index, ("VEC3",))
         is_quantised = "KHR_mesh_quantization" in self._root.get("extensionsRequired", [])
         if positions.dtype.kind != "f" and not is_quantised:
-            _refuse(f"{where}.attributes.POSITION", "the positions are no floats (3.7.2.1)")
-        if index in self._packed:
-            about, there = self._list("accessors")[index], f"accessors[{index}]"
+            refuse(f"{where}.attributes.POSITION", "the positions are no floats (3.7.2.1)")
+        if self._values.is_packed(index):
+            about, there = self._values.entries("accessors")[index], f"accessors[{index}]"
             ends = [_numbers(there, name, about.get(name), 3) for name in ("min", "max")]
             box = np.stack(ends)
         else:
             box = np.stack([positions.min(0), positions.max(0)]).astype(np.float64)
         if not np.isfinite(box).all():
-            _refuse(f"{where}.attributes.POSITION", "a position is no number")
-        is_normalised = self._list("accessors")[index].get("normalized") is True
+            refuse(f"{where}.attributes.POSITION", "a position is no number")
+        is_normalised = self._values.entries("accessors")[index].get("normalized") is True
         if is_normalised and positions.dtype.kind != "f":
             box /= np.iinfo(positions.dtype).max
         self._boxes[index] = box
@@ -565,17 +349,17 @@ class _Examined:
 
     def _drawn(self, meshes: list[_Shape]) -> GltfModel:
         """Goes through all scenes, since a browser unpacks all (3.5)."""
-        scenes = self._list("scenes")
+        scenes = self._values.entries("scenes")
         if not scenes:
-            _refuse("scenes", "it has no scene: there is nothing to draw")
-        self._at("scene", "scenes", self._root.get("scene", 0))
+            refuse("scenes", "it has no scene: there is nothing to draw")
+        self._values.entry("scene", "scenes", self._root.get("scene", 0))
         found = [self._scene(f"scenes[{i}]", s, meshes) for i, s in enumerate(scenes)]
         triangles, vertices = sum(each[1] for each in found), sum(each[2] for each in found)
         if vertices > VERTICES_MAX or triangles > TRIANGLES_MAX:
             _too_much("scenes", triangles, vertices)
         nodes, triangles, vertices, shown, box = found[self._root.get("scene", 0)]
         if not triangles:
-            _refuse("scene", "no triangle is in it: there is nothing to draw")
+            refuse("scene", "no triangle is in it: there is nothing to draw")
         low, high = tuple(box[0].tolist()), tuple(box[1].tolist())
         return GltfModel(nodes, shown, triangles, vertices, self._pixels, low, high)
 
@@ -590,18 +374,18 @@ class _Examined:
         while todo:
             index, above, depth = todo.pop()
             where = f"nodes[{index}]"
-            node = self._at(where, "nodes", index)
+            node = self._values.entry(where, "nodes", index)
             if index in seen:
-                _refuse(where, "it is below itself, or below two others (3.5.2)")
+                refuse(where, "it is below itself, or below two others (3.5.2)")
             seen.add(index)
             self._visits += 1
             if self._visits > ITEMS_MAX:
-                _refuse(where, f"more than {ITEMS_MAX} nodes are in its scenes")
+                refuse(where, f"more than {ITEMS_MAX} nodes are in its scenes")
             if depth > DEPTH_MAX:
-                _refuse(where, f"nodes are nested deeper than {DEPTH_MAX}")
+                refuse(where, f"nodes are nested deeper than {DEPTH_MAX}")
             matrix = above @ _matrix(where, node)
             if "mesh" in node:
-                self._at(where, "meshes", node["mesh"])
+                self._values.entry(where, "meshes", node["mesh"])
                 n_triangles, n_vertices, corners = meshes[node["mesh"]]
                 triangles, vertices, shown = (
                     triangles + n_triangles,
@@ -612,7 +396,7 @@ class _Examined:
                     _too_much(where, triangles, vertices)
                 reached = _moved(corners, matrix)
                 if not np.isfinite(reached).all() or np.abs(reached).max() > REACH_MAX:
-                    _refuse(where, f"it reaches further than {REACH_MAX:g} units from the origin")
+                    refuse(where, f"it reaches further than {REACH_MAX:g} units from the origin")
                 _widen(box, reached)
             todo += [(i, matrix, depth + 1) for i in _indices(where, node.get("children", []))]
         return len(seen), triangles, vertices, shown, box
@@ -631,87 +415,12 @@ def _widen(box: NDArray[np.float64], other: NDArray[np.float64]) -> None:
     box[1] = np.maximum(box[1], other[1])
 
 
-def _refuse(where: str, why: str) -> NoReturn:
-    raise GltfError(f"glTF, {where}: {why}")
-
-
 def _too_much(where: str, triangles: int, vertices: int) -> NoReturn:
-    _refuse(
+    refuse(
         where,
         f"with it the model has {triangles} triangles and {vertices} vertices; at most"
         f" {TRIANGLES_MAX} and {VERTICES_MAX} are drawn: simplify it before exporting",
     )
-
-
-def _count(where: str, name: str, value: Any, most: int, *, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        _refuse(where, f"{name} is {value!s:.40}; {least} to {most} is possible")
-    return value
-
-
-def _dtype(about: dict[str, Any]) -> np.dtype[Any] | None:
-    code = about.get("componentType")
-    return _COMPONENTS.get(code) if isinstance(code, int) else None
-
-
-def _data_of(where: str, uri: Any) -> tuple[str, bytes]:
-    """(media type, bytes) of a data: URI. Everything else lies outside and is refused by name."""
-    if not isinstance(uri, str):
-        _refuse(where, "it is no text")
-    if not uri.startswith("data:"):
-        _refuse(
-            where,
-            f"'{uri:.80}' lies outside of the file, and nothing is fetched; export as one .glb",
-        )
-    head, comma, body = uri[5:].partition(",")
-    if not comma or not head.endswith(";base64"):
-        _refuse(where, "a data: URI without base64")
-    try:
-        return head.removesuffix(";base64"), base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        _refuse(where, "its base64 is broken")
-
-
-def _strided(
-    where: str,
-    view: memoryview,
-    about: dict[str, Any],
-    dtype: np.dtype[Any],
-    count: int,
-    width: int,
-    stride: int,
-) -> NDArray[Any]:
-    """Values in a view, shape (count, width), without copying them."""
-    start, step = _placed(where, len(view), about, dtype, count, width, stride)
-    return np.ndarray(
-        (count, width), dtype, buffer=view, offset=start, strides=(step, dtype.itemsize)
-    )
-
-
-def _placed(
-    where: str,
-    size: int,
-    about: dict[str, Any],
-    dtype: np.dtype[Any],
-    count: int,
-    width: int,
-    stride: int,
-) -> tuple[int, int]:
-    """(start, step) of values in a view of some bytes, which has room for all of them."""
-    start = _count(where, "byteOffset", about.get("byteOffset", 0), VALUES_BYTES_MAX)
-    step = stride or dtype.itemsize * width
-    if start % dtype.itemsize or step % dtype.itemsize:
-        _refuse(where, "its values are not aligned (3.6.2.4)")
-    if step < dtype.itemsize * width:
-        _refuse(where, f"byteStride {step} is less than a value has")
-    if start + step * (count - 1) + dtype.itemsize * width > size:
-        _refuse(where, f"{count} values do not fit into {size} bytes")
-    return start, step
-
-
-def _zeros(count: int, width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """As many zeros, which take no room."""
-    return np.broadcast_to(np.zeros((1, width), dtype), (count, width))
 
 
 def _draco_of(primitive: dict[str, Any]) -> dict[str, Any] | None:
@@ -741,10 +450,10 @@ def _slots(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, dic
 
 def _indices(where: str, value: Any) -> list[int]:
     if not isinstance(value, list) or len(value) > ITEMS_MAX:
-        _refuse(where, "must be a list of nodes")
+        refuse(where, "must be a list of nodes")
     for each in value:
         if not isinstance(each, int) or isinstance(each, bool):
-            _refuse(where, f"{each!s:.20} is no index of a node")
+            refuse(where, f"{each!s:.20} is no index of a node")
     return value
 
 
@@ -755,13 +464,13 @@ def _numbers(where: str, name: str, value: Any, n: int) -> NDArray[np.float64]:
         and all(isinstance(x, int | float) and not isinstance(x, bool) for x in value)
     )
     if not is_fit:
-        _refuse(where, f"{name} must be {n} numbers")
+        refuse(where, f"{name} must be {n} numbers")
     try:
         found = np.array(value, np.float64)
     except OverflowError:
         found = np.full(n, np.inf)
     if not np.isfinite(found).all():
-        _refuse(where, f"{name} has a number that is too large")
+        refuse(where, f"{name} has a number that is too large")
     return found
 
 
@@ -774,7 +483,7 @@ def _matrix(where: str, node: dict[str, Any]) -> NDArray[np.float64]:
     scale = _numbers(where, "scale", node.get("scale", [1, 1, 1]), 3)
     length = math.sqrt(x * x + y * y + z * z + w * w)
     if not 0.99 < length < 1.01:
-        _refuse(where, "rotation is no unit quaternion")
+        refuse(where, "rotation is no unit quaternion")
     turn = np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
