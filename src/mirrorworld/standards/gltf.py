@@ -321,7 +321,7 @@ class _Examined:
         n_accessors = len(self._values.entries("accessors"))
         arrays = [
             corners,
-            *(self._values.of(i) for i in read if type(i) is int and i < n_accessors),
+            *(self._values.of(i) for i in read if type(i) is int and 0 <= i < n_accessors),
         ]
         self._values.add(where, sum(len(each) * each.shape[1] * 4 for each in arrays))
 

@@ -1,6 +1,6 @@
 /** A turn around the world, drawn frame after frame: what it costs the page, for `bench scene`. */
 
-import { ArrayCamera, PerspectiveCamera, Vector3, Vector4 } from "three";
+import { ArrayCamera, PerspectiveCamera, Vector2, Vector3, Vector4 } from "three";
 import type { Box3, Camera, WebGLRenderer } from "three";
 import type { CameraRig } from "./camera.ts";
 import { middleOf } from "./canvas_places.ts";
@@ -60,6 +60,9 @@ export function goRound({ stage, rig, bounds, ...tried }: Tried, n: number, isSt
     found.triangles = Math.max(found.triangles, stage.renderer.info.render.triangles);
   }
   rig.camera.position.copy(place);
+  // The last eye's part of the canvas would be the next picture's.
+  const { x, y } = stage.renderer.getSize(new Vector2());
+  stage.renderer.setViewport(0, 0, x, y);
   return found;
 }
 

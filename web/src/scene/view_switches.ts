@@ -55,7 +55,7 @@ export class ViewSwitches {
     this.#means = means;
     const { canvas, labels, rig, stage } = means;
     const say = (metres: number): string => `${numberText(metres, 2)} m`;
-    this.xray = new XRay(means.mirror, means.states);
+    this.xray = new XRay(means.mirror, means.states, stage.renderer.getContextAttributes()?.antialias === true);
     this.measure = new Measure(labels, { canvas, camera: rig.camera, placeAt: (x, y) => this.#placeAt(x, y), say });
     this.#handles = new CutHandles({
       canvas,
@@ -142,14 +142,12 @@ export class ViewSwitches {
 
   /** Cuts and shells are a matter of materials: those that are new have to be told. */
   #apply(): void {
-    const { stage, states } = this.#means;
+    const { stage } = this.#means;
     for (const root of this.#means.roots()) {
       this.section.apply(root);
       this.xray.apply(root);
     }
     this.xray.update();
-    const hasSamples = stage.renderer.getContextAttributes()?.antialias === true;
-    if (this.xray.isOn) states.uniforms["isXRay"]!.value = hasSamples ? 1 : 2;
     this.shade();
     stage.renderer.shadowMap.needsUpdate = true;
     this.#means.moved();

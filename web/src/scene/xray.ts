@@ -15,11 +15,14 @@ const SHELL = 254;
 export class XRay {
   readonly #mirror: Mirror;
   readonly #states: TwinStates;
+  readonly #way: number;
   isOn = false;
 
-  constructor(mirror: Mirror, states: TwinStates) {
+  /** @param hasSamples whether a pixel has several samples, of which a shell lets some through */
+  constructor(mirror: Mirror, states: TwinStates, hasSamples: boolean) {
     this.#mirror = mirror;
     this.#states = states;
+    this.#way = hasSamples ? 1 : 2;
   }
 
   /** Follows what is selected; costs a byte a twin. */
@@ -32,7 +35,7 @@ export class XRay {
       if (now > SHELL) continue; // Its inside is drawn in its place.
       this.#states.set(ordinal, Channel.Dim, this.isOn && !spared.has(ordinal) ? SHELL : 0);
     }
-    this.#states.uniforms["isXRay"]!.value = this.isOn ? 1 : 0;
+    this.#states.uniforms["isXRay"]!.value = this.isOn ? this.#way : 0;
   }
 
   /** Shells let some samples of each pixel through, so that nothing has to be sorted. */
