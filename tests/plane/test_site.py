@@ -444,6 +444,7 @@ async def test_a_second_site_comes_in_while_the_first_is_linked(
                 await until(
                     lambda by=by, world=world: by.held == world.record.position.sequence,
                     "both to be held",
+                    90,  # the link that was up is dropped and dialled again, less and less often
                 )
             assert first.sink.tally.accepted == 80 and second.sink.tally.accepted == 40
 
