@@ -137,14 +137,16 @@ class Joined:
     @property
     def is_linked(self) -> bool:
         """Whether anyone is at the other end."""
+        return bool(self.others())
+
+    def others(self) -> frozenset[str]:
+        """Who is at the other end, by the names of their sessions: one that is opened anew has
+        another."""
         if self.session.is_closed():
-            return False
+            return frozenset()
         info = self.session.info
-        return bool(info.routers_zid() or info.peers_zid() or _clients(info))
-
-
-def _clients(info: zenoh.SessionInfo) -> bool:
-    return any(True for _ in info.transports())
+        linked = (transport.zid for transport in info.transports())
+        return frozenset(map(str, (*info.routers_zid(), *info.peers_zid(), *linked)))
 
 
 @dataclass(slots=True)

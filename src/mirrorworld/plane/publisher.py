@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -56,6 +57,8 @@ READERS_MAX: Final = 4
 """So many who catch up are read for without starting at the chain's beginning each time."""
 QUERIES_MAX: Final = 64
 RETRY_S: Final = (0.5, 5.0)
+UNHEARD_S: Final = (10.0, 300.0)
+"""A link on which nobody asks for the site is given up after so long, later and later."""
 
 
 class Past(Protocol):
@@ -124,6 +127,8 @@ class Publisher:
         self._waiting_rows = 0
         self._after = 0
         self._named = 0
+        self._is_heard = False
+        self._patience_s = UNHEARD_S[0]
         self._wake = asyncio.Event()
         self._readers: OrderedDict[str, tuple[int, Iterator[Change]]] = OrderedDict()
 
@@ -200,6 +205,7 @@ class Publisher:
         asked = threading.BoundedSemaphore(QUERIES_MAX)
 
         def structure(query: zenoh.Query) -> None:
+            loop.call_soon_threadsafe(self._hear)
             asyncio.run_coroutine_threadsafe(self._answer_structure(query, reading), loop)
 
         def changes(query: zenoh.Query) -> None:
@@ -215,6 +221,8 @@ class Publisher:
         def held(sample: zenoh.Sample) -> None:
             loop.call_soon_threadsafe(self._on_held, sample.payload.to_bytes())
 
+        others: frozenset[str] = frozenset()
+        unheard_at_s = math.inf
         ending = contextlib.ExitStack()
         ending.callback(sending.shutdown, wait=False, cancel_futures=True)
         ending.callback(reading.shutdown, wait=False, cancel_futures=True)
@@ -239,10 +247,19 @@ class Publisher:
                 self._wake.clear()
                 if session.is_closed():
                     raise Unreachable(f"{self.place}: the session was closed")
-                self.is_linked = part.is_linked
+                now_others = part.others()
+                if now_others != others:
+                    others, self._is_heard = now_others, False
+                    unheard_at_s = loop.time() + self._patience_s
+                self.is_linked = bool(others)
                 self.detail = "" if self.is_linked else f"{self.place}: nobody is linked"
                 if not self.is_linked:
                     self._skip_waiting()
+                elif not (self._is_heard or self.place.listens) and loop.time() > unheard_at_s:
+                    # A link that came while the other side opened its session anew may carry
+                    # nothing of what was declared here, for good.
+                    self._patience_s = min(2 * self._patience_s, UNHEARD_S[1])
+                    raise Unreachable(f"{self.place}: is linked, and asks nothing of {site}")
                 while (message := self._collect()) is not None and not part.replaced.is_set():
                     await loop.run_in_executor(sending, self._send, publisher, *message)
                 with contextlib.suppress(TimeoutError):
@@ -442,6 +459,10 @@ class Publisher:
     def _read_after(self, sequence: int) -> Iterator[Change]:
         return self._past.changes(Position(self._pipeline.durable.epoch, sequence), 1 << 62)
 
+    def _hear(self) -> None:
+        """Somebody at the other end asks for this site."""
+        self._is_heard, self._patience_s = True, UNHEARD_S[0]
+
     def _on_held(self, data: bytes) -> None:
         try:
             held = wire.held(data)
@@ -449,6 +470,7 @@ class Publisher:
             self.counts["broken_messages"] += 1
             log.info("live plane: %s", error)
             return
+        self._hear()
         if held.record == self._past.id:
             self.held = max(self.held, min(held.sequence, self._pipeline.durable.sequence))
 
