@@ -449,6 +449,20 @@ async def test_a_second_site_comes_in_while_the_first_is_linked(
             assert first.sink.tally.accepted == 80 and second.sink.tally.accepted == 40
 
 
+async def test_a_link_on_which_nobody_asks_is_dialled_again(
+    edge: Edge, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "UNHEARD_S", (0.2, 0.2))
+    port = free_port()
+    async with (
+        joined(Place("127.0.0.1", port, listens=True)) as deaf,
+        running(edge.publisher(Place("127.0.0.1", port))),
+    ):
+        await until(deaf.others, "a first link")
+        first = deaf.others()
+        await until(lambda: deaf.others() - first, "a link of another session", 60)
+
+
 async def test_broken_messages_are_counted_and_survived(
     edge: Edge, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
