@@ -160,7 +160,7 @@ class Session:
                 except TimeoutError:
                     break
                 await self._follow(message)
-            self._views.tell(self._period_s)
+            self._views.note_telling(self._period_s)
             await self._tick()
 
     async def _begin(self, hello: Hello) -> None:

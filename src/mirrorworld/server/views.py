@@ -235,8 +235,8 @@ class Views:
             pace = self._paces[period_s] = Pace(period_s)
         return pace.next_at(now_s)
 
-    def tell(self, period_s: float) -> None:
-        """Notes that viewers of a period are told now."""
+    def note_telling(self, period_s: float) -> None:
+        """Viewers of a period are told now: how old is what they hear of?"""
         pace = self._paces.get(period_s)
         if pace is not None:
             age_s = (self._mirror.now_ns() - self.world.received_ns) / 1e9

@@ -5,6 +5,7 @@ import type { SceneApi } from "../scene/api.ts";
 import type { Around } from "./around.ts";
 import type { Pulse } from "./pulse.ts";
 import type { SeriesStore } from "./series.ts";
+import { setText } from "./dom.ts";
 
 /** Parts of the page that can be brought forward. */
 export type View = "tree" | "branches" | "inspector" | "trends" | "alarms" | "commands";
@@ -58,6 +59,20 @@ export const POINT_DRAG = "text/x-point";
 export function reasonOf(error: unknown): string {
   if (error instanceof Error && error.message) return error.message;
   return String(error);
+}
+
+/** Does what may fail, and says on a line of the dialog why it did: null then. */
+export function triedOn(error: HTMLElement): <T>(what: () => Promise<T>) => Promise<T | null> {
+  return async (what) => {
+    try {
+      error.hidden = true;
+      return await what();
+    } catch (failure) {
+      error.hidden = false;
+      setText(error, reasonOf(failure));
+      return null;
+    }
+  };
 }
 
 /** Something remembered on this machine for this world; without storage it lasts as long as the page. */

@@ -3,7 +3,7 @@
 import type { Mirror } from "../mirror.ts";
 import type { GuestLink, GuestLinkMade, GuestLinksPage } from "../protocol.ts";
 import { button, copyText, h, iconButton, openDialog, setText } from "../panels/dom.ts";
-import { reasonOf } from "../panels/context.ts";
+import { triedOn } from "../panels/context.ts";
 import { clockText, dayText } from "../format.ts";
 import { t } from "../words.ts";
 
@@ -22,6 +22,7 @@ export function openLinks(mirror: Mirror, place: string): void {
   const role = h("select", { class: "select", attrs: { "aria-label": t("What guests may do") } }, ...ROLES.map(([value, text]) => h("option", { attrs: { value } }, text)));
   const hours = h("select", { class: "select", attrs: { "aria-label": t("How long the link holds") } }, ...HOURS.map(([value, text]) => h("option", { attrs: { value, selected: value === 8 } }, text)));
   const error = h("p", { class: "error-line", role: "alert", hidden: true });
+  const tried = triedOn(error);
   const link = h("input", { class: "input mono grow", attrs: { readonly: true, "aria-label": t("The link") } });
   const copied = h("p", { class: "hint", role: "status" });
   const made = h("div", { class: "people-link-made", hidden: true }, h("div", { class: "people-link-row" }, link, button(t("Copy"), () => void copy(), "plain", "copy")), copied);
@@ -39,17 +40,6 @@ export function openLinks(mirror: Mirror, place: string): void {
   );
   openDialog(t("Link for guests"), body);
   void list();
-
-  async function tried<T>(what: () => Promise<T>): Promise<T | null> {
-    try {
-      error.hidden = true;
-      return await what();
-    } catch (failure) {
-      error.hidden = false;
-      setText(error, reasonOf(failure));
-      return null;
-    }
-  }
 
   async function make(): Promise<void> {
     const answer = await tried(() => mirror.rest.post<GuestLinkMade>("meet/links", { role: role.value, place, lasts_hours: Number(hours.value) }));

@@ -3,7 +3,7 @@
 
 import { clockText, dayText } from "../format.ts";
 import type { Mirror } from "../mirror.ts";
-import { reasonOf } from "../panels/context.ts";
+import { triedOn } from "../panels/context.ts";
 import { button, h, iconButton, openDialog, setText } from "../panels/dom.ts";
 import { icon } from "../panels/icons.ts";
 import type { MeetingRecording, MeetingRecordingDetail, MeetingRecordingsPage } from "../protocol.ts";
@@ -108,21 +108,11 @@ export function askRecording(meeting: Meeting): void {
  * in a meeting: its time is that of all. */
 export function openRecordings(mirror: Mirror, play: ((detail: MeetingRecordingDetail) => void) | null): void {
   const error = h("p", { class: "error-line", role: "alert", hidden: true });
+  const tried = triedOn(error);
   const list = h("ul", { class: "people-links people-recordings" });
   const none = h("p", { class: "hint", hidden: true }, t("There is no recording of a meeting that you were in."));
   const dialog = openDialog(t("Recordings of meetings"), h("div", { class: "form" }, h("p", { class: "hint" }, t("Whoever was in a meeting can delete its recording, for all.")), none, error, list), [], { wide: true });
   void fill();
-
-  async function tried<T>(what: () => Promise<T>): Promise<T | null> {
-    try {
-      error.hidden = true;
-      return await what();
-    } catch (failure) {
-      error.hidden = false;
-      setText(error, reasonOf(failure));
-      return null;
-    }
-  }
 
   async function fill(): Promise<void> {
     const page = await tried(() => mirror.rest.get<MeetingRecordingsPage>("meet/recordings"));
