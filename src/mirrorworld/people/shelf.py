@@ -349,19 +349,21 @@ class Shelf:
         """
         if not _ID.fullmatch(id):
             raise KeyError(id)
-        before: dict[int, pa.RecordBatch] = {}
+        before: dict[int, tuple[pa.RecordBatch, int]] = {}
         found: list[tuple[pa.RecordBatch, float]] = []
         try:
             for batch in _batches(self.directory / id / _POSES):
                 at = batch.column("time").cast(pa.int64()).to_numpy()
                 if at.max() < from_ms:
                     people = batch.column("person").to_pylist()
-                    before |= {person: batch.slice(row, 1) for row, person in enumerate(people)}
+                    before |= {person: (batch, row) for row, person in enumerate(people)}
                 elif at.min() < from_ms + WINDOW_MS:
                     found.append((batch, float(at.max())))
+                else:
+                    break
         except OSError as error:
             raise KeyError(id) from error
-        first = [(batch, from_ms) for batch in before.values()]
+        first = [(batch.slice(row, 1), from_ms) for batch, row in before.values()]
         frames = [_frame(batch, at_ms) for batch, at_ms in first + found]
         return b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
 
